@@ -1,0 +1,106 @@
+/* Training rows: formats, preparation, and reading them back as tokens. */
+#ifndef HONE_DATA_H
+#define HONE_DATA_H
+
+#include "hone/tokenizer.h"
+
+enum hone_record_kind { /* told apart by their keys, in this order */
+    HONE_RECORD_AUTO,
+    HONE_RECORD_CHAT,       /* messages, or ShareGPT's conversations */
+    HONE_RECORD_COMPLETION, /* prompt + completion */
+    HONE_RECORD_TASK,       /* task, or instruction + response */
+    HONE_RECORD_ALPACA,     /* instruction + output (+ input) */
+    HONE_RECORD_TEXT,       /* text */
+    HONE_RECORD_COUNT
+};
+const char *hone_record_kind_name(enum hone_record_kind kind);
+/* HONE_RECORD_COUNT when the name is unknown. */
+enum hone_record_kind hone_record_kind_find(const char *name);
+
+/* ---- hone prepare ---------------------------------------------------------------------------- */
+
+struct hone_prepare_options {
+    const char *const *inputs;
+    size_t n_inputs;
+    const char *output;            /* a directory (train/valid/test.jsonl) or one .jsonl file */
+    enum hone_record_kind format;  /* HONE_RECORD_AUTO: detect, per file */
+    bool shuffle;                  /* true */
+    uint64_t seed;                 /* 0 */
+    double valid_fraction, test_fraction; /* 0, 0; only with a directory as output */
+    const struct hone_tokenizer *tokenizer; /* NULL: lengths are not measured, nothing is truncated */
+    int64_t max_seq_length;        /* 0: no limit; needs the tokenizer */
+    bool append_eos;               /* counted in the lengths */
+    bool drop_duplicates;          /* false: they are counted and kept */
+};
+void hone_prepare_defaults(struct hone_prepare_options *o);
+
+struct hone_prepare_report {
+    struct hone_prepare_file {
+        const char *path; /* borrowed from the options */
+        enum hone_record_kind kind;
+        uint64_t rows, empty;
+    } *files;
+    size_t n_files;
+    uint64_t rows, train_rows, valid_rows, test_rows, empty, duplicates, truncated;
+    /* tokens, when measured: */
+    bool measured;
+    uint64_t tokens, min_tokens, median_tokens, p95_tokens, max_tokens;
+    /* file:line of the first few rows of each finding, as text lines for people; NULL-free array */
+    char **notes;
+    size_t n_notes;
+};
+void hone_prepare_report_release(struct hone_prepare_report *r);
+
+/* Read, format, shuffle, split and write.  Outputs appear only when all of it has succeeded.
+ * progress (may be NULL) gets bytes done and in all; a non-zero result stops. */
+typedef int hone_progress_fn(void *arg, uint64_t done, uint64_t total);
+int hone_prepare(const struct hone_prepare_options *o, hone_progress_fn *progress, void *arg,
+                 struct hone_prepare_report *report, struct hone_err *err);
+
+/* ---- rows as a model sees them ------------------------------------------------------------------ */
+
+struct hone_dataset; /* an index over .jsonl files; rows are read and encoded when asked for */
+
+struct hone_dataset_options {
+    const struct hone_tokenizer *tokenizer;
+    enum hone_record_kind format; /* HONE_RECORD_AUTO */
+    int64_t max_seq_length;       /* longer rows are truncated; 0: never */
+    bool append_eos;              /* add the end token if it is not last (not to chat rows, whose
+                                     template ends them) */
+    bool mask_prompt;             /* loss on responses only */
+};
+
+/* paths: .jsonl files.  Every row is checked here: a malformed one fails by file and line, an empty
+ * one is dropped and counted. */
+int hone_dataset_open(struct hone_dataset **out, const char *const *paths, size_t n_paths,
+                      const struct hone_dataset_options *o, struct hone_err *err);
+void hone_dataset_close(struct hone_dataset **d);
+
+struct hone_dataset_info {
+    uint64_t rows, empty, truncated, duplicates;
+    uint64_t unlabelled; /* rows in which no token carries loss; kept out of rows */
+    uint64_t tokens, max_tokens, trained_tokens;
+    char **notes; /* [n_notes] findings for people, each with file and line; borrowed */
+    size_t n_notes;
+};
+void hone_dataset_info(const struct hone_dataset *d, struct hone_dataset_info *out);
+/* Tokens of row i without reading it. */
+int64_t hone_dataset_length(const struct hone_dataset *d, uint64_t i);
+
+struct hone_row {
+    struct hone_tokens tokens;
+    uint8_t *trained; /* [tokens.n] 1 where this token is to be predicted with loss (never the first) */
+    size_t trained_cap;
+    /* where it came from, and its parts as text (borrowed until the next read into this row): */
+    const char *path;
+    uint64_t line;
+    enum hone_record_kind kind;
+    char *text;     /* the whole row as text */
+    char *prompt;   /* up to the response, its marker included; NULL when there is no response */
+    char *expected; /* the response that follows the prompt */
+};
+void hone_row_release(struct hone_row *row);
+int hone_dataset_read(struct hone_dataset *d, uint64_t i, struct hone_row *row,
+                      struct hone_err *err);
+
+#endif

@@ -1,0 +1,102 @@
+/* Fine-tuning. */
+#ifndef HONE_TRAIN_H
+#define HONE_TRAIN_H
+
+#include "hone/data.h"
+#include "hone/model.h"
+
+enum hone_schedule { HONE_CONSTANT, HONE_LINEAR, HONE_COSINE };
+enum hone_strategy { HONE_NEVER, HONE_STEPS, HONE_EPOCH };
+enum hone_checkpointing { HONE_CHECKPOINT_AUTO, HONE_CHECKPOINT_NONE, HONE_CHECKPOINT_BLOCKS };
+
+/* Every setting of a run; defaults are the hone preset's.  Strings and arrays are borrowed. */
+struct hone_train_options {
+    const char *model;
+    const char *data;                /* directory with train/valid/test.jsonl, or one file */
+    const char *valid_data;          /* one file; NULL: data/valid.jsonl when data is a directory */
+    double valid_fraction;           /* 0: of one-file data, held out */
+    enum hone_record_kind format;
+    const char *adapter_path;        /* "adapters" */
+    const char *resume_adapter_file; /* start from these weights */
+    bool resume;                     /* go on from the last checkpoint in adapter_path */
+
+    int64_t lora_rank;               /* 8 */
+    double lora_alpha;               /* 16 */
+    double lora_scale;               /* 0: alpha/r (or alpha/sqrt(r)); else mlx-lm's scale */
+    double lora_dropout;             /* 0.05 */
+    bool use_rslora;
+    const char *const *target_modules; /* q_proj,k_proj,v_proj,o_proj; names, globs or all-linear */
+    size_t n_target_modules;
+    int64_t num_layers;              /* -1: all blocks; else the last N */
+
+    double learning_rate;            /* 2e-4 */
+    enum hone_schedule lr_scheduler_type;
+    double warmup_steps;             /* >= 1: steps; between 0 and 1: fraction of all steps */
+    double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
+    bool bias_correction;            /* true */
+    double max_grad_norm;            /* 1.0; 0: off */
+    int64_t batch_size;              /* 1 */
+    int64_t grad_accumulation_steps; /* 1 */
+    double num_epochs;               /* 3 */
+    int64_t iters;                   /* 0: by epochs; else micro-batches, as mlx-lm counts */
+    int64_t max_steps;               /* 0: off; else optimizer steps */
+    int64_t max_seq_length;          /* 1024 */
+    bool shuffle;                    /* true */
+    uint64_t seed;                   /* 0 */
+    bool append_eos;                 /* true */
+    bool mask_prompt;                /* false */
+    enum hone_checkpointing grad_checkpoint;
+
+    enum hone_strategy eval_strategy; /* HONE_EPOCH */
+    int64_t steps_per_eval;           /* optimizer steps, with HONE_STEPS */
+    int64_t val_batches;              /* -1: all */
+    int64_t steps_per_report;         /* 10 */
+    enum hone_strategy save_strategy; /* HONE_EPOCH */
+    int64_t save_every;               /* optimizer steps, with HONE_STEPS */
+    int64_t save_total_limit;         /* 0: keep all checkpoints; else the newest N and the best */
+
+    uint64_t memory;                  /* 0: what the machine has; else refuse or fit below it */
+    struct hone_device_options device;
+};
+void hone_train_defaults(struct hone_train_options *o);
+
+enum hone_train_event_kind {
+    HONE_TRAIN_PLAN,     /* before the first step: plan, data and model are set */
+    HONE_TRAIN_PROGRESS, /* after every micro-batch */
+    HONE_TRAIN_REPORT,   /* every steps_per_report optimizer steps and at the last */
+    HONE_TRAIN_EVAL,
+    HONE_TRAIN_SAVED,
+    HONE_TRAIN_NOTE, /* a sentence for the user */
+    HONE_TRAIN_DONE,
+};
+struct hone_train_event {
+    enum hone_train_event_kind kind;
+    int64_t step, total_steps;   /* optimizer steps, from 1 */
+    int64_t iter, total_iters;   /* micro-batches, from 1 */
+    double epoch;
+    double loss;                 /* REPORT: mean over the window's trained tokens; PROGRESS: last */
+    double val_loss, val_seconds;
+    bool best;                   /* EVAL: lowest so far */
+    double learning_rate, grad_norm;
+    int64_t tokens;              /* trained tokens so far */
+    double tokens_per_second, steps_per_second, seconds_left, seconds;
+    uint64_t peak_memory;
+    const char *text;            /* NOTE, SAVED: message or path */
+    const struct hone_memory_plan *plan;
+    const struct hone_model_info *model;
+    const struct hone_dataset_info *train_data, *valid_data; /* valid_data NULL: none */
+    int64_t trainable_parameters;
+};
+/* A non-zero result asks the run to stop after this step; it saves, and hone_train gives
+ * HONE_INTERRUPTED. */
+typedef int hone_train_fn(void *arg, const struct hone_train_event *event);
+
+/* The whole run: plan, train, evaluate, save.  settings_yaml is written as train.yaml (NULL: none). */
+int hone_train(const struct hone_train_options *o, const char *settings_yaml, hone_train_fn *on_event,
+               void *arg, struct hone_err *err);
+
+/* The plan alone, for `hone info --train`: max_tokens is the longest row that will be met. */
+int hone_train_plan(const struct hone_model *model, const struct hone_train_options *o,
+                    int64_t max_tokens, struct hone_memory_plan *out, struct hone_err *err);
+
+#endif

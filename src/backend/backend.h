@@ -1,0 +1,250 @@
+/* What a backend does: one const table of functions per engine.  The model layer plans a step as a
+ * list of these operations and runs it; nothing above knows which engine is under it.
+ *
+ * Tensors are opaque handles.  An operation replaces the contents of its outputs and promises
+ * nothing about storage; outputs never alias inputs unless the operation says "in place".  An
+ * operation may only queue work: failures (a lost device, memory) are sticky inside the device and
+ * come out of eval, the barrier.  Reading a tensor back is a barrier too.  One thread drives a
+ * device; several devices may live in one process.
+ *
+ * Letters: T tokens of the batch (all sequences laid end to end), B sequences, D model width,
+ * H query heads, HK key/value heads, HD head size, F feed-forward width, V vocabulary, R rank. */
+#ifndef HN_BACKEND_BACKEND_H
+#define HN_BACKEND_BACKEND_H
+
+#include "base/err.h"
+#include "quant/matrix.h"
+
+struct hn_device; /* one opened engine; each backend has its own */
+struct hn_weight; /* a frozen weight, prepared; each backend has its own */
+struct hn_kv;     /* keys and values of all layers; each backend has its own */
+
+/* How exact a product is; docs/numerics.md has the bounds. */
+enum hn_class {
+    HN_CLASS_EXACT, /* float32, or products that keep its bound */
+    HN_CLASS_BF16,  /* operands rounded to bfloat16, float32 sums */
+    HN_CLASS_INT8,  /* activations rounded to 8-bit integers per block, exact integer sums */
+};
+
+struct hn_device_options {
+    int n_threads;      /* <= 0: all that the process may use */
+    const char *level;  /* CPU: highest instruction set to use ("c", "avx2", "avx512"…); NULL: best */
+    enum hn_class compute;
+};
+
+/* A value of a plan.  rows is this run's count; the storage holds rows_max.  data is the backend's. */
+struct hn_tensor {
+    int64_t rows, rows_max, cols;
+    enum hn_dtype dtype; /* HN_F32 or HN_I32 */
+    size_t offset;       /* byte offset in the plan's arena, for backends that keep one */
+    void *data;          /* CPU: the address.  Set by bind, nobody else's business */
+};
+
+/* One step's tokens.  All arrays are the caller's, host memory, valid until eval. */
+struct hn_batch {
+    int64_t n_tokens, n_seqs;
+    const int32_t *tokens;    /* [T] */
+    const int32_t *positions; /* [T] position inside its sequence, past included */
+    const int32_t *offsets;   /* [B+1] first token of each sequence; offsets[B] = T */
+    /* loss: */
+    int64_t n_rows;         /* tokens whose next token carries loss, or whose logits are wanted */
+    const int32_t *rows;    /* [n_rows] ascending indices into the T tokens */
+    const int32_t *targets; /* [n_rows] the token to predict; NULL when only logits are wanted */
+    /* cache: */
+    const int32_t *slots; /* [B] cache slot of each sequence; NULL without a cache */
+    const int32_t *past;  /* [B] tokens of that slot already cached */
+    /* dropout: */
+    uint64_t seed;
+    uint32_t step; /* micro-batches since the run began */
+};
+
+/* Low-rank update of one linear: y += scale * (drop(x) A^T) B^T.
+ * drop keeps element (t, c) when u >= p, and divides it by 1-p, where p = round(dropout*65536)/65536,
+ * u = word/65536 and word is 16 bits of Philox4x32-10 with key (seed low, seed high) and counter
+ * (c/8, t, module, step): element c%8 = e takes half e%2 (0: low) of output word e/2. */
+struct hn_adapter {
+    const struct hn_tensor *a; /* [R, in] */
+    const struct hn_tensor *b; /* [out, R] */
+    struct hn_tensor *da, *db; /* gradient sums, same shapes; NULL in inference */
+    float scale, dropout;
+    uint32_t module; /* which linear of the model, for the dropout key */
+};
+
+struct hn_linear {
+    const struct hn_weight *w;        /* [out, in] */
+    const struct hn_weight *bias;     /* [1, out] or NULL */
+    const struct hn_adapter *adapter; /* or NULL */
+};
+
+enum { HN_LINEAR_MAX = 4 }; /* linears that share one input */
+
+struct hn_rope {
+    int64_t head_size;     /* HD */
+    int64_t n_freqs;       /* rotated pairs; HD/2 unless the model rotates part of the head */
+    const float *inv_freq; /* [n_freqs] radians per position; host memory that outlives the device */
+    float magnitude;       /* cos and sin are multiplied by it (YaRN); 1 otherwise */
+};
+
+struct hn_attention {
+    int64_t n_heads, n_kv_heads, head_size;
+    float scale;    /* of the scores; 1/sqrt(HD) */
+    int64_t window; /* a token sees itself and window-1 before it; 0: all before it */
+};
+
+struct hn_adamw {
+    float learning_rate, beta1, beta2, eps, weight_decay;
+    int64_t step;         /* from 1 */
+    bool bias_correction; /* as torch.optim.AdamW; mlx's default has none */
+    float grad_scale;     /* gradients are multiplied by it first (1/tokens, clipping) */
+};
+
+/* What one operation of a class promises: |got - exact| <= bound * sum of |terms| for products,
+ * relative to the largest magnitude for the rest. */
+struct hn_op_info {
+    enum hn_class class;
+    double bound;
+};
+
+enum hn_op {
+    HN_OP_EMBED, HN_OP_RMS_NORM, HN_OP_LINEAR, HN_OP_ROPE, HN_OP_ATTENTION, HN_OP_GLU, HN_OP_ADD,
+    HN_OP_HEAD_LOSS, HN_OP_ADAMW, HN_OP_COUNT
+};
+
+/* Upper bounds of every step that a device will be asked to run, for its working memory. */
+struct hn_limits {
+    int64_t max_tokens, max_seqs, max_rows; /* T, B, n_rows of one batch */
+    int64_t max_width;   /* largest in or out of any linear but the head */
+    int64_t d_model, vocab;
+    int64_t n_heads, n_kv_heads, head_size;
+    int64_t max_rank;
+    int64_t max_context; /* longest sequence, cache included */
+    bool training;
+};
+
+struct hn_backend {
+    const char *name; /* "cpu" */
+
+    int (*open)(const struct hn_device_options *o, struct hn_device **dev, struct hone_err *err);
+    void (*close)(struct hn_device **dev);
+    /* One line for people: "cpu, 2 threads, avx512". */
+    const char *(*describe)(const struct hn_device *dev);
+    struct hn_op_info (*op_info)(const struct hn_device *dev, enum hn_op op);
+
+    /* A frozen weight (or, with rows == 1, a vector).  Borrows m's bytes, which must outlive it;
+     * private_size tells how many bytes of its own it keeps for such a matrix (a repack). */
+    int (*weight_open)(struct hn_device *dev, const struct hn_matrix *m, struct hn_weight **out,
+                       struct hone_err *err);
+    void (*weight_close)(struct hn_device *dev, struct hn_weight **w);
+    size_t (*weight_private_size)(const struct hn_device *dev, const struct hn_matrix *m);
+
+    /* Storage for n tensors whose offsets in one arena of arena_size bytes are planned; fills their
+     * data.  unbind frees it.  Contents are undefined at first. */
+    int (*bind)(struct hn_device *dev, struct hn_tensor *const *tensors, size_t n,
+                size_t arena_size, void **arena, struct hone_err *err);
+    void (*unbind)(struct hn_device *dev, void **arena);
+    /* Working memory for steps within these limits (grows only); scratch_size says how much. */
+    size_t (*scratch_size)(const struct hn_device *dev, const struct hn_limits *limits);
+    int (*reserve)(struct hn_device *dev, const struct hn_limits *limits, struct hone_err *err);
+
+    /* A cache of n_slots sequences of up to context tokens each, for n_layers layers; width = HK*HD. */
+    int (*kv_open)(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
+                   int64_t width, struct hn_kv **out, struct hone_err *err);
+    void (*kv_close)(struct hn_device *dev, struct hn_kv **kv);
+    size_t (*kv_size)(const struct hn_device *dev, int64_t n_layers, int64_t n_slots,
+                      int64_t context, int64_t width);
+
+    void (*write)(struct hn_device *dev, struct hn_tensor *t, const void *host); /* rows*cols */
+    int (*read)(struct hn_device *dev, const struct hn_tensor *t, void *host,
+                struct hone_err *err);
+    int (*eval)(struct hn_device *dev, struct hone_err *err);
+
+    /* ---- operations: each _fwd beside its _bwd ------------------------------------------------ */
+
+    /* Start of a step: the batch that the operations until eval work on. */
+    void (*begin)(struct hn_device *dev, const struct hn_batch *batch);
+
+    void (*zero)(struct hn_device *dev, struct hn_tensor *x);
+
+    /* y [T, D] = rows of w [V, D] named by the batch's tokens */
+    void (*embed_fwd)(struct hn_device *dev, struct hn_tensor *y, const struct hn_weight *w);
+
+    /* y = x / sqrt(mean(x^2) + eps) * w, over each run of w's length (so [T, H*HD] with a w of HD is
+     * a norm per head); in place allowed (y == x).
+     * bwd: dx += the gradient; x as it was before the norm.  accumulate false: dx = (dx may be dy). */
+    void (*rms_norm_fwd)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x,
+                         const struct hn_weight *w, float eps);
+    void (*rms_norm_bwd)(struct hn_device *dev, struct hn_tensor *dx, const struct hn_tensor *dy,
+                         const struct hn_tensor *x, const struct hn_weight *w, float eps,
+                         bool accumulate);
+
+    /* y[i] [T, out_i] = x [T, in] W_i^T + bias_i + adapter_i, i < n <= HN_LINEAR_MAX;
+     * h[i] [T, R] = drop(x) A_i^T is kept for the backward pass when not NULL.
+     * add: y[i] += instead of = (the residual connection); n is 1 then. */
+    void (*linear_fwd)(struct hn_device *dev, struct hn_tensor *const *y,
+                       struct hn_tensor *const *h, const struct hn_tensor *x,
+                       const struct hn_linear *lin, int n, bool add);
+    /* dx [T, in] = sum over i of dy[i] W_i + the adapters' part (dx NULL: not wanted);
+     * da += scale (dy B)^T drop(x), db += scale dy^T h. */
+    void (*linear_bwd)(struct hn_device *dev, struct hn_tensor *dx,
+                       const struct hn_tensor *const *dy, const struct hn_tensor *x,
+                       const struct hn_tensor *const *h, const struct hn_linear *lin, int n);
+
+    /* In place on x [T, n*HD], halves paired as Hugging Face does (i with i + n_freqs), at the
+     * batch's positions.  bwd is the inverse rotation of a gradient. */
+    void (*rope_fwd)(struct hn_device *dev, struct hn_tensor *x, const struct hn_rope *rope);
+    void (*rope_bwd)(struct hn_device *dev, struct hn_tensor *dx, const struct hn_rope *rope);
+
+    /* o [T, H*HD] = softmax(scale q k^T, causal, inside each sequence, inside the window) v;
+     * lse [T, H] = log-sum-exp of the scaled scores, when not NULL.  Query head h uses key/value
+     * head h / (H/HK).  No T x T matrix is ever made. */
+    void (*attention_fwd)(struct hn_device *dev, struct hn_tensor *o, struct hn_tensor *lse,
+                          const struct hn_tensor *q, const struct hn_tensor *k,
+                          const struct hn_tensor *v, const struct hn_attention *shape);
+    void (*attention_bwd)(struct hn_device *dev, struct hn_tensor *dq, struct hn_tensor *dk,
+                          struct hn_tensor *dv, const struct hn_tensor *d_o,
+                          const struct hn_tensor *q, const struct hn_tensor *k,
+                          const struct hn_tensor *v, const struct hn_tensor *o,
+                          const struct hn_tensor *lse, const struct hn_attention *shape);
+    /* The same forward pass behind a cache: k and v are appended at slots/past first, then each
+     * query sees all of its slot's tokens up to its own position. */
+    void (*attention_cached)(struct hn_device *dev, struct hn_tensor *o, const struct hn_tensor *q,
+                             const struct hn_tensor *k, const struct hn_tensor *v,
+                             struct hn_kv *kv, int64_t layer, const struct hn_attention *shape);
+
+    /* a = silu(gate) * up, all [T, F]; bwd writes dgate and dup (dgate may be gate's own storage and
+     * dup may be up's). */
+    void (*glu_fwd)(struct hn_device *dev, struct hn_tensor *a, const struct hn_tensor *gate,
+                    const struct hn_tensor *up);
+    void (*glu_bwd)(struct hn_device *dev, struct hn_tensor *dgate, struct hn_tensor *dup,
+                    const struct hn_tensor *da, const struct hn_tensor *gate,
+                    const struct hn_tensor *up);
+
+    /* y += x */
+    void (*add)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
+    /* y = x */
+    void (*copy)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
+
+    /* y [n_rows, D] = the batch's rows of x [T, D]; and back: y = 0, then y[rows] = x. */
+    void (*gather_rows)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
+    void (*scatter_rows)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
+
+    /* loss [n_rows, 1] = -log softmax(x w^T)[target]; dx [n_rows, D] = (softmax - onehot) w when not
+     * NULL (the gradient of the SUM of losses).  In chunks: [n_rows, V] never exists.
+     * hit [n_rows, 1] = 1 where the target is the arg max, when not NULL. */
+    void (*head_loss)(struct hn_device *dev, struct hn_tensor *loss, struct hn_tensor *hit,
+                      struct hn_tensor *dx, const struct hn_tensor *x, const struct hn_weight *w);
+
+    /* Sum of squares over n tensors in double precision; a barrier. */
+    int (*sum_squares)(struct hn_device *dev, struct hn_tensor *const *x, size_t n, double *out,
+                       struct hone_err *err);
+    /* One decoupled-weight-decay step on n parameters; m, v are its moments. */
+    void (*adamw)(struct hn_device *dev, struct hn_tensor *const *param,
+                  struct hn_tensor *const *grad, struct hn_tensor *const *m,
+                  struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);
+};
+
+/* The engines that were built in, NULL after the last. */
+extern const struct hn_backend hn_backend_cpu;
+const struct hn_backend *hn_backend_find(const char *name);
+
+#endif

@@ -1,0 +1,67 @@
+/* Files: mapped for reading, written whole and atomically, or streamed line by line. */
+#ifndef HN_BASE_FILE_H
+#define HN_BASE_FILE_H
+
+#include <stdio.h>
+#include "base/buf.h"
+#include "base/err.h"
+
+/* A file mapped read-only; data is NULL when the size is 0. */
+struct hn_map {
+    const unsigned char *data;
+    size_t size;
+};
+HN_MUST_USE int hn_map_open(struct hn_map *m, const char *path, struct hone_err *err);
+void hn_map_close(struct hn_map *m);
+
+/* The whole file, appended to out; an error when it is larger than max bytes. */
+HN_MUST_USE int hn_file_read(const char *path, size_t max, struct hn_buf *out,
+                             struct hone_err *err);
+/* Replace path by these bytes: written beside it, synced, renamed, directory synced.  A crash at
+ * any moment leaves the old file or the new one. */
+HN_MUST_USE int hn_file_write(const char *path, const void *p, size_t n, struct hone_err *err);
+
+/* The same in parts: open, add…, commit (or cancel, which leaves path as it was).  Sticky: an add
+ * that failed makes commit fail with its message. */
+struct hn_file_writer {
+    FILE *f;
+    char *path, *temp;
+    int error; /* errno of the first failure */
+    uint64_t size;
+};
+HN_MUST_USE int hn_file_writer_open(struct hn_file_writer *w, const char *path,
+                                    struct hone_err *err);
+void hn_file_writer_add(struct hn_file_writer *w, const void *p, size_t n);
+HN_MUST_USE int hn_file_writer_commit(struct hn_file_writer *w, struct hone_err *err);
+void hn_file_writer_cancel(struct hn_file_writer *w);
+
+/* Lines of any length, streamed; the newline (and a CR before it) is cut off. */
+struct hn_lines {
+    FILE *f;
+    const char *path; /* borrowed */
+    struct hn_buf line;
+    uint64_t number; /* of the current line, from 1 */
+    uint64_t offset; /* where the current line starts, in bytes */
+    uint64_t next;   /* where the next one starts */
+    size_t max;      /* longest line accepted, in bytes */
+};
+HN_MUST_USE int hn_lines_open(struct hn_lines *l, const char *path, size_t max,
+                              struct hone_err *err);
+/* 1: a line is in l->line; 0: the end; negative: failed. */
+HN_MUST_USE int hn_lines_next(struct hn_lines *l, struct hone_err *err);
+void hn_lines_close(struct hn_lines *l);
+
+bool hn_file_exists(const char *path);
+bool hn_dir_exists(const char *path);
+/* Size in bytes, or -1 when it is not a regular file. */
+int64_t hn_file_size(const char *path);
+/* Make the directory and its missing parents. */
+HN_MUST_USE int hn_dir_make(const char *path, struct hone_err *err);
+/* Names in the directory (not "." and ".."), sorted bytewise: one block to hn_free, *n pointers. */
+HN_MUST_USE int hn_dir_list(const char *path, char ***names, size_t *n, struct hone_err *err);
+/* "a/b" of "a" and "b"; b alone when it is absolute or a is empty.  hn_free it; NULL: no memory. */
+HN_MUST_USE char *hn_path_join(const char *a, const char *b);
+/* What follows the last '/'. */
+const char *hn_path_name(const char *path);
+
+#endif

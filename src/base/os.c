@@ -1,0 +1,93 @@
+#include "base/os.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+double hn_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double hn_process_age(void)
+{
+    char text[1024];
+    FILE *f = fopen("/proc/self/stat", "re");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f)
+        fclose(f);
+    text[n] = 0;
+    const char *p = strrchr(text, ')'); /* the name before it may hold anything */
+    unsigned long long start = 0;
+    /* Field 22; the text after ')' begins with field 3. */
+    for (int field = 2; p && field < 22; field++)
+        p = strchr(p + 1, ' ');
+    if (!p)
+        return 0;
+    start = strtoull(p, NULL, 10);
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    double now = (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return now - (double)start / (double)sysconf(_SC_CLK_TCK);
+}
+
+uint64_t hn_peak_rss(void)
+{
+    struct rusage u;
+    if (getrusage(RUSAGE_SELF, &u) != 0)
+        return 0;
+#ifdef __APPLE__
+    return (uint64_t)u.ru_maxrss;
+#else
+    return (uint64_t)u.ru_maxrss * 1024;
+#endif
+}
+
+static uint64_t meminfo(const char *key)
+{
+    char line[128];
+    uint64_t kib = 0;
+    FILE *f = fopen("/proc/meminfo", "re");
+    if (!f)
+        return 0;
+    size_t n = strlen(key);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, key, n) == 0 && line[n] == ':')
+            kib = strtoull(line + n + 1, NULL, 10);
+    fclose(f);
+    return kib * 1024;
+}
+
+static uint64_t cgroup(const char *path)
+{
+    unsigned long long v = 0;
+    FILE *f = fopen(path, "re");
+    int got = f ? fscanf(f, "%llu", &v) : 0;
+    if (f)
+        fclose(f);
+    return got == 1 ? v : UINT64_MAX;
+}
+
+uint64_t hn_memory_total(void)
+{
+    uint64_t total = meminfo("MemTotal");
+    if (!total)
+        total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return HN_MIN(total, cgroup("/sys/fs/cgroup/memory.max"));
+}
+
+uint64_t hn_memory_available(void)
+{
+    uint64_t free_now = meminfo("MemAvailable"), limit = cgroup("/sys/fs/cgroup/memory.max");
+    if (!free_now)
+        free_now = hn_memory_total();
+    if (limit == UINT64_MAX)
+        return free_now;
+    uint64_t used = cgroup("/sys/fs/cgroup/memory.current");
+    return HN_MIN(free_now, used < limit ? limit - used : 0);
+}

@@ -1,0 +1,13 @@
+/* What the operating system tells about this process and machine. */
+#ifndef HN_BASE_OS_H
+#define HN_BASE_OS_H
+
+#include "base/compiler.h"
+
+double hn_now(void);          /* seconds, monotonic */
+double hn_process_age(void);  /* seconds since this process was started, as the kernel counts */
+uint64_t hn_peak_rss(void);   /* high-water mark of resident bytes, mapped files included */
+uint64_t hn_memory_total(void);     /* bytes of RAM that this process may use (cgroup limit seen) */
+uint64_t hn_memory_available(void); /* bytes free now without swapping */
+
+#endif

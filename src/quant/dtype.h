@@ -1,0 +1,32 @@
+/* Element types, and the layouts in which a weight matrix may lie in a file. */
+#ifndef HN_QUANT_DTYPE_H
+#define HN_QUANT_DTYPE_H
+
+#include "base/compiler.h"
+
+enum hn_dtype {
+    HN_F32,
+    HN_F16,
+    HN_BF16,
+    HN_F64,
+    HN_I8,
+    HN_U8,
+    HN_I16,
+    HN_U16,
+    HN_I32,
+    HN_U32,
+    HN_I64,
+    HN_U64,
+    HN_BOOL,
+    HN_DTYPE_COUNT
+};
+
+size_t hn_dtype_size(enum hn_dtype t);      /* bytes of one element */
+const char *hn_dtype_name(enum hn_dtype t); /* "F32", as safetensors writes it */
+
+float hn_f16_to_f32(uint16_t h);
+uint16_t hn_f16_from_f32(float v); /* round to nearest even; overflow gives infinity */
+float hn_bf16_to_f32(uint16_t h);
+uint16_t hn_bf16_from_f32(float v); /* round to nearest even; NaN stays NaN */
+
+#endif

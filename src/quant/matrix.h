@@ -1,0 +1,64 @@
+/* A weight matrix as it lies in a mapped file, and its scalar decoder: the definition of each
+ * format.  A matrix is [rows, cols] = [out, in], row-major; every row starts on a byte.
+ *
+ *   HN_LAYOUT_F32/F16/BF16  plain elements
+ *   HN_LAYOUT_AFFINE        MLX: codes as one LSB-first bit stream per row; value = q*scale + bias with
+ *                           scale, bias [rows, cols/group] widened to float32 first
+ *   HN_LAYOUT_Q4_0/Q4_1/Q8_0  GGUF blocks of 32 along a row (18, 20, 34 bytes)
+ *
+ * The data pointer may be unaligned (MLX writes such files). */
+#ifndef HN_QUANT_MATRIX_H
+#define HN_QUANT_MATRIX_H
+
+#include "base/err.h"
+#include "quant/dtype.h"
+
+enum hn_layout {
+    HN_LAYOUT_F32,
+    HN_LAYOUT_F16,
+    HN_LAYOUT_BF16,
+    HN_LAYOUT_AFFINE,
+    HN_LAYOUT_Q4_0,
+    HN_LAYOUT_Q4_1,
+    HN_LAYOUT_Q8_0,
+    HN_LAYOUT_COUNT
+};
+
+struct hn_matrix {
+    enum hn_layout layout;
+    int64_t rows, cols;
+    const unsigned char *data;   /* borrowed from the mapped file */
+    size_t row_size;             /* bytes from one row to the next */
+    /* HN_LAYOUT_AFFINE only: */
+    int bits, group;             /* 2,3,4,5,6,8; 32,64,128 */
+    enum hn_dtype scale_dtype;   /* of scales and biases: F32, F16 or BF16 */
+    const unsigned char *scales; /* [rows, cols/group], borrowed */
+    const unsigned char *biases; /* [rows, cols/group], borrowed */
+    /* Rows of q and k of a llama GGUF are stored with the two halves of each head interleaved;
+     * then this is the head's size, and every reader maps rows with hn_matrix_stored_row. */
+    int64_t rope_head; /* 0: rows lie in Hugging Face order */
+};
+
+/* Where row (in Hugging Face order) lies among the stored rows. */
+static inline int64_t hn_matrix_stored_row(const struct hn_matrix *m, int64_t row)
+{
+    if (!m->rope_head)
+        return row;
+    int64_t head = row / m->rope_head, i = row % m->rope_head, half = m->rope_head / 2;
+    return head * m->rope_head + i % half * 2 + i / half;
+}
+
+/* Bytes of one stored row of cols elements, or 0 when cols does not suit the layout (bits used by
+ * AFFINE only). */
+size_t hn_layout_row_size(enum hn_layout layout, int64_t cols, int bits);
+const char *hn_layout_name(enum hn_layout layout); /* "Q4_1", "affine"… */
+
+/* out[n] = elements [row, col .. col+n) as float32.  row is in Hugging Face order; col and n are
+ * multiples of the block (32 or the group) unless the layout is plain.  This is the specification
+ * that every faster decoder is tested against, bit for bit. */
+void hn_matrix_decode(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out);
+
+/* Stored bytes of the matrix, scales included. */
+size_t hn_matrix_size(const struct hn_matrix *m);
+
+#endif
