@@ -36,47 +36,86 @@ from transformers import AutoConfig, AutoModelForCausalLM
 torch.set_num_threads(1)
 QKVO = ["q_proj", "k_proj", "v_proj", "o_proj"]
 BASE = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-            vocab_size=128, max_position_embeddings=256, rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
-SMALL = dict(BASE, hidden_size=32, intermediate_size=48, vocab_size=96)
+            vocab_size=96, max_position_embeddings=256, rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
+SMALL = dict(BASE, hidden_size=32, intermediate_size=48)
 LORA = dict(r=4, lora_alpha=8, target_modules=QKVO)
 ADAMW = dict(lr=1e-2, betas=[0.9, 0.999], eps=1e-8, weight_decay=0.0, max_grad_norm=1.0)
-LENGTHS = (17, 24, 9)
+LENGTHS = (15, 21, 8)
 
 
 def rope(theta, **scaling):
     return dict(rope_theta=theta, **(scaling or dict(rope_type="default")))
 
 
-# family, config, dtype of the stored weights, dialect of config.json (transformers 4 or 5), adapter, steps
-MODELS = {
-    "llama-tied": dict(kind="llama", config=dict(BASE, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
-    "llama-rope3": dict(kind="llama", shards=3, lora=dict(LORA, target_modules="all-linear"),
-                        config=dict(SMALL, tie_word_embeddings=False, num_hidden_layers=3,
-                                    rope_parameters=rope(5000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0,
-                                                         high_freq_factor=4.0, original_max_position_embeddings=32))),
-    "llama-linear": dict(kind="llama", dtype="bfloat16", dialect=4, steps=dict(masked=True, weight_decay=0.1),
-                         lora=dict(LORA, use_rslora=True, layers_to_transform=[1, 2]),
-                         config=dict(BASE, tie_word_embeddings=False, num_hidden_layers=3, attention_bias=True,
-                                     mlp_bias=True, rope_parameters=rope(20000.0, rope_type="linear", factor=2.5))),
-    "mistral": dict(kind="mistral", dtype="float16", steps=dict(max_grad_norm=0.0, betas=[0.8, 0.95]),
-                    lora=dict(LORA, rank_pattern={"q_proj": 2, "layers.1.self_attn.v_proj": 6},
-                              alpha_pattern={"k_proj": 3}),
-                    config=dict(BASE, sliding_window=6, head_dim=16, rope_parameters=rope(3000.0))),
-    "mistral-v4": dict(kind="mistral", dtype="bfloat16", dialect=4,
-                       config=dict(SMALL, sliding_window=None, head_dim=16, rope_parameters=rope(7000.0))),
-    "qwen2": dict(kind="qwen2", dtype="bfloat16", lora=dict(LORA, target_modules=[*QKVO, "gate_proj", "up_proj", "down_proj"]),
-                  config=dict(BASE, tie_word_embeddings=True, use_sliding_window=False, sliding_window=4,
-                              max_window_layers=0, rope_parameters=rope(8000.0))),
-    "qwen2-v4": dict(kind="qwen2", dialect=4, steps=dict(masked=True),
-                     config=dict(SMALL, tie_word_embeddings=False, num_key_value_heads=4, use_sliding_window=False,
-                                 sliding_window=4, max_window_layers=1, rope_parameters=rope(8000.0))),
-    "qwen3": dict(kind="qwen3", dtype="bfloat16",
-                  config=dict(BASE, hidden_size=48, head_dim=24, num_attention_heads=3, num_key_value_heads=1,
-                              tie_word_embeddings=False, rms_norm_eps=1e-6, rope_parameters=rope(9000.0))),
-    "qwen3-v4": dict(kind="qwen3", dialect=4, lora=dict(LORA, target_modules="all-linear"),
-                     config=dict(SMALL, head_dim=16, tie_word_embeddings=True, rms_norm_eps=1e-6,
-                                 rope_parameters=rope(9000.0))),
-}
+LLAMA3 = rope(5000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+              original_max_position_embeddings=32)
+YARN = rope(6000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=64)
+
+
+def models():
+    """name: kind (model_type), config, and where they differ from make()'s defaults: dtype of the stored weights, dialect
+    of config.json (transformers 4 or 5), shards, lora, steps, make (the writer of the files) and its arguments."""
+    return {
+        "llama-tied": dict(kind="llama", config=dict(BASE, intermediate_size=72, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
+        "llama-rope3": dict(kind="llama", dtype="float16", shards=3, lora=dict(LORA, target_modules="all-linear"),
+                            config=dict(SMALL, tie_word_embeddings=False, num_hidden_layers=3, rope_parameters=LLAMA3)),
+        "llama-linear": dict(kind="llama", dtype="bfloat16", dialect=4, steps=dict(masked=True, weight_decay=0.1),
+                             lora=dict(LORA, use_rslora=True, layers_to_transform=[1, 2]),
+                             extra=dict(sliding_window=4),          # not a key of this family: transformers ignores it
+                             config=dict(SMALL, tie_word_embeddings=False, num_hidden_layers=3, attention_bias=True,
+                                         mlp_bias=True, rope_parameters=rope(20000.0, rope_type="linear", factor=2.5))),
+        "mistral": dict(kind="mistral", dtype="float16", steps=dict(max_grad_norm=0.0, betas=[0.8, 0.95]),
+                        lora=dict(LORA, rank_pattern={"q_proj": 2, "layers.1.self_attn.v_proj": 6},
+                                  alpha_pattern={"k_proj": 3}),
+                        config=dict(SMALL, sliding_window=6, head_dim=20, rope_parameters=rope(3000.0))),
+        "mistral-v4": dict(kind="mistral", dtype="bfloat16", dialect=4,
+                           config=dict(SMALL, sliding_window=None, head_dim=16, rope_parameters=rope(7000.0))),
+        "qwen2": dict(kind="qwen2", dtype="bfloat16",
+                      lora=dict(LORA, target_modules=[*QKVO, "gate_proj", "up_proj", "down_proj"]),
+                      config=dict(SMALL, tie_word_embeddings=True, use_sliding_window=False, sliding_window=4,
+                                  max_window_layers=0, rope_parameters=rope(8000.0))),
+        "qwen2-v4": dict(kind="qwen2", dialect=4, steps=dict(masked=True),
+                         config=dict(SMALL, tie_word_embeddings=False, num_key_value_heads=4, use_sliding_window=False,
+                                     sliding_window=4, max_window_layers=1, rope_parameters=rope(8000.0))),
+        "qwen2-window": dict(kind="qwen2", dtype="bfloat16", lora=dict(LORA, target_modules=["q_proj", "v_proj"]),
+                             config=dict(SMALL, tie_word_embeddings=False, num_hidden_layers=3, use_sliding_window=True,
+                                         sliding_window=5, max_window_layers=2, rope_parameters=YARN)),
+        "qwen3": dict(kind="qwen3", dtype="bfloat16",
+                      config=dict(BASE, hidden_size=48, head_dim=24, num_attention_heads=3, num_key_value_heads=1,
+                                  tie_word_embeddings=False, rms_norm_eps=1e-6, rope_parameters=rope(9000.0))),
+        "qwen3-v4": dict(kind="qwen3", dtype="bfloat16", dialect=4, steps=dict(lr=5e-3),
+                         lora=dict(LORA, target_modules="all-linear"),
+                         config=dict(SMALL, head_dim=16, tie_word_embeddings=True, rms_norm_eps=1e-6,
+                                     rope_parameters=rope(9000.0))),
+        "mlx-q4": dict(kind="llama", make=make_mlx, dtype="bfloat16", quant=dict(bits=4, group_size=64),
+                       config=dict(BASE, intermediate_size=128, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
+        "mlx-q4-g32": dict(kind="qwen3", make=make_mlx, dtype="float16", quant=dict(bits=4, group_size=32),
+                           lora=dict(LORA, target_modules="all-linear"),
+                           config=dict(SMALL, intermediate_size=96, head_dim=16, tie_word_embeddings=False,
+                                       rope_parameters=rope(5000.0))),
+        "mlx-q8": dict(kind="qwen2", make=make_mlx, dtype="float32", quant=dict(bits=8, group_size=32),
+                       config=dict(SMALL, intermediate_size=64, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
+        "mlx-mixed": dict(kind="llama", make=make_mlx, dtype="bfloat16",
+                          quant=dict(bits=6, group_size=64, modules={
+                              "model.layers.0.self_attn.q_proj": dict(bits=2, group_size=32),
+                              "model.layers.0.self_attn.k_proj": dict(bits=3, group_size=64),
+                              "model.layers.0.self_attn.v_proj": dict(bits=8, group_size=64),
+                              "model.layers.0.mlp.down_proj": dict(bits=5, group_size=128),
+                              "model.layers.1.self_attn.q_proj": False,
+                              "model.layers.1.mlp.up_proj": dict(bits=3, group_size=32),
+                              "lm_head": dict(bits=5, group_size=32)}),
+                          config=dict(BASE, intermediate_size=128, tie_word_embeddings=False, rope_parameters=rope(5000.0))),
+        "gguf-q4_0": dict(kind="llama", make=make_gguf, quant="Q4_0",
+                          config=dict(BASE, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
+        "gguf-q4_1": dict(kind="llama", make=make_gguf, quant="Q4_1",
+                          config=dict(BASE, tie_word_embeddings=False, num_key_value_heads=1, rope_parameters=rope(5000.0))),
+        "gguf-q8_0": dict(kind="qwen2", make=make_gguf, quant="Q8_0",
+                          config=dict(SMALL, intermediate_size=64, tie_word_embeddings=False, rope_parameters=rope(5000.0))),
+        "gguf-f16": dict(kind="llama", make=make_gguf, quant="F16", check=check_llama_cpp,
+                         config=dict(SMALL, tie_word_embeddings=False, rope_parameters=LLAMA3)),
+        "gguf-qwen3": dict(kind="qwen3", make=make_gguf, quant="BF16", check=check_llama_cpp,
+                           config=dict(SMALL, head_dim=16, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
+    }
 
 
 # ---- weights --------------------------------------------------------------------------------------
@@ -101,19 +140,20 @@ def random_weights(name, config):
     return out
 
 
-def write_config(config, path, dialect, dtype, extra=None):
-    d = config.to_dict()
-    d = {k: v for k, v in d.items() if v is not None and k not in ("transformers_version", "_name_or_path")}
-    d["architectures"] = [type(AutoModelForCausalLM.from_config(config)).__name__]
-    d["dtype"] = dtype
-    if dialect == 4:
+def write_config(config, path, spec, extra=None):
+    """config.json as transformers 5 writes it, or in the keys of transformers 4."""
+    config = copy.deepcopy(config)
+    config.architectures = [type(AutoModelForCausalLM.from_config(config)).__name__]
+    config.dtype = spec.get("dtype", "float32")
+    config.save_pretrained(path.parent)
+    d = json.loads(path.read_text())
+    if spec.get("dialect", 5) == 4:
         r = d.pop("rope_parameters")
-        d["torch_dtype"] = d.pop("dtype")
-        d["rope_theta"] = r.pop("rope_theta")
-        d["rope_scaling"] = None if r["rope_type"] == "default" else r
+        d.update(torch_dtype=d.pop("dtype"), rope_theta=r.pop("rope_theta"), transformers_version="4.51.3",
+                 rope_scaling=None if r["rope_type"] == "default" else dict(r, type=r["rope_type"]))
         d.pop("layer_types", None)
-        if config.model_type == "mistral": d["sliding_window"] = config.sliding_window
-    d.update(extra or {})
+        if "sliding_window" in spec["config"]: d["sliding_window"] = spec["config"]["sliding_window"]
+    d.update(spec.get("extra", {}), **(extra or {}))
     path.write_text(json.dumps(d, indent=2, sort_keys=True) + "\n")
 
 
@@ -134,11 +174,155 @@ def write_safetensors(weights, out, shards):
 
 
 def make_plain(name, spec, config, out):
-    dtype = spec.get("dtype", "float32")
-    weights = {k: v.to(getattr(torch, dtype)) for k, v in random_weights(name, config).items()}
-    write_config(config, out / "config.json", spec.get("dialect", 5), dtype)
+    weights = {k: v.to(getattr(torch, spec.get("dtype", "float32"))) for k, v in random_weights(name, config).items()}
+    write_config(config, out / "config.json", spec)
     write_safetensors(weights, out, spec.get("shards", 1))
-    return AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).state_dict()
+    model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+    return model.config, model.state_dict()
+
+
+def with_tied(weights, config):
+    return dict(weights, **{"lm_head.weight": weights["model.embed_tokens.weight"]} if config.tie_word_embeddings else {})
+
+
+def make_mlx(name, spec, config, out):
+    """MLX's affine format, written by MLX: 32-bit codes, scales and biases in the model's dtype, per-module overrides."""
+    import mlx.core as mx
+    mx.set_default_device(mx.cpu)
+    quant, dtype = dict(spec["quant"]), getattr(mx, spec["dtype"])
+    modules = quant.pop("modules", {})
+    stored, exact = {}, {}
+    for key, w in random_weights(name, config).items():
+        w = mx.array(w.numpy()).astype(dtype)
+        module = key.removesuffix(".weight")
+        o = modules.get(module, quant)
+        if w.ndim == 1 or o is False:
+            stored[key] = w
+            exact[key] = w.astype(mx.float32)
+        else:
+            q, scales, biases = mx.quantize(w, **o)
+            stored.update({key: q, module + ".scales": scales, module + ".biases": biases})
+            exact[key] = mx.dequantize(q, scales.astype(mx.float32), biases.astype(mx.float32), **o)
+    mx.save_safetensors(str(out / "model.safetensors"), stored, metadata={"format": "mlx"})
+    table = dict(quant, mode="affine", **{k: v and dict(v, mode="affine") for k, v in modules.items()})
+    write_config(config, out / "config.json", dict(spec, dialect=4), dict(quantization=table, quantization_config=table))
+    weights = with_tied({k: torch.tensor(np.array(v)) for k, v in exact.items()}, config)
+    return config, weights
+
+
+def check_mlx(out, tokens):
+    """Logits of mlx-lm in float32."""
+    import mlx.core as mx
+    from mlx_lm.utils import load_model
+    model, _ = load_model(out)
+    model.set_dtype(mx.float32)
+    return torch.tensor(np.array(model(mx.array(tokens[None].numpy()))[0]))
+
+
+def permute(w, heads):
+    """Rows of q and k, from Hugging Face's order to that of a llama GGUF: the halves of a head interleaved."""
+    return w.reshape(heads, 2, w.shape[0] // heads // 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+
+
+def unpermute(w, heads):
+    return w.reshape(heads, w.shape[0] // heads // 2, 2, *w.shape[1:]).swapaxes(1, 2).reshape(w.shape)
+
+
+GGUF_NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+              "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
+              "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+              "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+              "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+
+
+def gguf_name(key):
+    base, end = key.rsplit(".", 1)
+    m = re.match(r"model\.layers\.(\d+)\.(.*)", base)
+    return f"blk.{m[1]}.{GGUF_NAMES[m[2]]}.{end}" if m else f"{GGUF_NAMES[base]}.{end}"
+
+
+def make_gguf(name, spec, config, out):
+    """A GGUF as llama.cpp's converter lays it out, quantised and dequantised by the gguf package."""
+    import gguf
+    arch, qtype = spec["kind"], gguf.GGMLQuantizationType[spec["quant"]]
+    w = gguf.GGUFWriter(str(out / "model.gguf"), arch)
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    w.add_name(name)
+    w.add_block_count(config.num_hidden_layers)
+    w.add_context_length(config.max_position_embeddings)
+    w.add_embedding_length(config.hidden_size)
+    w.add_feed_forward_length(config.intermediate_size)
+    w.add_head_count(config.num_attention_heads)
+    w.add_head_count_kv(config.num_key_value_heads)
+    w.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    w.add_layer_norm_rms_eps(config.rms_norm_eps)
+    w.add_vocab_size(config.vocab_size)
+    w.add_rope_dimension_count(head)
+    if head != config.hidden_size // config.num_attention_heads:
+        w.add_key_length(head)
+        w.add_value_length(head)
+    w.add_tokenizer_model("gpt2")
+    w.add_tokenizer_pre("default")
+    tokens = ["<unk>", "<s>", "</s>"] + [f"t{i}" for i in range(3, config.vocab_size)]
+    w.add_token_list(tokens)
+    w.add_token_types([3, 3, 3] + [1] * (config.vocab_size - 3))
+    w.add_token_merges(["t 3"])
+    w.add_bos_token_id(1)
+    w.add_eos_token_id(2)
+    if config.rope_parameters["rope_type"] == "llama3":
+        from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+        plain = config.rope_parameters["rope_theta"] ** -(torch.arange(0, head, 2, dtype=torch.float32) / head)
+        w.add_tensor("rope_freqs.weight", (plain / ROPE_INIT_FUNCTIONS["llama3"](config)[0]).numpy())
+    exact = {}
+    for key, t in random_weights(name, config).items():
+        t = t.numpy()
+        heads = dict(q=config.num_attention_heads, k=config.num_key_value_heads).get(key.split("_proj")[0][-1])
+        turn = arch == "llama" and heads and "_proj" in key
+        if turn: t = permute(t, heads)
+        if t.ndim == 1:
+            w.add_tensor(gguf_name(key), t)
+        else:
+            data = gguf.quants.quantize(t, qtype)
+            w.add_tensor(gguf_name(key), data, raw_dtype=qtype)
+            t = gguf.quants.dequantize(data, qtype)
+        exact[key] = torch.tensor(unpermute(t, heads) if turn else t)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+    return config, with_tied(exact, config)
+
+
+def check_llama_cpp(out, tokens):
+    """Logits of llama.cpp, which rounds activations (to 8 bits, or to f16 or bf16)."""
+    import llama_cpp as L
+    quiet = L.llama_log_callback(lambda *a: None)
+    L.llama_log_set(quiet, None)
+    options = L.llama_model_default_params()
+    options.use_extra_bufts = False                                 # its repacked weights crash on matrices this small
+    model = L.llama_model_load_from_file(str(out / "model.gguf").encode(), options)
+    options = L.llama_context_default_params()
+    options.n_ctx, options.n_threads, options.n_threads_batch = 64, 1, 1
+    context = L.llama_init_from_model(model, options)
+    n, vocab = len(tokens), L.llama_vocab_n_tokens(L.llama_model_get_vocab(model))
+    batch = L.llama_batch_init(n, 0, 1)
+    batch.n_tokens = n
+    for i in range(n):
+        batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = int(tokens[i]), i, 1, 1
+        batch.seq_id[i][0] = 0
+    if L.llama_decode(context, batch): raise RuntimeError("llama_decode failed")
+    rows = [np.ctypeslib.as_array(L.llama_get_logits_ith(context, i), (vocab,)).copy() for i in range(n)]
+    L.llama_batch_free(batch)
+    L.llama_free(context)
+    L.llama_model_free(model)
+    L.llama_log_set(L.llama_log_callback(), None)
+    return torch.tensor(np.stack(rows))
+
+
+def check_gguf(out, tokens):
+    """Logits of transformers on its own reading of the file, where it reads such a file right."""
+    model = AutoModelForCausalLM.from_pretrained(out, gguf_file="model.gguf", dtype=torch.float32).eval()
+    with torch.no_grad(): return model(input_ids=tokens[None]).logits[0]
 
 
 # ---- the reference ----------------------------------------------------------------------------------
@@ -270,11 +454,17 @@ def make(name, spec, root):
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     config = AutoConfig.for_model(spec["kind"], **spec["config"])
-    weights = spec.get("make", make_plain)(name, spec, config, out)
+    config, weights = spec.get("make", make_plain)(name, spec, config, out)
     make_adapter(name, spec, config, weights, out / "adapter")
     exact, facts = reference(spec, config, weights, out / "adapter", name, True)
     single, facts32 = reference(spec, config, weights, out / "adapter", name, False)
     worst = noise(exact, single)
+    check = spec.get("check") or {make_mlx: check_mlx, make_gguf: check_gguf}.get(spec.get("make"))
+    if check:                                                       # another reader of the same files says the same
+        n, e = LENGTHS[0], exact["logits"]
+        got = check(out, sequences(name, config.vocab_size)[0][0])
+        worst["peer"] = ((got - e[:n]).abs().max() / e[:n].abs().max()).item()
+        assert worst["peer"] < (2e-2 if check is check_llama_cpp else 1e-5), f"another reader of the files differs: {worst}"
     worst["losses"] = max(abs(a - b) for a, b in zip(facts["steps"]["losses"], facts32["steps"]["losses"]))
     arrays = {k: v.float() for k, v in exact.items()}
     seqs = sequences(name, config.vocab_size)
@@ -297,7 +487,7 @@ def main():
     ap.add_argument("--out", default=Path(__file__).resolve().parent.parent / "test" / "golden", type=Path)
     ap.add_argument("--only", default="")
     a = ap.parse_args()
-    for name, spec in MODELS.items():
+    for name, spec in models().items():
         if re.search(a.only, name): make(name, spec, a.out)
 
 
