@@ -29,9 +29,9 @@ struct hn_gguf_value {
     enum hn_gguf_type type;
     enum hn_gguf_type item_type; /* ARRAY: of its items */
     uint64_t n;                  /* ARRAY: items */
-    const unsigned char
-        *data;   /* the value's (ARRAY: the first item's) bytes; borrowed, unaligned */
-    size_t size; /* bytes at data */
+    const unsigned char *data; /* the value's bytes (STRING: its characters; ARRAY: its first item,
+                                  a string with its length before it); borrowed, unaligned */
+    size_t size;               /* bytes at data */
 };
 
 struct hn_gguf_pair {
@@ -61,8 +61,8 @@ struct hn_gguf {
     size_t n_pairs;
     struct hn_gguf_tensor *tensors; /* [n_tensors] in file order */
     size_t n_tensors;
-    const size_t *by_key;  /* [n_pairs] indices of pairs sorted by key */
-    const size_t *by_name; /* [n_tensors] indices of tensors sorted by name */
+    const struct hn_gguf_pair **by_key;    /* [n_pairs] sorted by key */
+    const struct hn_gguf_tensor **by_name; /* [n_tensors] sorted by name */
 };
 
 /* Every message begins with the path.  On failure *g is empty (release is harmless). */

@@ -18,15 +18,24 @@ enum hn_dtype {
     HN_I64,
     HN_U64,
     HN_BOOL,
+    HN_F8_E4M3, /* named and measured, not computed with, as the three below */
+    HN_F8_E5M2,
+    HN_F8_E8M0,
+    HN_C64,
     HN_DTYPE_COUNT
 };
 
 size_t hn_dtype_size(enum hn_dtype t);      /* bytes of one element */
 const char *hn_dtype_name(enum hn_dtype t); /* "F32", as safetensors writes it */
+/* The type of this safetensors name (n bytes); false when there is none. */
+bool hn_dtype_parse(const char *name, size_t n, enum hn_dtype *out);
 
 float hn_f16_to_f32(uint16_t h);
 uint16_t hn_f16_from_f32(float v); /* round to nearest even; overflow gives infinity */
 float hn_bf16_to_f32(uint16_t h);
 uint16_t hn_bf16_from_f32(float v); /* round to nearest even; NaN stays NaN */
+
+/* Element i of an array of floating-point type t (F32, F16, BF16, F64) that may be unaligned. */
+float hn_dtype_load(enum hn_dtype t, const unsigned char *data, size_t i);
 
 #endif

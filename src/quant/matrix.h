@@ -2,9 +2,9 @@
  * format.  A matrix is [rows, cols] = [out, in], row-major; every row starts on a byte.
  *
  *   HN_LAYOUT_F32/F16/BF16  plain elements
- *   HN_LAYOUT_AFFINE        MLX: codes as one LSB-first bit stream per row; value = q*scale + bias with
- *                           scale, bias [rows, cols/group] widened to float32 first
- *   HN_LAYOUT_Q4_0/Q4_1/Q8_0  GGUF blocks of 32 along a row (18, 20, 34 bytes)
+ *   HN_LAYOUT_AFFINE        MLX: codes as one LSB-first bit stream per row; value = q*scale + bias,
+ *                           scale and bias [rows, cols/group], widened to float32 first
+ *   HN_LAYOUT_Q4_0 …        GGUF blocks of 32 along a row (18, 20, 34 bytes)
  *
  * The data pointer may be unaligned (MLX writes such files). */
 #ifndef HN_QUANT_MATRIX_H
@@ -27,8 +27,8 @@ enum hn_layout {
 struct hn_matrix {
     enum hn_layout layout;
     int64_t rows, cols;
-    const unsigned char *data;   /* borrowed from the mapped file */
-    size_t row_size;             /* bytes from one row to the next */
+    const unsigned char *data; /* borrowed from the mapped file */
+    size_t row_size;           /* bytes from one row to the next */
     /* HN_LAYOUT_AFFINE only: */
     int bits, group;             /* 2,3,4,5,6,8; 32,64,128 */
     enum hn_dtype scale_dtype;   /* of scales and biases: F32, F16 or BF16 */
@@ -52,6 +52,8 @@ static inline int64_t hn_matrix_stored_row(const struct hn_matrix *m, int64_t ro
  * AFFINE only). */
 size_t hn_layout_row_size(enum hn_layout layout, int64_t cols, int bits);
 const char *hn_layout_name(enum hn_layout layout); /* "Q4_1", "affine"… */
+int hn_layout_block(enum hn_layout layout); /* elements that are stored together: 1, 32 (AFFINE: 32,
+                                               though a group may be longer) or 256 */
 
 /* out[n] = elements [row, col .. col+n) as float32.  row is in Hugging Face order; col and n are
  * multiples of the block (32 or the group) unless the layout is plain.  This is the specification

@@ -1,0 +1,41 @@
+/* ggml's blocks of 32 weights along a row: a float16 scale (and minimum), then the codes.
+ *
+ *   Q4_0  d, 16 bytes   w = (q - 8) * d          byte j: low nibble is weight j, high is j + 16
+ *   Q4_1  d, m, 16      w = q * d + m            the same order
+ *   Q8_0  d, 32 int8    w = q * d
+ *
+ * Source: ggml-common.h and gguf.quants, against which the goldens were made. */
+#include "quant/codec.h"
+
+enum { BLOCK = 32 };
+
+void hn_decode_q4_0(const unsigned char *at, int64_t n, float *out)
+{
+    for (; n > 0; n -= BLOCK, at += 18, out += BLOCK) {
+        float d = hn_dtype_load(HN_F16, at, 0);
+        for (int j = 0; j < BLOCK / 2; j++) {
+            out[j] = (float)((at[2 + j] & 15) - 8) * d;
+            out[j + BLOCK / 2] = (float)((at[2 + j] >> 4) - 8) * d;
+        }
+    }
+}
+
+void hn_decode_q4_1(const unsigned char *at, int64_t n, float *out)
+{
+    for (; n > 0; n -= BLOCK, at += 20, out += BLOCK) {
+        float d = hn_dtype_load(HN_F16, at, 0), m = hn_dtype_load(HN_F16, at, 1);
+        for (int j = 0; j < BLOCK / 2; j++) {
+            out[j] = (float)(at[4 + j] & 15) * d + m;
+            out[j + BLOCK / 2] = (float)(at[4 + j] >> 4) * d + m;
+        }
+    }
+}
+
+void hn_decode_q8_0(const unsigned char *at, int64_t n, float *out)
+{
+    for (; n > 0; n -= BLOCK, at += 34, out += BLOCK) {
+        float d = hn_dtype_load(HN_F16, at, 0);
+        for (int j = 0; j < BLOCK; j++)
+            out[j] = (float)(signed char)at[2 + j] * d;
+    }
+}

@@ -1,0 +1,106 @@
+/* The layouts as a table, and the one decoder that dispatches on it. */
+#include "quant/matrix.h"
+#include "quant/codec.h"
+
+typedef void decode_fn(const unsigned char *at, int64_t n, float *out);
+
+static const struct {
+    const char *name;
+    int block;         /* elements; 1 for plain types */
+    int block_size;    /* bytes; 0: depends on bits */
+    decode_fn *decode; /* NULL: plain or affine */
+} layouts[HN_LAYOUT_COUNT] = {
+    [HN_LAYOUT_F32] = {"F32", 1, 4, NULL},
+    [HN_LAYOUT_F16] = {"F16", 1, 2, NULL},
+    [HN_LAYOUT_BF16] = {"BF16", 1, 2, NULL},
+    [HN_LAYOUT_AFFINE] = {"affine", 32, 0, NULL},
+    [HN_LAYOUT_Q4_0] = {"Q4_0", 32, 18, hn_decode_q4_0},
+    [HN_LAYOUT_Q4_1] = {"Q4_1", 32, 20, hn_decode_q4_1},
+    [HN_LAYOUT_Q8_0] = {"Q8_0", 32, 34, hn_decode_q8_0},
+};
+
+size_t hn_layout_row_size(enum hn_layout layout, int64_t cols, int bits)
+{
+    int block = layouts[layout].block, size = layouts[layout].block_size;
+    if (layout == HN_LAYOUT_AFFINE)
+        size = 4 * bits; /* 32 codes */
+    size_t bytes;
+    if (cols <= 0 || cols % block || size <= 0 ||
+        hn_mul_overflows((size_t)(cols / block), (size_t)size, &bytes))
+        return 0;
+    return bytes;
+}
+
+const char *hn_layout_name(enum hn_layout layout)
+{
+    return layouts[layout].name;
+}
+
+int hn_layout_block(enum hn_layout layout)
+{
+    return layouts[layout].block;
+}
+
+unsigned hn_affine_code(const unsigned char *row, int64_t i, int bits)
+{
+    int64_t bit = i * bits;
+    int shift = (int)(bit & 7);
+    unsigned word = row[bit >> 3];
+    if (shift + bits > 8) /* the next byte exists: the code ends in it */
+        word |= (unsigned)row[(bit >> 3) + 1] << 8;
+    return word >> shift & ((1u << bits) - 1);
+}
+
+/* Scale and bias are widened to float32 first; then one product and one sum, each rounded. */
+static void decode_affine(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n,
+                          float *out)
+{
+    const unsigned char *codes = m->data + (size_t)row * m->row_size;
+    size_t groups = (size_t)row * (size_t)(m->cols / m->group);
+    for (int64_t i = col; i < col + n; i++) {
+        size_t g = groups + (size_t)(i / m->group);
+        float scale = hn_dtype_load(m->scale_dtype, m->scales, g);
+        float bias = hn_dtype_load(m->scale_dtype, m->biases, g);
+        out[i - col] = (float)hn_affine_code(codes, i, m->bits) * scale + bias;
+    }
+}
+
+static void decode_plain(const unsigned char *at, enum hn_dtype t, int64_t n, float *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = hn_dtype_load(t, at, (size_t)i);
+}
+
+void hn_matrix_decode(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    row = hn_matrix_stored_row(m, row);
+    const unsigned char *at = m->data + (size_t)row * m->row_size;
+    switch (m->layout) {
+    case HN_LAYOUT_F32:
+        decode_plain(at + (size_t)col * 4, HN_F32, n, out);
+        break;
+    case HN_LAYOUT_F16:
+        decode_plain(at + (size_t)col * 2, HN_F16, n, out);
+        break;
+    case HN_LAYOUT_BF16:
+        decode_plain(at + (size_t)col * 2, HN_BF16, n, out);
+        break;
+    case HN_LAYOUT_AFFINE:
+        decode_affine(m, row, col, n, out);
+        break;
+    default: {
+        int block = layouts[m->layout].block;
+        HN_ASSERT(col % block == 0 && n % block == 0);
+        layouts[m->layout].decode(at + (size_t)(col / block * layouts[m->layout].block_size), n,
+                                  out);
+    }
+    }
+}
+
+size_t hn_matrix_size(const struct hn_matrix *m)
+{
+    size_t size = (size_t)m->rows * m->row_size;
+    if (m->layout == HN_LAYOUT_AFFINE)
+        size += (size_t)m->rows * (size_t)(m->cols / m->group) * hn_dtype_size(m->scale_dtype) * 2;
+    return size;
+}
