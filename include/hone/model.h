@@ -25,6 +25,10 @@ int hone_model_open(struct hone_model **out, const char *path,
                     const struct hone_device_options *options, struct hone_err *err);
 void hone_model_close(struct hone_model **model);
 
+/* The base model that an adapter directory names, as it stands there (a path or ORG/NAME), freed with
+ * hone_free; HONE_NOT_FOUND when path is not an adapter directory or names none. */
+int hone_adapter_base_model(const char *path, char **out, struct hone_err *err);
+
 /* Apply the adapter in this directory or safetensors file (mlx-lm or PEFT layout). */
 int hone_model_load_adapter(struct hone_model *model, const char *path, struct hone_err *err);
 

@@ -48,6 +48,18 @@ uint64_t hn_peak_rss(void)
 #endif
 }
 
+void hn_resident(uint64_t *anonymous, uint64_t *mapped)
+{
+    unsigned long long size = 0, resident = 0, shared = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    int got = f ? fscanf(f, "%llu %llu %llu", &size, &resident, &shared) : 0;
+    if (f)
+        fclose(f);
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    *mapped = got == 3 ? shared * page : 0;
+    *anonymous = got == 3 ? (resident - shared) * page : hn_peak_rss();
+}
+
 static uint64_t meminfo(const char *key)
 {
     char line[128];

@@ -1,0 +1,343 @@
+/* The trainable part of a model: made fresh, loaded, listed, read, written and saved. */
+#include "model/model.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { STREAM_ADAPTER_START = 0x4c6f5241 }; /* keeps the start apart from dropout's words */
+
+void hn_linear_path(int64_t block, enum hn_linear_id id, char out[96])
+{
+    snprintf(out, 96, "model.layers.%lld.%s", (long long)block, hn_linear_name(id));
+}
+
+struct hn_lora *hn_adapters_get(const struct hone_model *m, int64_t block, enum hn_linear_id id)
+{
+    if (!m->adapters.loras)
+        return NULL;
+    struct hn_lora *lo = &m->adapters.loras[block * HN_LINEAR_COUNT + (int64_t)id];
+    return lo->present ? lo : NULL;
+}
+
+void hn_adapters_release(struct hone_model *m)
+{
+    if (m->adapters.arena)
+        m->backend->unbind(m->dev, &m->adapters.arena);
+    hn_free(m->adapters.loras);
+    m->adapters = (struct hn_adapter_set){0};
+}
+
+/* The tensors of a part: parameters A then B. */
+static void part_of(struct hn_lora *lo, enum hn_adapter_part part, struct hn_tensor *pair[2])
+{
+    struct hn_tensor *const all[4][2] = {
+        {&lo->a, &lo->b}, {&lo->da, &lo->db}, {&lo->ma, &lo->mb}, {&lo->va, &lo->vb}};
+    pair[0] = all[part][0];
+    pair[1] = all[part][1];
+}
+
+static void shape(struct hn_tensor *t, int64_t rows, int64_t cols, size_t *offset)
+{
+    size_t size = (size_t)(rows * cols) * sizeof(float);
+    *t = (struct hn_tensor){
+        .rows = rows, .rows_max = rows, .cols = cols, .dtype = HN_F32, .offset = *offset};
+    *offset += (size + 63) / 64 * 64;
+}
+
+/* Lay out and bind the tensors of every lora that is present with its rank set. */
+static int bind(struct hone_model *m, struct hn_adapter_set *set, bool training,
+                struct hone_err *err)
+{
+    size_t n_parts = training ? 4 : 1, n = 0, offset = 0;
+    int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
+    struct hn_tensor **list = hn_calloc((size_t)n_all * 8, sizeof *list);
+    if (!list)
+        return hn_fail_memory(err, "making an adapter");
+    set->training = training;
+    set->n_layers = set->first_block = m->spec.n_layers;
+    for (size_t part = 0; part < n_parts; part++) {
+        for (int64_t i = 0; i < n_all; i++) {
+            struct hn_lora *lo = &set->loras[i];
+            enum hn_linear_id id = (enum hn_linear_id)(i % HN_LINEAR_COUNT);
+            struct hn_tensor *pair[2];
+            if (!lo->present)
+                continue;
+            int64_t in = hn_linear_in(&m->spec, id), out = hn_linear_out(&m->spec, id);
+            part_of(lo, (enum hn_adapter_part)part, pair);
+            shape(pair[0], lo->rank, in, &offset);
+            shape(pair[1], out, lo->rank, &offset);
+            list[n++] = pair[0];
+            list[n++] = pair[1];
+            if (part > 0)
+                continue;
+            set->n_present++;
+            set->n_parameters += lo->rank * (in + out);
+            set->max_rank = HN_MAX(set->max_rank, lo->rank);
+            set->first_block = HN_MIN(set->first_block, i / HN_LINEAR_COUNT);
+            lo->use.a = &lo->a;
+            lo->use.b = &lo->b;
+            lo->use.da = training ? &lo->da : NULL;
+            lo->use.db = training ? &lo->db : NULL;
+            lo->use.module = (uint32_t)i;
+        }
+    }
+    set->arena_size = offset;
+    int rc = m->backend->bind(m->dev, list, n, offset, &set->arena, err);
+    for (size_t i = 0; i < n && !rc; i++)
+        m->backend->zero(m->dev, list[i]);
+    hn_free(list);
+    return rc;
+}
+
+static struct hn_lora *new_loras(const struct hone_model *m)
+{
+    return hn_calloc((size_t)m->spec.n_layers * HN_LINEAR_COUNT, sizeof(struct hn_lora));
+}
+
+/* Does a target name this linear: by its last name, its name in the block, its whole path (globs
+ * allowed in each), or "all-linear"? */
+static bool matches(const char *target, int64_t block, enum hn_linear_id id)
+{
+    char path[96];
+    const char *name = hn_linear_name(id);
+    hn_linear_path(block, id, path);
+    return strcmp(target, "all-linear") == 0 || fnmatch(target, strchr(name, '.') + 1, 0) == 0 ||
+           fnmatch(target, name, 0) == 0 || fnmatch(target, path, 0) == 0;
+}
+
+static int choose(const struct hone_model *m, const struct hn_adapter_config *c,
+                  struct hn_lora *loras, struct hone_err *err)
+{
+    int64_t n = m->spec.n_layers, first = c->num_layers > 0 ? n - c->num_layers : 0;
+    if (c->num_layers > n)
+        return hn_fail(err, HONE_USAGE, "num-layers is %lld, but the model has %lld blocks",
+                       (long long)c->num_layers, (long long)n);
+    for (size_t t = 0; t < c->n_targets; t++) {
+        bool found = false;
+        for (int64_t i = 0; i < n * HN_LINEAR_COUNT; i++) {
+            enum hn_linear_id id = (enum hn_linear_id)(i % HN_LINEAR_COUNT);
+            if (!matches(c->targets[t], i / HN_LINEAR_COUNT, id))
+                continue;
+            found = true;
+            if (i / HN_LINEAR_COUNT >= first)
+                loras[i].present = true;
+        }
+        if (!found)
+            return hn_fail(err, HONE_USAGE,
+                           "the target module \"%s\" matches no linear layer of the model; it has "
+                           "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj",
+                           c->targets[t]);
+    }
+    return 0;
+}
+
+/* A starts uniform in ±1/sqrt(in), as PEFT's (kaiming_uniform with a = sqrt(5)); B at zero. */
+static int start(struct hone_model *m, uint64_t seed, struct hone_err *err)
+{
+    int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
+    for (int64_t i = 0; i < n_all; i++) {
+        struct hn_lora *lo = &m->adapters.loras[i];
+        if (!lo->present)
+            continue;
+        size_t n = (size_t)(lo->a.rows * lo->a.cols);
+        float *values = hn_calloc(n, sizeof *values), bound = 1 / sqrtf((float)lo->a.cols);
+        if (!values)
+            return hn_fail_memory(err, "making an adapter");
+        const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+        for (size_t k = 0; k < n; k++) {
+            uint32_t counter[4] = {(uint32_t)k, 0, (uint32_t)i, STREAM_ADAPTER_START}, words[4];
+            hn_philox(counter, key, words);
+            values[k] = ((float)(words[0] >> 8) * 0x1p-23f - 1) * bound;
+        }
+        m->backend->write(m->dev, &lo->a, values);
+        hn_free(values);
+    }
+    return 0;
+}
+
+int hn_adapters_make(struct hone_model *m, const struct hn_adapter_config *c, struct hone_err *err)
+{
+    struct hn_adapter_set set = {.loras = new_loras(m)};
+    if (!set.loras)
+        return hn_fail_memory(err, "making an adapter");
+    int rc = choose(m, c, set.loras, err);
+    double scale = c->scale > 0 ? c->scale
+                                : c->alpha / (c->use_rslora ? sqrt((double)c->rank) : (double)c->rank);
+    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT; i++) {
+        set.loras[i].rank = c->rank;
+        set.loras[i].use.scale = (float)scale;
+        set.loras[i].use.dropout = c->dropout;
+    }
+    if (!rc)
+        rc = bind(m, &set, true, err);
+    if (rc) {
+        hn_free(set.loras);
+        return rc;
+    }
+    hn_adapters_release(m);
+    m->adapters = set;
+    return start(m, c->seed, err);
+}
+
+/* Which linear a path names; false when none. */
+static bool find_linear(const struct hone_model *m, const char *path, int64_t *index)
+{
+    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT; i++) {
+        char name[96];
+        hn_linear_path(i / HN_LINEAR_COUNT, (enum hn_linear_id)(i % HN_LINEAR_COUNT), name);
+        if (strcmp(name, path) == 0) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int take(const struct hone_model *m, const struct hn_adapter_file *f, struct hn_lora *loras,
+                const struct hn_adapter_module **from, float dropout, struct hone_err *err)
+{
+    for (size_t k = 0; k < f->n; k++) {
+        const struct hn_adapter_module *mod = &f->modules[k];
+        int64_t i;
+        if (!find_linear(m, mod->path, &i))
+            return hn_fail(err, HONE_FAILED,
+                           "%s: the adapter's module %s does not exist in the base model %s (%s, "
+                           "%lld blocks)",
+                           f->weights_path, mod->path, m->files.path, m->spec.family->name,
+                           (long long)m->spec.n_layers);
+        enum hn_linear_id id = (enum hn_linear_id)(i % HN_LINEAR_COUNT);
+        int64_t in = hn_linear_in(&m->spec, id), out = hn_linear_out(&m->spec, id);
+        if (mod->in != in || mod->out != out)
+            return hn_fail(err, HONE_FAILED,
+                           "%s: the adapter's module %s maps %lld to %lld, but in the base model "
+                           "%s it maps %lld to %lld",
+                           f->weights_path, mod->path, (long long)mod->in, (long long)mod->out,
+                           m->files.path, (long long)in, (long long)out);
+        loras[i].present = true;
+        loras[i].rank = mod->rank;
+        loras[i].use.scale = (float)mod->scale;
+        loras[i].use.dropout = dropout;
+        from[i] = mod;
+    }
+    return 0;
+}
+
+int hn_adapters_load(struct hone_model *m, const struct hn_adapter_file *f, bool training,
+                     float dropout, struct hone_err *err)
+{
+    int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
+    struct hn_adapter_set set = {.loras = new_loras(m)};
+    const struct hn_adapter_module **from = hn_calloc((size_t)n_all, sizeof *from);
+    int rc = set.loras && from ? take(m, f, set.loras, from, dropout, err)
+                               : hn_fail_memory(err, "loading an adapter");
+    if (!rc)
+        rc = bind(m, &set, training, err);
+    if (rc) {
+        hn_free(set.loras);
+        hn_free(from);
+        return rc;
+    }
+    hn_adapters_release(m);
+    m->adapters = set;
+    for (int64_t i = 0; i < n_all; i++) {
+        if (!from[i])
+            continue;
+        m->backend->write(m->dev, &set.loras[i].a, from[i]->a);
+        m->backend->write(m->dev, &set.loras[i].b, from[i]->b);
+    }
+    hn_free(from);
+    return 0;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+void hn_adapters_list(struct hone_model *m, enum hn_adapter_part part, struct hn_tensor **list)
+{
+    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT; i++) {
+        struct hn_lora *lo = &m->adapters.loras[i];
+        if (!lo->present)
+            continue;
+        part_of(lo, part, list);
+        list += 2;
+    }
+}
+
+int hn_adapters_read(const struct hone_model *m, enum hn_adapter_part part, float *out,
+                     struct hone_err *err)
+{
+    int rc = 0;
+    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT && m->adapters.loras; i++) {
+        struct hn_tensor *pair[2];
+        if (!m->adapters.loras[i].present)
+            continue;
+        part_of(&m->adapters.loras[i], part, pair);
+        for (int k = 0; k < 2 && !rc; k++) {
+            rc = m->backend->read(m->dev, pair[k], out, err);
+            out += pair[k]->rows * pair[k]->cols;
+        }
+    }
+    return rc;
+}
+
+void hn_adapters_write(struct hone_model *m, enum hn_adapter_part part, const float *in)
+{
+    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT && m->adapters.loras; i++) {
+        struct hn_tensor *pair[2];
+        if (!m->adapters.loras[i].present)
+            continue;
+        part_of(&m->adapters.loras[i], part, pair);
+        for (int k = 0; k < 2; k++) {
+            m->backend->write(m->dev, pair[k], in);
+            in += pair[k]->rows * pair[k]->cols;
+        }
+    }
+}
+
+int hn_adapters_save(const struct hone_model *m, const char *dir, const char *base_model,
+                     double alpha, double dropout, bool use_rslora, int64_t num_layers,
+                     struct hone_err *err)
+{
+    const struct hn_adapter_set *set = &m->adapters;
+    float *values = hn_calloc((size_t)set->n_parameters, sizeof *values), *at = values;
+    char(*paths)[96] = hn_calloc((size_t)set->n_present, sizeof *paths);
+    struct hn_adapter_module *modules = hn_calloc((size_t)set->n_present, sizeof *modules);
+    int rc = values && paths && modules ? hn_adapters_read(m, HN_PART_PARAM, values, err)
+                                        : hn_fail_memory(err, "saving an adapter");
+    size_t n = 0;
+    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT && !rc; i++) {
+        const struct hn_lora *lo = &set->loras[i];
+        if (!lo->present)
+            continue;
+        hn_linear_path(i / HN_LINEAR_COUNT, (enum hn_linear_id)(i % HN_LINEAR_COUNT), paths[n]);
+        const float *a = at, *b = a + lo->a.rows * lo->a.cols;
+        at += lo->a.rows * lo->a.cols + lo->b.rows * lo->b.cols;
+        modules[n] = (struct hn_adapter_module){.path = paths[n],
+                                                .rank = lo->rank,
+                                                .in = lo->a.cols,
+                                                .out = lo->b.rows,
+                                                .a = a,
+                                                .b = b,
+                                                .scale = (double)lo->use.scale};
+        n++;
+    }
+    if (!rc) {
+        struct hn_adapter_spec spec = {.modules = modules,
+                                       .n = n,
+                                       .base_model = base_model,
+                                       .alpha = alpha,
+                                       .dropout = dropout,
+                                       .use_rslora = use_rslora,
+                                       .model_layers = m->spec.n_layers,
+                                       .num_layers = num_layers,
+                                       .config = m->adapter_file.config};
+        rc = hn_adapter_write(dir, &spec, err);
+    }
+    hn_free(values);
+    hn_free(paths);
+    hn_free(modules);
+    return rc;
+}

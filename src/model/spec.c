@@ -1,0 +1,258 @@
+#include "model/spec.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A family is a row of this table: everything else is read from the configuration. */
+static const struct hn_family families[] = {
+    {.name = "llama", .window_always = true},
+    {.name = "mistral", .window_always = true},
+    {.name = "qwen2", .qkv_bias = true},
+    {.name = "qwen3", .default_head_size = 128, .qk_norm = true},
+};
+
+const char *hn_family_list(void)
+{
+    return "llama, mistral, qwen2, qwen3";
+}
+
+const char *hn_linear_name(enum hn_linear_id id)
+{
+    static const char *const names[] = {
+        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+        "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj",
+    };
+    return names[id];
+}
+
+int64_t hn_linear_in(const struct hn_spec *s, enum hn_linear_id id)
+{
+    return id == HN_LINEAR_O ? s->n_heads * s->head_size : id == HN_LINEAR_DOWN ? s->d_ff : s->d_model;
+}
+
+int64_t hn_linear_out(const struct hn_spec *s, enum hn_linear_id id)
+{
+    switch (id) {
+    case HN_LINEAR_Q:
+        return s->n_heads * s->head_size;
+    case HN_LINEAR_K:
+    case HN_LINEAR_V:
+        return s->n_kv_heads * s->head_size;
+    case HN_LINEAR_GATE:
+    case HN_LINEAR_UP:
+        return s->d_ff;
+    default:
+        return s->d_model;
+    }
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+struct reader {
+    const struct hn_json *config;
+    struct hone_err *err;
+    int code;
+};
+
+static const struct hn_json *member(const struct hn_json *o, const char *key)
+{
+    const struct hn_json *v = hn_json_get(o, key);
+    return v && v->type != HN_JSON_NULL ? v : NULL;
+}
+
+/* An integer in [min, max]; missing: fallback, or an error when fallback < 0. */
+static int64_t read_int(struct reader *r, const char *key, int64_t min, int64_t max,
+                        int64_t fallback)
+{
+    const struct hn_json *v = member(r->config, key);
+    int64_t got = fallback;
+    if (r->code || (!v && fallback >= 0))
+        return fallback;
+    if (!v)
+        r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is missing", key);
+    else if (!hn_json_int(v, &got))
+        r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is %s, expected an integer", key,
+                          hn_json_type_name(v));
+    else if (got < min || got > max)
+        r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is %lld, expected %lld to %lld", key,
+                          (long long)got, (long long)min, (long long)max);
+    return got;
+}
+
+static double read_float(struct reader *r, const struct hn_json *o, const char *key, double min,
+                         double max, double fallback)
+{
+    const struct hn_json *v = member(o, key);
+    double got = fallback;
+    if (r->code || !v)
+        return fallback;
+    if (!hn_json_float(v, &got))
+        r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is %s, expected a number", key,
+                          hn_json_type_name(v));
+    else if (!(got >= min && got <= max))
+        r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is %g, expected %g to %g", key, got, min,
+                          max);
+    return got;
+}
+
+static const struct hn_family *find_family(struct reader *r)
+{
+    const struct hn_json *type = member(r->config, "model_type");
+    struct hn_str name;
+    if (!hn_json_str(type, &name)) {
+        r->code = hn_fail(r->err, HONE_FAILED, "\"model_type\" is %s, expected a string",
+                          type ? hn_json_type_name(type) : "missing");
+        return NULL;
+    }
+    for (size_t i = 0; i < HN_COUNT(families); i++)
+        if (hn_str_is(name, families[i].name))
+            return &families[i];
+    r->code = hn_fail(r->err, HONE_FAILED,
+                      "the model family \"%.60s\" is not known; hone knows %s", name.p,
+                      hn_family_list());
+    return NULL;
+}
+
+static void read_rope(struct reader *r, struct hn_spec *s)
+{
+    struct hn_rope_spec *rope = &s->rope;
+    const struct hn_json *newer = member(r->config, "rope_parameters");
+    const struct hn_json *scaling = newer ? newer : member(r->config, "rope_scaling");
+    double top = read_float(r, r->config, "rope_theta", 1e-3, 1e15, 10000);
+    rope->theta = read_float(r, newer, "rope_theta", 1e-3, 1e15, top);
+    snprintf(s->rope_text, sizeof s->rope_text, "none");
+    const struct hn_json *type = member(scaling, "rope_type");
+    if (!type)
+        type = member(scaling, "type");
+    struct hn_str name = {"default", 7};
+    if (r->code || (type && !hn_json_str(type, &name))) {
+        if (!r->code)
+            r->code = hn_fail(r->err, HONE_FAILED, "\"rope_type\" is %s, expected a string",
+                              hn_json_type_name(type));
+        return;
+    }
+    double partial = read_float(r, newer ? newer : r->config, "partial_rotary_factor", 0, 1, 1);
+    if (!r->code && partial != 1)
+        r->code = hn_fail(r->err, HONE_FAILED, "\"partial_rotary_factor\" is %g; only 1 is supported",
+                          partial);
+    if (hn_str_is(name, "factors")) /* a GGUF's own divisors, read with the weights */
+        snprintf(s->rope_text, sizeof s->rope_text, "per-frequency factors");
+    if (hn_str_is(name, "default") || hn_str_is(name, "factors"))
+        return;
+    rope->factor = read_float(r, scaling, "factor", 1e-3, 1e6, 1);
+    const struct hn_json *original = member(scaling, "original_max_position_embeddings");
+    rope->original_context = s->context;
+    if (original && (!hn_json_int(original, &rope->original_context) || rope->original_context < 1))
+        r->code = hn_fail(r->err, HONE_FAILED,
+                          "\"original_max_position_embeddings\" is not a positive integer");
+    rope->low_freq_factor = read_float(r, scaling, "low_freq_factor", 1e-6, 1e6, 1);
+    rope->high_freq_factor = read_float(r, scaling, "high_freq_factor", 1e-6, 1e6, 4);
+    rope->attention_factor = read_float(r, scaling, "attention_factor", 0, 1e6, 0);
+    rope->mscale = read_float(r, scaling, "mscale", 0, 1e6, 0);
+    rope->mscale_all_dim = read_float(r, scaling, "mscale_all_dim", 0, 1e6, 0);
+    rope->beta_fast = read_float(r, scaling, "beta_fast", 1e-6, 1e6, 32);
+    rope->beta_slow = read_float(r, scaling, "beta_slow", 1e-6, 1e6, 1);
+    rope->truncate = true;
+    hn_json_bool(member(scaling, "truncate"), &rope->truncate);
+    static const struct {
+        const char *name;
+        enum hn_rope_kind kind;
+    } kinds[] = {{"linear", HN_ROPE_LINEAR}, {"llama3", HN_ROPE_LLAMA3}, {"yarn", HN_ROPE_YARN}};
+    for (size_t i = 0; i < HN_COUNT(kinds); i++)
+        if (hn_str_is(name, kinds[i].name)) {
+            rope->kind = kinds[i].kind;
+            snprintf(s->rope_text, sizeof s->rope_text, "%s x%g", kinds[i].name, rope->factor);
+        }
+    if (!r->code && rope->kind == HN_ROPE_DEFAULT)
+        r->code = hn_fail(r->err, HONE_FAILED,
+                          "the rotary scaling \"%.40s\" is not supported; hone knows default, "
+                          "linear, llama3 and yarn",
+                          name.p);
+}
+
+static void read_window(struct reader *r, struct hn_spec *s)
+{
+    const struct hn_json *types = member(r->config, "layer_types");
+    bool use = s->family->window_always;
+    hn_json_bool(member(r->config, "use_sliding_window"), &use);
+    if (!use)
+        return;
+    s->window = read_int(r, "sliding_window", 1, INT32_MAX, 0);
+    int64_t from = s->family->window_always
+                       ? 0
+                       : read_int(r, "max_window_layers", 0, INT32_MAX, s->n_layers);
+    for (int64_t l = 0; l < s->n_layers && s->window; l++) {
+        const struct hn_json *t = hn_json_at(types, (size_t)l);
+        s->sliding[l] = t ? hn_json_is(t, "sliding_attention") : l >= from;
+    }
+}
+
+void hn_spec_add_eos(struct hn_spec *s, const struct hn_json *ids)
+{
+    size_t n = ids && ids->type == HN_JSON_ARRAY ? ids->n : 1;
+    for (size_t i = 0; i < n && s->n_eos < HN_MAX_EOS; i++) {
+        int64_t id;
+        const struct hn_json *v = ids && ids->type == HN_JSON_ARRAY ? hn_json_at(ids, i) : ids;
+        bool known = !hn_json_int(v, &id) || id < 0 || id > INT32_MAX;
+        for (size_t k = 0; k < s->n_eos && !known; k++)
+            known = s->eos[k] == id;
+        if (!known)
+            s->eos[s->n_eos++] = (int32_t)id;
+    }
+}
+
+static void check(struct reader *r, const struct hn_spec *s)
+{
+    if (r->code)
+        return;
+    const struct hn_json *act = member(r->config, "hidden_act");
+    if (act && !hn_json_is(act, "silu") && !hn_json_is(act, "swish"))
+        r->code = hn_fail(r->err, HONE_FAILED,
+                          "\"hidden_act\" is %.40s; the %s family is run with silu only",
+                          act->type == HN_JSON_STRING ? act->text.p : hn_json_type_name(act),
+                          s->family->name);
+    else if (s->n_heads % s->n_kv_heads)
+        r->code = hn_fail(r->err, HONE_FAILED,
+                          "\"num_attention_heads\" is %lld, not a multiple of "
+                          "\"num_key_value_heads\", %lld",
+                          (long long)s->n_heads, (long long)s->n_kv_heads);
+    else if (s->head_size % 2)
+        r->code = hn_fail(r->err, HONE_FAILED, "\"head_dim\" is %lld, expected an even number",
+                          (long long)s->head_size);
+}
+
+int hn_spec_read(const struct hn_json *config, struct hn_spec *out, struct hone_err *err)
+{
+    struct reader r = {.config = config, .err = err};
+    struct hn_spec s = {.bos = -1, .tied = -1};
+    s.family = find_family(&r);
+    if (!s.family)
+        return r.code;
+    s.n_layers = read_int(&r, "num_hidden_layers", 1, HN_MAX_LAYERS, -1);
+    s.d_model = read_int(&r, "hidden_size", 1, 1 << 20, -1);
+    s.n_heads = read_int(&r, "num_attention_heads", 1, 1 << 16, -1);
+    s.n_kv_heads = read_int(&r, "num_key_value_heads", 1, 1 << 16, s.n_heads);
+    s.d_ff = read_int(&r, "intermediate_size", 1, 1 << 22, -1);
+    s.vocab_size = read_int(&r, "vocab_size", 1, 1 << 26, -1);
+    s.context = read_int(&r, "max_position_embeddings", 1, INT32_MAX, 2048);
+    int64_t head = s.family->default_head_size;
+    if (!head && s.n_heads > 0)
+        head = s.d_model / s.n_heads;
+    s.head_size = read_int(&r, "head_dim", 1, 1 << 14, head);
+    s.norm_eps = read_float(&r, config, "rms_norm_eps", 0, 1, 1e-6);
+    read_rope(&r, &s);
+    read_window(&r, &s);
+    check(&r, &s);
+    bool tied;
+    if (hn_json_bool(member(config, "tie_word_embeddings"), &tied))
+        s.tied = tied;
+    int64_t bos;
+    if (hn_json_int(member(config, "bos_token_id"), &bos) && bos >= 0 && bos <= INT32_MAX)
+        s.bos = (int32_t)bos;
+    hn_spec_add_eos(&s, member(config, "eos_token_id"));
+    if (r.code)
+        return r.code;
+    *out = s;
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* What a model is, read from its configuration: the family's table row and the numbers.  Both
+ * dialects of config.json are understood (transformers 4: rope_theta and rope_scaling; transformers
+ * 5: rope_parameters), and the one that the GGUF reader makes up. */
+#ifndef HN_MODEL_SPEC_H
+#define HN_MODEL_SPEC_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+
+/* The linears of a block, in the order in which they run. */
+enum hn_linear_id {
+    HN_LINEAR_Q,
+    HN_LINEAR_K,
+    HN_LINEAR_V,
+    HN_LINEAR_O,
+    HN_LINEAR_GATE,
+    HN_LINEAR_UP,
+    HN_LINEAR_DOWN,
+    HN_LINEAR_COUNT
+};
+
+struct hn_family {
+    const char *name;          /* model_type in config.json */
+    int64_t default_head_size; /* where head_dim is missing; 0: hidden_size / heads */
+    bool qkv_bias;             /* q, k, v must have biases */
+    bool qk_norm;              /* q and k are normed per head */
+    bool window_always;        /* sliding_window holds for every block when it is set (Mistral);
+                                  else only with use_sliding_window, from max_window_layers on */
+};
+
+enum hn_rope_kind { HN_ROPE_DEFAULT, HN_ROPE_LINEAR, HN_ROPE_LLAMA3, HN_ROPE_YARN };
+
+struct hn_rope_spec {
+    enum hn_rope_kind kind;
+    double theta, factor;
+    double low_freq_factor, high_freq_factor;                  /* llama3 */
+    double attention_factor, mscale, mscale_all_dim;           /* yarn; 0: not given */
+    double beta_fast, beta_slow;
+    bool truncate;
+    int64_t original_context;
+};
+
+enum { HN_MAX_EOS = 16, HN_MAX_LAYERS = 1024 };
+
+struct hn_spec {
+    const struct hn_family *family;
+    int64_t n_layers, d_model, n_heads, n_kv_heads, head_size, d_ff, vocab_size, context;
+    int64_t window;          /* 0: none */
+    bool sliding[HN_MAX_LAYERS]; /* blocks to which the window applies */
+    double norm_eps;
+    struct hn_rope_spec rope;
+    char rope_text[48]; /* "none", "llama3 x32" */
+    int tied;           /* 1 yes, 0 no, -1 the configuration does not say */
+    int32_t bos;        /* -1: none */
+    int32_t eos[HN_MAX_EOS];
+    size_t n_eos;
+};
+
+/* config: the model's configuration object.  Messages name keys; the caller prefixes the path. */
+HN_MUST_USE int hn_spec_read(const struct hn_json *config, struct hn_spec *out,
+                             struct hone_err *err);
+
+/* Add the ids of an eos_token_id value (an integer, a list, or nothing) that are not yet there. */
+void hn_spec_add_eos(struct hn_spec *spec, const struct hn_json *ids);
+
+/* "llama, mistral, qwen2, qwen3" */
+const char *hn_family_list(void);
+
+/* "self_attn.q_proj" and its width in and out. */
+const char *hn_linear_name(enum hn_linear_id id);
+int64_t hn_linear_in(const struct hn_spec *s, enum hn_linear_id id);
+int64_t hn_linear_out(const struct hn_spec *s, enum hn_linear_id id);
+
+/* Rotary frequencies: inv_freq [head_size/2]; factors (may be NULL) divide them one by one, as a GGUF's
+ * rope_freqs.weight does.  Returns the magnitude of cos and sin. */
+float hn_rope_frequencies(const struct hn_spec *s, const float *factors, float *inv_freq);
+
+#endif
