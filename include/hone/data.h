@@ -67,11 +67,12 @@ struct hone_dataset_options {
     int64_t max_seq_length;       /* longer rows are truncated; 0: never */
     bool append_eos;              /* add the end token if it is not last (not to chat rows, whose
                                      template ends them) */
-    bool mask_prompt;             /* loss on responses only */
+    bool mask_prompt;             /* loss on responses only (every assistant turn of a chat); a row
+                                     without a response is `unlabelled` then */
 };
 
 /* paths: .jsonl files.  Every row is checked here: a malformed one fails by file and line, an empty
- * one is dropped and counted. */
+ * one is dropped and counted.  No row left is a failure too.  A data set belongs to one thread. */
 int hone_dataset_open(struct hone_dataset **out, const char *const *paths, size_t n_paths,
                       const struct hone_dataset_options *o, struct hone_err *err);
 void hone_dataset_close(struct hone_dataset **d);
@@ -95,11 +96,17 @@ struct hone_row {
     const char *path;
     uint64_t line;
     enum hone_record_kind kind;
-    char *text;     /* the whole row as text */
+    /* Each is NUL-terminated; the sizes count, for text may hold NULs. */
+    char *text;     /* the whole row as text, before it is truncated to max_seq_length */
     char *prompt;   /* up to the response, its marker included; NULL when there is no response */
     char *expected; /* the response that follows the prompt */
+    size_t text_size, prompt_size, expected_size;
+    bool templated; /* text and prompt come from the chat template and hold their special tokens:
+                       encode them without HONE_ADD_SPECIAL */
 };
 void hone_row_release(struct hone_row *row);
+/* Row i in file order, i < info.rows.  row is zero-initialised before its first use; on failure it
+ * may be read into again or released. */
 int hone_dataset_read(struct hone_dataset *d, uint64_t i, struct hone_row *row,
                       struct hone_err *err);
 

@@ -1,0 +1,341 @@
+#include "data/encode.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+/* How many tokens HONE_ADD_SPECIAL puts first: seen on a text of one letter. */
+static int count_lead(struct hn_encoder *e, struct hone_err *err)
+{
+    struct hone_tokens with = {0};
+    e->prefix.n = 0;
+    int rc = hone_tokenizer_encode(e->o.tokenizer, "a", 1, 0, &e->prefix, err);
+    rc = rc ? rc : hone_tokenizer_encode(e->o.tokenizer, "a", 1, HONE_ADD_SPECIAL, &with, err);
+    size_t n = e->prefix.n;
+    while (!rc && n && e->lead + n < with.n &&
+           memcmp(with.ids + e->lead, e->prefix.ids, n * sizeof *with.ids) != 0)
+        e->lead++;
+    hone_tokens_release(&with);
+    return rc;
+}
+
+int hn_encoder_init(struct hn_encoder *e, const struct hone_dataset_options *o,
+                    struct hone_err *err)
+{
+    *e = (struct hn_encoder){.o = *o};
+    if (!o->tokenizer)
+        return hn_fail(err, HONE_USAGE, "rows cannot be encoded without a tokenizer");
+    if (o->max_seq_length < 0)
+        return hn_fail(err, HONE_USAGE, "max_seq_length is %lld, expected 0 (no limit) or more",
+                       (long long)o->max_seq_length);
+    hone_tokenizer_info(o->tokenizer, &e->info);
+    int rc = count_lead(e, err);
+    if (rc)
+        hn_encoder_release(e);
+    return rc;
+}
+
+void hn_encoder_release(struct hn_encoder *e)
+{
+    hn_buf_release(&e->text);
+    hn_buf_release(&e->prompt);
+    hn_buf_release(&e->expected);
+    hn_free(e->spans);
+    hone_tokens_release(&e->prefix);
+    *e = (struct hn_encoder){0};
+}
+
+static int add_span(struct hn_encoder *e, size_t begin, size_t end, struct hone_err *err)
+{
+    if (hn_grow((void **)&e->spans, &e->cap_spans, 2 * e->n_spans + 2, sizeof *e->spans))
+        return hn_fail_memory(err, "encoding a row");
+    e->spans[2 * e->n_spans] = begin;
+    e->spans[2 * e->n_spans + 1] = end;
+    e->n_spans++;
+    return 0;
+}
+
+/* A prompt and the response that follows it, without a template. */
+static int join_plain(struct hn_encoder *e, struct hn_str prompt, struct hn_str response,
+                      struct hone_err *err)
+{
+    e->has_prompt = true;
+    hn_buf_add(&e->prompt, prompt.p, prompt.n);
+    hn_buf_add(&e->expected, response.p, response.n);
+    hn_buf_add(&e->text, prompt.p, prompt.n);
+    hn_buf_add(&e->text, response.p, response.n);
+    return add_span(e, prompt.n, SIZE_MAX, err);
+}
+
+static int take_text(struct hn_encoder *e, const struct hn_record *r, struct hone_err *err)
+{
+    if (r->prompt_size != SIZE_MAX)
+        return join_plain(e, (struct hn_str){r->text.p, r->prompt_size},
+                          (struct hn_str){r->text.p + r->prompt_size, r->text.n - r->prompt_size},
+                          err);
+    hn_buf_add(&e->text, r->text.p, r->text.n);
+    return 0;
+}
+
+/* Render messages[0, n) into out. */
+static int render(struct hn_encoder *e, const struct hn_record *r, const struct hn_json *messages,
+                  size_t n, bool generation_prompt, struct hn_buf *out, struct hone_err *err)
+{
+    struct hn_buf json = {0}, tools = {0};
+    struct hn_json some = *messages;
+    char *text = NULL;
+    some.n = n;
+    hn_json_dump(&json, &some, -1, false, false);
+    if (r->tools)
+        hn_json_dump(&tools, r->tools, -1, false, false);
+    int rc = json.failed || tools.failed ? hn_fail_memory(err, "encoding a row") : 0;
+    if (!rc)
+        rc = hone_chat_render(e->o.tokenizer, hn_buf_str(&json),
+                              r->tools ? hn_buf_str(&tools) : NULL, NULL, generation_prompt, &text,
+                              err);
+    if (!rc) {
+        hn_buf_clear(out);
+        hn_buf_add_str(out, text);
+    }
+    hone_free(text);
+    hn_buf_release(&json);
+    hn_buf_release(&tools);
+    return rc;
+}
+
+static size_t common(const struct hn_buf *a, const struct hn_buf *b)
+{
+    size_t n = HN_MIN(a->len, b->len), i = 0;
+    while (i < n && a->data[i] == b->data[i])
+        i++;
+    return i;
+}
+
+/* The span of assistant message i: what rendering it adds to the rendering of those before it.  A
+ * template that writes earlier turns otherwise when later ones follow (thinking templates drop
+ * their reasoning) shortens the common part; the span then begins and ends where they part. */
+static int chat_span(struct hn_encoder *e, const struct hn_record *r,
+                     const struct hn_json *messages, size_t i, struct hone_err *err)
+{
+    struct hn_buf upto = {0};
+    int rc = render(e, r, messages, i, true, &e->prompt, err);
+    if (!rc)
+        rc = render(e, r, messages, i + 1, false, &upto, err);
+    if (!rc) {
+        size_t begin = common(&e->prompt, &e->text), end = common(&upto, &e->text);
+        if (i + 1 == messages->n)
+            end = e->text.len;
+        if (end > begin)
+            rc = add_span(e, begin, end, err);
+    }
+    hn_buf_release(&upto);
+    return rc;
+}
+
+static int take_chat(struct hn_encoder *e, const struct hn_record *r,
+                     const struct hn_json *messages, bool parts, struct hone_err *err)
+{
+    e->templated = true;
+    int rc = render(e, r, messages, messages->n, false, &e->text, err);
+    bool last = false;
+    for (size_t i = 0; i < messages->n && !rc; i++) {
+        last = hn_json_is(hn_json_get(&messages->items[i], "role"), "assistant");
+        if (last && (e->o.mask_prompt || (parts && i + 1 == messages->n)))
+            rc = chat_span(e, r, messages, i, err);
+    }
+    if (rc || !last || !parts)
+        return rc;
+    /* e->prompt is the last message's, rendered by chat_span. */
+    struct hn_str content;
+    e->has_prompt = true;
+    if (hn_json_str(hn_json_get(&messages->items[messages->n - 1], "content"), &content))
+        hn_buf_add(&e->expected, content.p, content.n);
+    else
+        hn_buf_add(&e->expected, e->text.data + common(&e->prompt, &e->text),
+                   e->text.len - common(&e->prompt, &e->text));
+    return 0;
+}
+
+static int take_completion(struct hn_encoder *e, const struct hn_record *r, bool parts,
+                           struct hone_err *err)
+{
+    if (!e->info.chat_template)
+        return join_plain(e, r->prompt, r->completion, err);
+    struct hn_json_member user[] = {
+        {hn_str_of("role"), {.type = HN_JSON_STRING, .text = hn_str_of("user")}},
+        {hn_str_of("content"), {.type = HN_JSON_STRING, .text = r->prompt}},
+    };
+    struct hn_json_member assistant[] = {
+        {hn_str_of("role"), {.type = HN_JSON_STRING, .text = hn_str_of("assistant")}},
+        {hn_str_of("content"), {.type = HN_JSON_STRING, .text = r->completion}},
+    };
+    struct hn_json items[] = {
+        {.type = HN_JSON_OBJECT, .n = 2, .members = user},
+        {.type = HN_JSON_OBJECT, .n = 2, .members = assistant},
+    };
+    struct hn_json messages = {.type = HN_JSON_ARRAY, .n = 2, .items = items};
+    return take_chat(e, r, &messages, parts, err);
+}
+
+/* Fill e->text, the spans and, if asked for, prompt and expected. */
+static int take(struct hn_encoder *e, const struct hn_record *r, bool parts, struct hone_err *err)
+{
+    hn_buf_clear(&e->text);
+    hn_buf_clear(&e->prompt);
+    hn_buf_clear(&e->expected);
+    e->n_spans = 0;
+    e->templated = e->has_prompt = false;
+    int rc = 0;
+    if (r->kind == HONE_RECORD_CHAT) {
+        if (!e->info.chat_template)
+            return hn_fail(err, HONE_FAILED,
+                           "found a chat row, expected text: the model has no chat template");
+        rc = take_chat(e, r, r->messages, parts, err);
+    } else if (r->kind == HONE_RECORD_COMPLETION) {
+        rc = take_completion(e, r, parts, err);
+    } else {
+        rc = take_text(e, r, err);
+    }
+    if (!rc && (e->text.failed || e->prompt.failed || e->expected.failed))
+        rc = hn_fail_memory(err, "encoding a row");
+    return rc;
+}
+
+/* Bytes of text that ids[0, n) decode to; SIZE_MAX when it does not begin with them, as when a
+ * normaliser rewrites it. */
+static size_t decoded_size(struct hn_encoder *e, const int32_t *ids, size_t n)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct hone_err ignored = {0};
+    if (hone_tokenizer_decode(e->o.tokenizer, ids, n, 0, &text, &len, &ignored))
+        return SIZE_MAX;
+    size_t same = 0;
+    while (same < len && same < e->text.len && text[same] == e->text.data[same])
+        same++;
+    /* A character whose bytes are spread over tokens decodes to U+FFFD until it is whole. */
+    bool partial = len - same <= 3 * 4 && same < len && (unsigned char)text[same] == 0xef;
+    hone_free(text);
+    return same == len || partial ? same : SIZE_MAX;
+}
+
+/* The first token of t that starts at or after byte `at` of the text.  The tokens that the text
+ * before `at` has alone, as far as they are the same, lie before it; from there the text of the
+ * tokens is counted.  *straddles: a token begins before `at` and ends after it; the result is that
+ * token, so that the whole response is trained. */
+static int find_token(struct hn_encoder *e, const struct hone_tokens *t, size_t at, size_t *index,
+                      bool *straddles, struct hone_err *err)
+{
+    size_t lead = e->templated ? 0 : e->lead, same = 0;
+    *index = t->n;
+    if (at >= e->text.len)
+        return 0;
+    e->prefix.n = 0;
+    int rc = hone_tokenizer_encode(e->o.tokenizer, hn_buf_str(&e->text), at, 0, &e->prefix, err);
+    if (rc)
+        return rc;
+    while (same < e->prefix.n && lead + same < t->n && e->prefix.ids[same] == t->ids[lead + same])
+        same++;
+    *index = lead + same;
+    if (same == e->prefix.n)
+        return 0;
+    for (size_t k = lead + same; k < t->n; k++) {
+        size_t size = decoded_size(e, t->ids + lead, k + 1 - lead);
+        if (size == SIZE_MAX || size > at) {
+            *straddles = true;
+            *index = size == SIZE_MAX ? *index : k;
+            return 0;
+        }
+        if (size == at) {
+            *index = k + 1;
+            return 0;
+        }
+    }
+    return 0;
+}
+
+static int mark(struct hn_encoder *e, struct hone_row *row, struct hn_encoded *found,
+                struct hone_err *err)
+{
+    struct hone_tokens *t = &row->tokens;
+    if (hn_grow((void **)&row->trained, &row->trained_cap, HN_MAX(t->n, (size_t)1), 1))
+        return hn_fail_memory(err, "encoding a row");
+    memset(row->trained, !e->o.mask_prompt, HN_MAX(t->n, (size_t)1));
+    for (size_t i = 0; e->o.mask_prompt && i < e->n_spans; i++) {
+        size_t begin, end;
+        bool across = false;
+        int rc = find_token(e, t, e->spans[2 * i], &begin, &found->straddles, err);
+        rc = rc ? rc : find_token(e, t, e->spans[2 * i + 1], &end, &across, err);
+        if (rc)
+            return rc;
+        if (end > begin)
+            memset(row->trained + begin, 1, end - begin);
+    }
+    row->trained[0] = 0;
+    return 0;
+}
+
+static int encode(struct hn_encoder *e, struct hone_row *row, struct hn_encoded *found,
+                  struct hone_err *err)
+{
+    struct hone_tokens *t = &row->tokens;
+    int flags = e->templated ? 0 : HONE_ADD_SPECIAL;
+    t->n = 0;
+    int rc =
+        hone_tokenizer_encode(e->o.tokenizer, hn_buf_str(&e->text), e->text.len, flags, t, err);
+    if (rc)
+        return rc;
+    int32_t bos = e->info.bos, eos = e->info.eos;
+    found->double_bos = !e->templated && e->info.adds_bos && bos >= 0 && t->n > 1 &&
+                        t->ids[0] == bos && t->ids[1] == bos;
+    if (e->o.append_eos && !e->templated && eos >= 0 && (t->n == 0 || t->ids[t->n - 1] != eos)) {
+        if (hn_grow((void **)&t->ids, &t->cap, t->n + 1, sizeof *t->ids))
+            return hn_fail_memory(err, "encoding a row");
+        t->ids[t->n++] = eos;
+    }
+    rc = mark(e, row, found, err);
+    if (rc)
+        return rc;
+    found->full_length = t->n;
+    if (e->o.max_seq_length && t->n > (size_t)e->o.max_seq_length) {
+        t->n = (size_t)e->o.max_seq_length;
+        found->truncated = true;
+    }
+    for (size_t i = 1; i < t->n; i++)
+        found->trained += row->trained[i];
+    return 0;
+}
+
+static int copy(const struct hn_buf *from, char **to, size_t *size, struct hone_err *err)
+{
+    char *p = hn_calloc(from->len + 1, 1);
+    if (!p)
+        return hn_fail_memory(err, "reading a row");
+    if (from->len)
+        memcpy(p, from->data, from->len);
+    *to = p;
+    *size = from->len;
+    return 0;
+}
+
+int hn_encoder_row(struct hn_encoder *e, const struct hn_record *r, bool parts,
+                   struct hone_row *row, struct hn_encoded *found, struct hone_err *err)
+{
+    *found = (struct hn_encoded){0};
+    int rc = take(e, r, parts, err);
+    rc = rc ? rc : encode(e, row, found, err);
+    if (rc || !parts)
+        return rc;
+    hn_free(row->text);
+    hn_free(row->prompt);
+    hn_free(row->expected);
+    row->text = row->prompt = row->expected = NULL;
+    row->text_size = row->prompt_size = row->expected_size = 0;
+    row->templated = e->templated;
+    row->kind = r->kind;
+    rc = copy(&e->text, &row->text, &row->text_size, err);
+    if (!rc && e->has_prompt)
+        rc = copy(&e->prompt, &row->prompt, &row->prompt_size, err);
+    if (!rc && e->has_prompt)
+        rc = copy(&e->expected, &row->expected, &row->expected_size, err);
+    return rc;
+}
