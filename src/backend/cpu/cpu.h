@@ -5,7 +5,8 @@
  *   weight.c     frozen weights: views of the mapped file
  *   matmul*.c    one blocked matrix product for every weight format; packers and micro-kernels
  *   linear.c     groups of linears with their adapters; head.c: LM head, loss, embedding
- *   attention.c, norm.c, rope.c, elementwise.c, optimizer.c
+ *   attention.c, attention_bwd.c, kv.c, norm.c, rope.c, elementwise.c, optimizer.c
+ *   limits.c     what this machine can do at most, measured
  *   vector_LEVEL.c, matmul_LEVEL.c   one const table per instruction set; C is the specification
  *
  * Levels overlay: the table in use starts as C's and takes every non-NULL slot of each higher level
@@ -33,6 +34,16 @@ bool hn_cpu_enable_amx(void);
 struct hn_cpu_matmul; /* matmul.h: table of packers and micro-kernels */
 struct hn_cpu_vector; /* vector.h: table of element-wise and attention inner loops */
 
+/* Cosines and sines of one batch's positions; rope.c. */
+struct hn_cpu_rope_table {
+    float *table;  /* [T, 2, n_freqs], storage for n_max floats */
+    int64_t n_max;
+    bool valid;    /* it holds the current batch's, for: */
+    const float *inv_freq;
+    int64_t n_freqs;
+    float magnitude;
+};
+
 struct hn_device {
     struct hn_pool *pool;
     int n_threads;
@@ -45,8 +56,27 @@ struct hn_device {
     const struct hn_batch *batch;       /* set by begin */
     unsigned char *scratch;             /* 64-byte aligned; one operation's at a time */
     size_t scratch_size;
+    struct hn_cpu_rope_table rope;
     size_t l1_size, l2_size, l3_size;   /* bytes per core (l3: shared), for blocking */
 };
+
+/* Run fn on the pool, or on this thread alone when the work (about one unit per element and simple
+ * operation) is less than waking the others costs. */
+void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work);
+enum { HN_CPU_GRAIN = 64 }; /* elements; parts of a job that writes memory begin on multiples of it */
+
+/* kv.c: keys and values in float32, [layer][slot][k or v][kv head][context][HD], so that one head's
+ * keys are one stream. */
+struct hn_kv {
+    float *data;
+    int64_t n_layers, n_slots, context, width;
+};
+/* Keys (which 0) or values (1) of a slot, head and layer: [context, head_size]. */
+float *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which, int64_t head,
+                      int64_t head_size);
+/* Put the batch's k and v [T, HK*HD] at slots/past. */
+void hn_cpu_kv_append(struct hn_device *dev, struct hn_kv *kv, int64_t layer,
+                      const struct hn_tensor *k, const struct hn_tensor *v, int64_t head_size);
 
 /* weight.c */
 struct hn_weight {
@@ -92,6 +122,8 @@ void hn_cpu_attention_cached(struct hn_device *dev, struct hn_tensor *o, const s
                              const struct hn_tensor *k, const struct hn_tensor *v,
                              struct hn_kv *kv, int64_t layer, const struct hn_attention *shape);
 size_t hn_cpu_attention_scratch_size(const struct hn_device *dev, const struct hn_limits *limits);
+size_t hn_cpu_attention_bwd_scratch_size(const struct hn_device *dev,
+                                         const struct hn_limits *limits);
 int hn_cpu_kv_open(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
                    int64_t width, struct hn_kv **out, struct hone_err *err);
 void hn_cpu_kv_close(struct hn_device *dev, struct hn_kv **kv);

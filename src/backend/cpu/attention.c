@@ -1,0 +1,388 @@
+/* Attention over sequences laid end to end, forward, with and without a cache.
+ *
+ * The work is cut into units: (sequence, key/value head, tile of ROWS query rows, chunk of keys). A
+ * query row is one (token, head) pair; the G = H/HK heads that share keys lie side by side, so that
+ * one pass over the keys serves them all:
+ *
+ *     row r of a sequence = token r / G, head G*kv_head + r % G
+ *
+ * A unit walks over its keys in tiles of KEYS, keeping an online softmax per row (Dao et al.,
+ * "FlashAttention-2", 2023; the T x T matrix never exists).  Scores are kept transposed, a query
+ * per column, so the softmax needs no sums across lanes and the queries are packed once per unit:
+ *
+ *     scores [KEYS, ROWS] = K [KEYS, HD]  packed Q^T [HD, ROWS]
+ *     acc    [ROWS, HD]  += scores^T      V [KEYS, HD]
+ *
+ * Threads take units from a counter, dearest first.  A unit's arithmetic does not depend on who
+ * runs it or when, so neither does the result.  When there are too few units for the threads (one
+ * token of one sequence), keys are cut into chunks too, whose partial results are merged in order.
+ */
+#include "backend/cpu/vector.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+enum {
+    ROWS = 64,             /* query rows of a unit: a multiple of HN_CPU_LANES */
+    KEYS = 64,             /* keys of a score tile */
+    FEW = 16,              /* as many rows or fewer: keys are streamed once by scores_few */
+    UNITS_PER_THREAD = 4,  /* chunks are cut for about as many units */
+    PARTS_PER_THREAD = 16, /* storage for partial results */
+    CHUNK_MIN = 4 * KEYS,  /* keys that are worth a unit */
+};
+
+/* Nothing was seen yet: finite, so that exp(max - max) is 1 and not NaN. */
+static const float no_max = -1e30f;
+
+struct job {
+    struct hn_device *dev;
+    const struct hn_batch *batch;
+    const struct hn_attention *shape;
+    const struct hn_kv *kv; /* or NULL */
+    int64_t layer, group;   /* G */
+    float *o, *lse;
+    const float *q, *k, *v;
+    int64_t chunk;   /* keys of a chunk; a multiple of KEYS */
+    int64_t n_units; /* chunks included */
+    bool partial;    /* some sequence has more than one chunk */
+    float *parts;    /* [n_units, ROWS, HD + 2] when partial */
+    atomic_llong next;
+};
+
+/* How one sequence is cut. */
+struct cut {
+    int64_t seq, first_unit, n_units;
+    int64_t n_tokens, past, n_tiles, n_chunks;
+};
+
+struct unit {
+    int64_t seq, kv_head, row, n_rows; /* rows [row, row + n_rows) of the sequence */
+    int64_t past, lo, hi;              /* keys [lo, hi) */
+    int64_t token;                     /* first token of the sequence in the batch */
+};
+
+/* One thread's working memory. */
+struct work {
+    float *q;      /* [HD, ROWS], or [FEW, HD] */
+    float *scores; /* [KEYS, ROWS] */
+    float *acc;    /* [ROWS, HD] */
+    float *max, *sum, *shrink;
+    int32_t *first, *last;
+};
+
+static int64_t work_floats(int64_t head_size)
+{
+    return 2 * ROWS * head_size + KEYS * ROWS + 5 * ROWS;
+}
+
+static int64_t part_floats(int64_t head_size)
+{
+    return ROWS * (head_size + 2);
+}
+
+size_t hn_cpu_attention_scratch_size(const struct hn_device *dev, const struct hn_limits *limits)
+{
+    int64_t n = work_floats(limits->head_size) + PARTS_PER_THREAD * part_floats(limits->head_size);
+    size_t fwd = (size_t)(dev->n_threads * n) * sizeof(float);
+    size_t bwd = limits->training ? hn_cpu_attention_bwd_scratch_size(dev, limits) : 0;
+    return HN_MAX(fwd, bwd);
+}
+
+static struct work work_of(const struct job *j, int thread)
+{
+    int64_t hd = j->shape->head_size;
+    float *p = (float *)j->dev->scratch + thread * work_floats(hd);
+    struct work w = {.q = p, .acc = p + ROWS * hd, .scores = p + 2 * ROWS * hd};
+    w.max = w.scores + KEYS * ROWS;
+    w.sum = w.max + ROWS;
+    w.shrink = w.sum + ROWS;
+    w.first = (int32_t *)(w.shrink + ROWS);
+    w.last = w.first + ROWS;
+    return w;
+}
+
+/* ---- cutting the work --------------------------------------------------------------------------
+ */
+
+static struct cut cut_sequence(const struct job *j, int64_t seq, int64_t first_unit)
+{
+    const struct hn_batch *b = j->batch;
+    struct cut c = {.seq = seq, .first_unit = first_unit};
+    c.n_tokens = b->offsets[seq + 1] - b->offsets[seq];
+    c.past = j->kv ? b->past[seq] : 0;
+    c.n_tiles = (c.n_tokens * j->group + ROWS - 1) / ROWS;
+    int64_t keys = c.past + c.n_tokens, window = j->shape->window;
+    if (window) /* the most keys that any tile sees */
+        keys = HN_MIN(keys, window + (ROWS + j->group - 1) / j->group);
+    c.n_chunks = HN_MAX(1, (keys + j->chunk - 1) / j->chunk);
+    c.n_units = c.n_tiles * j->shape->n_kv_heads * c.n_chunks;
+    return c;
+}
+
+static int64_t count_units(const struct job *j, int64_t *keys)
+{
+    int64_t n = 0;
+    *keys = 0;
+    for (int64_t b = 0; b < j->batch->n_seqs; b++) {
+        struct cut c = cut_sequence(j, b, n);
+        n += c.n_units;
+        *keys += c.n_tiles * j->shape->n_kv_heads * (c.past + c.n_tokens);
+    }
+    return n;
+}
+
+/* Choose the chunk, and with it the number of units. */
+static void cut_work(struct job *j)
+{
+    int64_t keys, threads = j->dev->n_threads, max_parts = threads * PARTS_PER_THREAD;
+    j->chunk = INT32_MAX / KEYS * KEYS;
+    j->n_units = count_units(j, &keys);
+    j->partial = false;
+    if (threads == 1 || j->n_units >= threads * UNITS_PER_THREAD)
+        return;
+    int64_t units = j->n_units, each = keys / (threads * UNITS_PER_THREAD);
+    j->chunk = HN_MAX(CHUNK_MIN, (each + KEYS - 1) / KEYS * KEYS);
+    while ((j->n_units = count_units(j, &keys)) > max_parts && j->n_units > units)
+        j->chunk *= 2;
+    j->partial = j->n_units > units;
+}
+
+/* Unit number n; c is the cut of a sequence at or before its own, and moves on to it. */
+static struct unit unit_at(const struct job *j, struct cut *c, int64_t n)
+{
+    while (n >= c->first_unit + c->n_units)
+        *c = cut_sequence(j, c->seq + 1, c->first_unit + c->n_units);
+    int64_t i = n - c->first_unit, heads = j->shape->n_kv_heads, window = j->shape->window;
+    int64_t chunk = i % c->n_chunks, tile = c->n_tiles - 1 - i / c->n_chunks / heads;
+    int64_t row = tile * ROWS;
+    struct unit u = {.seq = c->seq,
+                     .kv_head = i / c->n_chunks % heads,
+                     .row = row,
+                     .past = c->past,
+                     .token = j->batch->offsets[c->seq]};
+    u.n_rows = HN_MIN(ROWS, c->n_tokens * j->group - row);
+    int64_t begin = c->past + row / j->group; /* position of the first row's token */
+    int64_t end = c->past + (row + u.n_rows - 1) / j->group + 1;
+    int64_t lo = window && begin >= window ? begin - window + 1 : 0;
+    u.lo = HN_MIN(end, lo + chunk * j->chunk);
+    u.hi = HN_MIN(end, u.lo + j->chunk);
+    return u;
+}
+
+/* ---- one unit ----------------------------------------------------------------------------------
+ */
+
+static int64_t pad_lanes(int64_t n)
+{
+    return (n + HN_CPU_LANES - 1) / HN_CPU_LANES * HN_CPU_LANES;
+}
+
+/* Address of a query row (or, of o, an output row) of [T, H*HD]. */
+static int64_t row_at(const struct job *j, const struct unit *u, int64_t r)
+{
+    int64_t token = u->token + r / j->group, head = u->kv_head * j->group + r % j->group;
+    return (token * j->shape->n_heads + head) * j->shape->head_size;
+}
+
+/* Queries into w->q: for few rows as they are, else transposed, padded with zeros to whole lanes.
+ */
+static void pack_queries(const struct job *j, const struct unit *u, const struct work *w)
+{
+    int64_t hd = j->shape->head_size, run = 0;
+    if (u->n_rows <= FEW) {
+        for (int64_t r = 0; r < u->n_rows; r++)
+            memcpy(w->q + r * hd, j->q + row_at(j, u, u->row + r), (size_t)hd * sizeof(float));
+        memset(w->scores, 0, sizeof(float) * KEYS * FEW); /* columns beyond n_rows stay finite */
+        return;
+    }
+    for (int64_t r = 0; r < u->n_rows; r += run) { /* the heads of one token are adjacent */
+        run = HN_MIN(u->n_rows - r, j->group - (u->row + r) % j->group);
+        j->dev->vector->transpose(w->q + r, ROWS, j->q + row_at(j, u, u->row + r), hd, run, hd);
+    }
+    int64_t pad = pad_lanes(u->n_rows) - u->n_rows;
+    for (int64_t d = 0; d < hd && pad; d++)
+        memset(w->q + d * ROWS + u->n_rows, 0, (size_t)pad * sizeof(float));
+}
+
+/* Which keys of the tile that starts at key each row sees; false when every row sees all. */
+static bool mask_tile(const struct job *j, const struct unit *u, const struct work *w, int64_t key,
+                      int64_t n_keys, int64_t n_cols)
+{
+    int64_t window = j->shape->window;
+    int64_t begin = u->past + u->row / j->group;
+    int64_t end = u->past + (u->row + u->n_rows - 1) / j->group;
+    if (key + n_keys <= begin + 1 && (!window || key > end - window))
+        return false;
+    for (int64_t r = 0; r < n_cols; r++) {
+        int64_t pos = u->past + (u->row + HN_MIN(r, u->n_rows - 1)) / j->group;
+        w->first[r] = (int32_t)(window ? HN_MAX(0, pos - window + 1 - key) : 0);
+        w->last[r] = (int32_t)HN_MIN(n_keys, pos + 1 - key);
+    }
+    return true;
+}
+
+/* acc += scores^T v, rows that see nothing new left alone. */
+static void add_values(const struct job *j, const struct unit *u, const struct work *w,
+                       const float *v, int64_t ldv, int64_t ld, int64_t n_keys, bool first)
+{
+    const struct hn_cpu_vector *f = j->dev->vector;
+    int64_t hd = j->shape->head_size;
+    for (int64_t r = 0; r < u->n_rows && !first; r++)
+        if (w->shrink[r] != 1)
+            f->scale(w->acc + r * hd, w->acc + r * hd, w->shrink[r], hd);
+    f->product(w->acc, hd, w->scores, 1, ld, v, ldv, u->n_rows, hd, n_keys, !first);
+}
+
+/* Online softmax over the unit's keys: w->acc, w->max, w->sum. */
+static void run_unit(const struct job *j, const struct unit *u, const struct work *w)
+{
+    const struct hn_cpu_vector *f = j->dev->vector;
+    int64_t hd = j->shape->head_size, ldk = j->shape->n_kv_heads * hd;
+    const float *k = j->k, *v = j->v;
+    if (j->kv) {
+        int64_t slot = j->batch->slots[u->seq];
+        k = hn_cpu_kv_head(j->kv, j->layer, slot, 0, u->kv_head, hd);
+        v = hn_cpu_kv_head(j->kv, j->layer, slot, 1, u->kv_head, hd);
+        ldk = hd;
+    } else {
+        k += u->token * ldk + u->kv_head * hd;
+        v += u->token * ldk + u->kv_head * hd;
+    }
+    bool few = u->n_rows <= FEW;
+    int64_t n_cols = pad_lanes(u->n_rows), ld = few ? FEW : ROWS;
+    pack_queries(j, u, w);
+    for (int64_t r = 0; r < ROWS; r++) {
+        w->max[r] = no_max;
+        w->sum[r] = 0;
+    }
+    if (u->lo >= u->hi)
+        memset(w->acc, 0, (size_t)(u->n_rows * hd) * sizeof(float));
+    for (int64_t key = u->lo; key < u->hi; key += KEYS) {
+        int64_t n = HN_MIN(KEYS, u->hi - key);
+        if (few)
+            f->scores_few(w->scores, ld, k + key * ldk, ldk, w->q, n, u->n_rows, hd);
+        else
+            f->product(w->scores, ld, k + key * ldk, ldk, 1, w->q, ROWS, n, n_cols, hd, false);
+        bool masked = mask_tile(j, u, w, key, n, n_cols);
+        f->softmax(w->scores, ld, n, n_cols, j->shape->scale, masked ? w->first : NULL,
+                   masked ? w->last : NULL, w->max, w->sum, w->shrink);
+        add_values(j, u, w, v + key * ldk, ldk, ld, n, key == u->lo);
+    }
+}
+
+static void write_row(const struct job *j, const struct unit *u, int64_t r, const float *acc,
+                      float max, float sum)
+{
+    int64_t at = row_at(j, u, u->row + r), hd = j->shape->head_size;
+    j->dev->vector->scale(j->o + at, acc, 1 / sum, hd);
+    if (j->lse)
+        j->lse[at / hd] = max + logf(sum);
+}
+
+static void unit_part(void *arg, int thread, int n_threads)
+{
+    struct job *j = arg;
+    struct work w = work_of(j, thread);
+    struct cut c = cut_sequence(j, 0, 0);
+    int64_t n, hd = j->shape->head_size;
+    (void)n_threads;
+    while ((n = atomic_fetch_add(&j->next, 1)) < j->n_units) {
+        struct unit u = unit_at(j, &c, n);
+        run_unit(j, &u, &w);
+        if (c.n_chunks == 1) {
+            for (int64_t r = 0; r < u.n_rows; r++)
+                write_row(j, &u, r, w.acc + r * hd, w.max[r], w.sum[r]);
+        } else {
+            float *part = j->parts + n * part_floats(hd);
+            memcpy(part, w.acc, (size_t)(u.n_rows * hd) * sizeof(float));
+            memcpy(part + ROWS * hd, w.max, ROWS * sizeof(float));
+            memcpy(part + ROWS * hd + ROWS, w.sum, ROWS * sizeof(float));
+        }
+    }
+}
+
+/* Merge the chunks of unit n's tile, in order, into the output; n is the tile's first chunk. */
+static void merge_tile(const struct job *j, const struct unit *u, float *parts, int64_t n_chunks)
+{
+    int64_t hd = j->shape->head_size, size = part_floats(hd);
+    for (int64_t r = 0; r < u->n_rows; r++) {
+        float *acc = parts + r * hd, top = no_max, sum = 0;
+        for (int64_t c = 0; c < n_chunks; c++)
+            top = fmaxf(top, parts[c * size + ROWS * hd + r]);
+        for (int64_t c = 0; c < n_chunks; c++) {
+            const float *part = parts + c * size;
+            float f = expf(part[ROWS * hd + r] - top);
+            sum += part[ROWS * hd + ROWS + r] * f;
+            for (int64_t d = 0; d < hd; d++)
+                acc[d] = c ? acc[d] + part[r * hd + d] * f : acc[d] * f;
+        }
+        write_row(j, u, r, acc, top, sum);
+    }
+}
+
+static void merge_part(void *arg, int thread, int n_threads)
+{
+    const struct job *j = arg;
+    int64_t first = 0, size = part_floats(j->shape->head_size);
+    for (int64_t b = 0; b < j->batch->n_seqs; b++) {
+        struct cut c = cut_sequence(j, b, first);
+        int64_t i, end;
+        hn_pool_split(c.n_units / c.n_chunks, 1, thread, n_threads, &i, &end);
+        for (; i < end && c.n_chunks > 1; i++) {
+            int64_t n = first + i * c.n_chunks;
+            struct unit u = unit_at(j, &c, n);
+            merge_tile(j, &u, j->parts + n * size, c.n_chunks);
+        }
+        first += c.n_units;
+    }
+}
+
+/* ---- the operations ----------------------------------------------------------------------------
+ */
+
+static void attend(struct job *j, const struct hn_tensor *q)
+{
+    const struct hn_attention *s = j->shape;
+    int64_t hd = s->head_size;
+    size_t need =
+        (size_t)(j->dev->n_threads * (work_floats(hd) + PARTS_PER_THREAD * part_floats(hd))) *
+        sizeof(float);
+    HN_ASSERT(s->n_kv_heads > 0 && s->n_heads % s->n_kv_heads == 0 && s->window >= 0);
+    HN_ASSERT(q->cols == s->n_heads * hd && q->rows == j->batch->n_tokens);
+    HN_ASSERT(need <= j->dev->scratch_size);
+    if (j->batch->n_tokens == 0)
+        return;
+    j->group = s->n_heads / s->n_kv_heads;
+    j->q = q->data;
+    cut_work(j);
+    j->parts = (float *)j->dev->scratch + j->dev->n_threads * work_floats(hd);
+    hn_cpu_run(j->dev, unit_part, j, INT64_MAX);
+    if (j->partial)
+        hn_cpu_run(j->dev, merge_part, j, j->n_units * ROWS * hd);
+}
+
+void hn_cpu_attention_fwd(struct hn_device *dev, struct hn_tensor *o, struct hn_tensor *lse,
+                          const struct hn_tensor *q, const struct hn_tensor *k,
+                          const struct hn_tensor *v, const struct hn_attention *shape)
+{
+    struct job j = {.dev = dev,
+                    .batch = dev->batch,
+                    .shape = shape,
+                    .o = o->data,
+                    .lse = lse ? lse->data : NULL,
+                    .k = k->data,
+                    .v = v->data};
+    attend(&j, q);
+}
+
+void hn_cpu_attention_cached(struct hn_device *dev, struct hn_tensor *o, const struct hn_tensor *q,
+                             const struct hn_tensor *k, const struct hn_tensor *v, struct hn_kv *kv,
+                             int64_t layer, const struct hn_attention *shape)
+{
+    struct job j = {
+        .dev = dev, .batch = dev->batch, .shape = shape, .kv = kv, .layer = layer, .o = o->data};
+    HN_ASSERT(kv->width == shape->n_kv_heads * shape->head_size);
+    hn_cpu_kv_append(dev, kv, layer, k, v, shape->head_size);
+    attend(&j, q);
+}

@@ -1,0 +1,348 @@
+/* The CPU backend's table: opening and closing the device, storage, and moving tensors in and out.
+ * Operations run when they are called; eval has nothing left to do, and nothing can fail late. */
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/matmul.h"
+#include "backend/cpu/vector.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* The two tables in use, overlaid up to the device's level. */
+struct tables {
+    struct hn_cpu_matmul matmul;
+    struct hn_cpu_vector vector;
+};
+
+void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work)
+{
+    enum { ALONE = 16384 }; /* some microseconds: about what waking a sleeping thread costs */
+    if (work < ALONE || dev->n_threads == 1)
+        fn(arg, 0, 1);
+    else
+        hn_pool_run(dev->pool, fn, arg);
+}
+
+/* ---- the machine -------------------------------------------------------------------------------
+ */
+
+/* One number of /sys/devices/system/cpu/cpu0/cache/indexI/NAME; a trailing K or M counts. */
+static size_t read_cache(int index, const char *name, char *text, size_t size)
+{
+    char path[96];
+    unsigned long n = 0;
+    char unit = 0;
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    bool got = fgets(text, (int)size, f) != NULL;
+    fclose(f);
+    if (!got || sscanf(text, "%lu%c", &n, &unit) < 1)
+        return 0;
+    return unit == 'K' ? (size_t)n << 10 : unit == 'M' ? (size_t)n << 20 : (size_t)n;
+}
+
+static void find_caches(struct hn_device *dev)
+{
+    char text[64];
+    dev->l1_size = 32 << 10; /* what any processor of the last ten years has */
+    dev->l2_size = 256 << 10;
+    dev->l3_size = 4 << 20;
+    for (int i = 0; i < 8; i++) {
+        size_t level = read_cache(i, "level", text, sizeof text);
+        (void)read_cache(i, "type", text, sizeof text);
+        bool code = strncmp(text, "Instruction", 11) == 0;
+        size_t size = read_cache(i, "size", text, sizeof text);
+        if (!level || code || !size)
+            continue;
+        if (level == 1)
+            dev->l1_size = size;
+        else if (level == 2)
+            dev->l2_size = size;
+        else if (level == 3)
+            dev->l3_size = size;
+    }
+}
+
+static const char *list_levels(char *out, size_t size, bool available)
+{
+    size_t used = 0;
+    for (int l = 0; l < HN_CPU_LEVEL_COUNT && used < size; l++)
+        if (!available || hn_cpu_level_available(l))
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "",
+                                     hn_cpu_level_name(l));
+    return out;
+}
+
+static int choose_level(const char *name, enum hn_cpu_level *out, struct hone_err *err)
+{
+    char list[96];
+    if (name) {
+        for (int l = 0; l < HN_CPU_LEVEL_COUNT; l++) {
+            if (strcmp(name, hn_cpu_level_name(l)) != 0)
+                continue;
+            *out = l;
+            if (hn_cpu_level_available(l))
+                return 0;
+            return hn_fail(err, HONE_USAGE,
+                           "cpu level \"%s\": this machine does not have it; choose one of %s",
+                           name, list_levels(list, sizeof list, true));
+        }
+        return hn_fail(err, HONE_USAGE, "cpu level \"%s\" is unknown; the levels are %s", name,
+                       list_levels(list, sizeof list, false));
+    }
+    for (int l = HN_CPU_LEVEL_COUNT - 1; l >= 0; l--) {
+        *out = l;
+        if (hn_cpu_level_available(l))
+            break;
+    }
+    return 0;
+}
+
+/* ---- opening and closing -----------------------------------------------------------------------
+ */
+
+static void cpu_close(struct hn_device **dev)
+{
+    struct hn_device *d = *dev;
+    if (!d)
+        return;
+    hn_pool_close(&d->pool);
+    hn_free(d->tables);
+    hn_free(d->scratch);
+    hn_free(d->rope.table);
+    hn_free(d);
+    *dev = NULL;
+}
+
+static int cpu_open(const struct hn_device_options *o, struct hn_device **out, struct hone_err *err)
+{
+    enum hn_cpu_level level = HN_CPU_C;
+    int rc = choose_level(o->level, &level, err);
+    if (rc)
+        return rc;
+    if (level == HN_CPU_AMX) /* the permission is the process's, asked for before threads start */
+        (void)hn_cpu_enable_amx();
+    struct hn_device *dev = hn_calloc(1, sizeof *dev);
+    struct tables *tables = hn_calloc(1, sizeof *tables);
+    if (!dev || !tables) {
+        hn_free(dev);
+        hn_free(tables);
+        return hn_fail_memory(err, "opening the cpu");
+    }
+    dev->tables = tables;
+    rc = hn_pool_open(&dev->pool, o->n_threads, err);
+    if (rc) {
+        cpu_close(&dev);
+        return rc;
+    }
+    dev->n_threads = hn_pool_size(dev->pool);
+    dev->level = level;
+    dev->compute = o->compute;
+    hn_cpu_matmul_select(&tables->matmul, level);
+    hn_cpu_vector_select(&tables->vector, level);
+    dev->matmul = &tables->matmul;
+    dev->vector = &tables->vector;
+    find_caches(dev);
+    snprintf(dev->description, sizeof dev->description, "cpu, %d thread%s, %s", dev->n_threads,
+             dev->n_threads == 1 ? "" : "s", hn_cpu_level_name(level));
+    *out = dev;
+    return 0;
+}
+
+static const char *cpu_describe(const struct hn_device *dev)
+{
+    return dev->description;
+}
+
+/* ---- storage -----------------------------------------------------------------------------------
+ */
+
+static int cpu_bind(struct hn_device *dev, struct hn_tensor *const *tensors, size_t n,
+                    size_t arena_size, void **arena, struct hone_err *err)
+{
+    enum { HUGE_PAGE = 2 << 20 };
+    (void)dev;
+    unsigned char *base = hn_alloc_aligned(arena_size);
+    if (!base)
+        return hn_fail(err, HONE_NO_MEMORY, "out of memory for %zu bytes of activations",
+                       arena_size);
+#ifdef MADV_HUGEPAGE
+    uintptr_t begin = ((uintptr_t)base + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    uintptr_t end = ((uintptr_t)base + arena_size) / HUGE_PAGE * HUGE_PAGE;
+    if (begin < end) /* a hint: nothing depends on it */
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#endif
+    for (size_t i = 0; i < n; i++) {
+        size_t size = (size_t)(tensors[i]->rows_max * tensors[i]->cols) * 4;
+        HN_ASSERT(tensors[i]->offset <= arena_size && size <= arena_size - tensors[i]->offset);
+        tensors[i]->data = base + tensors[i]->offset;
+    }
+    *arena = base;
+    return 0;
+}
+
+static void cpu_unbind(struct hn_device *dev, void **arena)
+{
+    (void)dev;
+    hn_free(*arena);
+    *arena = NULL;
+}
+
+static size_t op_scratch_size(const struct hn_device *dev, const struct hn_limits *limits)
+{
+    size_t linear = hn_cpu_linear_scratch_size(dev, limits);
+    size_t attention = hn_cpu_attention_scratch_size(dev, limits);
+    return HN_MAX(linear, attention);
+}
+
+static size_t rope_floats(const struct hn_limits *limits)
+{
+    return (size_t)(limits->max_tokens * limits->head_size);
+}
+
+static size_t cpu_scratch_size(const struct hn_device *dev, const struct hn_limits *limits)
+{
+    return op_scratch_size(dev, limits) + rope_floats(limits) * sizeof(float);
+}
+
+static int cpu_reserve(struct hn_device *dev, const struct hn_limits *limits, struct hone_err *err)
+{
+    size_t scratch = op_scratch_size(dev, limits), rope = rope_floats(limits);
+    if (scratch > dev->scratch_size) {
+        unsigned char *p = hn_alloc_aligned(scratch);
+        if (!p)
+            return hn_fail(err, HONE_NO_MEMORY, "out of memory for %zu bytes of working memory",
+                           scratch);
+        hn_free(dev->scratch);
+        dev->scratch = p;
+        dev->scratch_size = scratch;
+    }
+    if (rope > (size_t)dev->rope.n_max) {
+        float *p = hn_alloc_aligned(rope * sizeof(float));
+        if (!p)
+            return hn_fail_memory(err, "reserving the table of rotary positions");
+        hn_free(dev->rope.table);
+        dev->rope = (struct hn_cpu_rope_table){.table = p, .n_max = (int64_t)rope};
+    }
+    return 0;
+}
+
+static void cpu_write(struct hn_device *dev, struct hn_tensor *t, const void *host)
+{
+    (void)dev;
+    if (t->rows * t->cols > 0)
+        memcpy(t->data, host, (size_t)(t->rows * t->cols) * 4);
+}
+
+static int cpu_read(struct hn_device *dev, const struct hn_tensor *t, void *host,
+                    struct hone_err *err)
+{
+    (void)dev, (void)err;
+    if (t->rows * t->cols > 0)
+        memcpy(host, t->data, (size_t)(t->rows * t->cols) * 4);
+    return 0;
+}
+
+static int cpu_eval(struct hn_device *dev, struct hone_err *err)
+{
+    (void)dev, (void)err;
+    return 0;
+}
+
+static void cpu_begin(struct hn_device *dev, const struct hn_batch *batch)
+{
+    dev->batch = batch;
+    dev->rope.valid = false;
+}
+
+/* ---- promises ----------------------------------------------------------------------------------
+ */
+
+/* With u = 2^-24, the unit roundoff of float32.  A sum of n float32 terms in any order is within
+ * n u of the sum of their magnitudes; in lanes and tiles, as here, the longest chain is much
+ * shorter (HD + T/KEYS terms), and rounding errors do not all point one way: bounds below use the
+ * chain. */
+static struct hn_op_info cpu_op_info(const struct hn_device *dev, enum hn_op op)
+{
+    const double u = 0x1p-24;
+    switch (op) {
+    case HN_OP_LINEAR:
+    case HN_OP_HEAD_LOSS:
+        /* bf16: both operands rounded to 8 bits, 2 * 2^-9.  int8: activations to 1/127 of their
+         * block's largest, half a step.  Exact: chains of at most 2^12 products. */
+        if (dev->compute == HN_CLASS_BF16)
+            return (struct hn_op_info){HN_CLASS_BF16, 0x1p-8 + 4096 * u};
+        if (dev->compute == HN_CLASS_INT8)
+            return (struct hn_op_info){HN_CLASS_INT8, 1.0 / 254 + 4096 * u};
+        return (struct hn_op_info){HN_CLASS_EXACT, 4096 * u};
+    case HN_OP_RMS_NORM:
+        /* The mean of squares is off by at most n/16 u relatively (16 lanes; n = 8192: 512 u), half
+         * of which reaches its inverse root; the rest is four roundings. */
+        return (struct hn_op_info){HN_CLASS_EXACT, 260 * u};
+    case HN_OP_ROPE:
+        /* Two products, one sum, of factors with an error of u; sqrt(2) of the largest. */
+        return (struct hn_op_info){HN_CLASS_EXACT, 6 * u};
+    case HN_OP_ATTENTION:
+        /* A score is off by HD u of the sum of its terms' magnitudes, so with scores of up to 32
+         * and HD = 128, exp by 32 * 128 u at the very worst; typical is sqrt of that: 64 u.  Sums
+         * of T/KEYS tiles and KEYS terms add as much again. */
+        return (struct hn_op_info){HN_CLASS_EXACT, 256 * u};
+    case HN_OP_GLU:
+        /* exp within 2 ulp, one division, two or four products and sums. */
+        return (struct hn_op_info){HN_CLASS_EXACT, 10 * u};
+    case HN_OP_ADD:
+        return (struct hn_op_info){HN_CLASS_EXACT, u};
+    case HN_OP_ADAMW:
+        /* Per step and relative to the largest parameter. */
+        return (struct hn_op_info){HN_CLASS_EXACT, 16 * u};
+    case HN_OP_EMBED:
+    case HN_OP_COUNT:
+        break;
+    }
+    return (struct hn_op_info){HN_CLASS_EXACT, 0}; /* copies */
+}
+
+const struct hn_backend hn_backend_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .describe = cpu_describe,
+    .op_info = cpu_op_info,
+    .weight_open = hn_cpu_weight_open,
+    .weight_close = hn_cpu_weight_close,
+    .weight_private_size = hn_cpu_weight_private_size,
+    .bind = cpu_bind,
+    .unbind = cpu_unbind,
+    .scratch_size = cpu_scratch_size,
+    .reserve = cpu_reserve,
+    .kv_open = hn_cpu_kv_open,
+    .kv_close = hn_cpu_kv_close,
+    .kv_size = hn_cpu_kv_size,
+    .write = cpu_write,
+    .read = cpu_read,
+    .eval = cpu_eval,
+    .begin = cpu_begin,
+    .zero = hn_cpu_zero,
+    .embed_fwd = hn_cpu_embed_fwd,
+    .rms_norm_fwd = hn_cpu_rms_norm_fwd,
+    .rms_norm_bwd = hn_cpu_rms_norm_bwd,
+    .linear_fwd = hn_cpu_linear_fwd,
+    .linear_bwd = hn_cpu_linear_bwd,
+    .rope_fwd = hn_cpu_rope_fwd,
+    .rope_bwd = hn_cpu_rope_bwd,
+    .attention_fwd = hn_cpu_attention_fwd,
+    .attention_bwd = hn_cpu_attention_bwd,
+    .attention_cached = hn_cpu_attention_cached,
+    .glu_fwd = hn_cpu_glu_fwd,
+    .glu_bwd = hn_cpu_glu_bwd,
+    .add = hn_cpu_add,
+    .copy = hn_cpu_copy,
+    .gather_rows = hn_cpu_gather_rows,
+    .scatter_rows = hn_cpu_scatter_rows,
+    .head_loss = hn_cpu_head_loss,
+    .sum_squares = hn_cpu_sum_squares,
+    .adamw = hn_cpu_adamw,
+};

@@ -1,0 +1,95 @@
+/* The optimizer step and the gradient norm.  Both walk all tensors in one job of the pool. */
+#include "backend/cpu/vector.h"
+
+#include <math.h>
+
+struct job {
+    const struct hn_cpu_vector *vector;
+    struct hn_tensor *const *x, *const *grad, *const *m, *const *v;
+    size_t n;
+    double *parts;
+    struct hn_cpu_adamw k;
+};
+
+/* Every tensor is cut into this many parts, whatever the number of threads; part p of all tensors
+ * is one sum, and the sums are added in order: the total does not depend on the threads. */
+enum { SUM_PARTS = 64 };
+
+static void sum_part(void *arg, int thread, int n_threads)
+{
+    const struct job *j = arg;
+    int64_t p, p_end;
+    hn_pool_split(SUM_PARTS, 1, thread, n_threads, &p, &p_end);
+    for (; p < p_end; p++) {
+        double sum = 0;
+        for (size_t k = 0; k < j->n; k++) {
+            const float *x = j->x[k]->data;
+            int64_t i, end;
+            hn_pool_split(j->x[k]->rows * j->x[k]->cols, 64, (int)p, SUM_PARTS, &i, &end);
+            sum += j->vector->sum_squares(x + i, end - i);
+        }
+        j->parts[p] = sum;
+    }
+}
+
+static int64_t total(struct hn_tensor *const *x, size_t n)
+{
+    int64_t sum = 0;
+    for (size_t k = 0; k < n; k++)
+        sum += x[k]->rows * x[k]->cols;
+    return sum;
+}
+
+int hn_cpu_sum_squares(struct hn_device *dev, struct hn_tensor *const *x, size_t n, double *out,
+                       struct hone_err *err)
+{
+    double parts[SUM_PARTS], sum = 0;
+    struct job j = {.vector = dev->vector, .x = x, .n = n, .parts = parts};
+    (void)err; /* nothing can fail here */
+    hn_cpu_run(dev, sum_part, &j, total(x, n));
+    for (int p = 0; p < SUM_PARTS; p++)
+        sum += parts[p];
+    *out = sum;
+    return 0;
+}
+
+static void adamw_part(void *arg, int thread, int n_threads)
+{
+    const struct job *j = arg;
+    for (size_t k = 0; k < j->n; k++) {
+        float *p = j->x[k]->data, *m = j->m[k]->data, *v = j->v[k]->data;
+        const float *g = j->grad[k]->data;
+        int64_t i, end;
+        hn_pool_split(j->x[k]->rows * j->x[k]->cols, 64, thread, n_threads, &i, &end);
+        j->vector->adamw(p + i, g + i, m + i, v + i, end - i, &j->k);
+    }
+}
+
+void hn_cpu_adamw(struct hn_device *dev, struct hn_tensor *const *param,
+                  struct hn_tensor *const *grad, struct hn_tensor *const *m,
+                  struct hn_tensor *const *v, size_t n, const struct hn_adamw *o)
+{
+    double c1 = 1, c2 = 1;
+    if (o->bias_correction) {
+        c1 = 1 - pow((double)o->beta1, (double)o->step);
+        c2 = 1 - pow((double)o->beta2, (double)o->step);
+    }
+    struct job j = {.vector = dev->vector, .x = param, .grad = grad, .m = m, .v = v, .n = n};
+    j.k = (struct hn_cpu_adamw){
+        .grad_scale = o->grad_scale,
+        .beta1 = o->beta1,
+        .one_beta1 = (float)(1 - (double)o->beta1),
+        .beta2 = o->beta2,
+        .one_beta2 = (float)(1 - (double)o->beta2),
+        .decay = (float)(1 - (double)o->learning_rate * o->weight_decay),
+        .rate = (float)(o->learning_rate / c1),
+        .root = (float)(1 / sqrt(c2)),
+        .eps = o->eps,
+    };
+    for (size_t k = 0; k < n; k++) {
+        int64_t size = param[k]->rows * param[k]->cols;
+        HN_ASSERT(grad[k]->rows * grad[k]->cols == size && m[k]->rows * m[k]->cols == size &&
+                  v[k]->rows * v[k]->cols == size);
+    }
+    hn_cpu_run(dev, adamw_part, &j, total(param, n) * 4);
+}

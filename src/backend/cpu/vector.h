@@ -1,0 +1,90 @@
+/* The inner loops of everything but the frozen weights' products: one table per instruction set.
+ * vector_c.c is the specification; the other files overlay the slots they improve.
+ *
+ * No slot allocates, threads or knows a tensor.  Pointers are aligned to 4 bytes, no more, unless a
+ * slot says otherwise.  A slot reads and writes exactly the elements named here.  Sums are float32
+ * in an order that the level chooses once and for all (lanes, then a fixed tree), or double where
+ * the slot says so: the same level gives the same bits. */
+#ifndef HN_BACKEND_CPU_VECTOR_H
+#define HN_BACKEND_CPU_VECTOR_H
+
+#include "backend/cpu/cpu.h"
+
+/* Constants of one AdamW step, worked out once in double:
+ *   g' = grad_scale g;  m = beta1 m + (1-beta1) g';  v = beta2 v + (1-beta2) g'^2;
+ *   p = decay p - rate m / (sqrt(v) root + eps)
+ * with decay = 1 - lr*weight_decay and, under bias correction, rate = lr / (1-beta1^step) and
+ * root = 1 / sqrt(1-beta2^step): torch.optim.AdamW's single-tensor formula. */
+struct hn_cpu_adamw {
+    float grad_scale, beta1, one_beta1, beta2, one_beta2, decay, rate, root, eps;
+};
+
+/* Columns of a score tile are handled in whole groups of this many, at every level. */
+enum { HN_CPU_LANES = 16 };
+
+struct hn_cpu_vector {
+    /* y = x / sqrt(mean(x^2) + eps) * w for each of rows rows of n; y may be x. */
+    void (*rms_norm_fwd)(float *y, const float *x, const float *w, int64_t rows, int64_t n,
+                         float eps);
+    /* With r = 1/sqrt(mean(x^2) + eps): dx (+)= r (dy w - x r^2 mean(dy w x)); dx may be dy. */
+    void (*rms_norm_bwd)(float *dx, const float *dy, const float *x, const float *w, int64_t rows,
+                         int64_t n, float eps, bool accumulate);
+
+    /* Rotate n_heads heads of head_size, pairs (i, i + n_freqs), i < n_freqs:
+     * x_i = x_i cos_i - x_j sin_i, x_j = x_j cos_i + x_i sin_i; back: the angle negated. */
+    void (*rope)(float *x, const float *cos, const float *sin, int64_t n_heads, int64_t head_size,
+                 int64_t n_freqs, bool back);
+
+    /* a = g s(g) u with s(g) = 1/(1 + exp(-g)) */
+    void (*glu_fwd)(float *a, const float *gate, const float *up, int64_t n);
+    /* dup = da g s, dgate = da u s (1 + g (1 - s)); dgate may be gate, dup may be up. */
+    void (*glu_bwd)(float *dgate, float *dup, const float *da, const float *gate, const float *up,
+                    int64_t n);
+
+    void (*add)(float *y, const float *x, int64_t n);            /* y += x */
+    void (*scale)(float *y, const float *x, float f, int64_t n); /* y = x f; y may be x */
+    float (*dot)(const float *a, const float *b, int64_t n);
+    double (*sum_squares)(const float *x, int64_t n); /* in double */
+    void (*adamw)(float *p, const float *g, float *m, float *v, int64_t n,
+                  const struct hn_cpu_adamw *k);
+
+    /* C [m, n] (+)= A [m, k] B [k, n]: the attention products.  A(i, l) lies at a[i*a_row +
+     * l*a_col], so either operand order of A costs the same; B and C are row-major with rows ldb,
+     * ldc apart. The k terms are added in ascending order, one accumulator per element of C, which
+     * starts at zero (or at C, accumulate). */
+    void (*product)(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col,
+                    const float *b, int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate);
+
+    /* s [n_keys, n_cols] = k [n_keys, hd] q^T for a few queries q [n_cols, hd], n_cols <= 16, whose
+     * rows are hd apart; rows of s are lds apart.  Streams k once. */
+    void (*scores_few)(float *s, int64_t lds, const float *k, int64_t ldk, const float *q,
+                       int64_t n_keys, int64_t n_cols, int64_t hd);
+
+    /* Transpose: y [n, m] = x [m, n]^T, rows ldy and ldx apart. */
+    void (*transpose)(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t m, int64_t n);
+
+    /* One step of the online softmax (Milakov and Gimelshein 2018) on raw scores s [n_keys, ld], a
+     * query per column, n_cols columns (a multiple of HN_CPU_LANES).  Key j counts in column c when
+     * first[c] <= j < last[c]; always, when first is NULL.  With x = scale s:
+     *   new = max(max, x over j);  shrink = exp(max - new);  s = exp(x - new), 0 if not seen;
+     *   sum = sum shrink + (sum of s);  max = new. */
+    void (*softmax)(float *s, int64_t ld, int64_t n_keys, int64_t n_cols, float scale,
+                    const int32_t *first, const int32_t *last, float *max, float *sum,
+                    float *shrink);
+    /* Its backward on a tile [n_rows, ld], a query per row, n_cols keys (a multiple of
+     * HN_CPU_LANES): p holds raw scores, ds the products dp = do v^T.
+     *   p = exp(scale p - lse_row) where seen, else 0;  ds = scale p (dp - delta_row) */
+    void (*softmax_bwd)(float *p, float *ds, int64_t ld, int64_t n_rows, int64_t n_cols,
+                        float scale, const int32_t *first, const int32_t *last, const float *lse,
+                        const float *delta);
+};
+
+/* Each has NULL in the slots that it leaves to the levels below; all NULL when the compiler does
+ * not target its processor. */
+extern const struct hn_cpu_vector hn_cpu_vector_c; /* complete */
+extern const struct hn_cpu_vector hn_cpu_vector_neon, hn_cpu_vector_avx2, hn_cpu_vector_avx512;
+
+/* C's table with every level up to this one laid over it. */
+void hn_cpu_vector_select(struct hn_cpu_vector *out, enum hn_cpu_level level);
+
+#endif

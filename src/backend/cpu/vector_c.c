@@ -1,0 +1,232 @@
+/* The inner loops in plain C: the specification of every slot, and what runs where there is nothing
+ * better.  Clarity first; the compiler may not reassociate, so sums run in index order. */
+#include "backend/cpu/vector.h"
+
+#include <math.h>
+#include <string.h>
+
+static float inverse_rms(const float *x, int64_t n, float eps)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    return (float)(1 / sqrt(sum / (double)n + eps));
+}
+
+static void rms_norm_fwd(float *y, const float *x, const float *w, int64_t rows, int64_t n,
+                         float eps)
+{
+    for (int64_t t = 0; t < rows; t++, x += n, y += n) {
+        float r = inverse_rms(x, n, eps);
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[i] * r * w[i];
+    }
+}
+
+static void rms_norm_bwd(float *dx, const float *dy, const float *x, const float *w, int64_t rows,
+                         int64_t n, float eps, bool accumulate)
+{
+    for (int64_t t = 0; t < rows; t++, x += n, dx += n, dy += n) {
+        float r = inverse_rms(x, n, eps);
+        double sum = 0;
+        for (int64_t i = 0; i < n; i++)
+            sum += (double)(dy[i] * w[i]) * x[i];
+        float along = (float)(sum / (double)n) * r * r;
+        for (int64_t i = 0; i < n; i++) {
+            float d = r * (dy[i] * w[i] - x[i] * along);
+            dx[i] = accumulate ? dx[i] + d : d;
+        }
+    }
+}
+
+static void rope(float *x, const float *cosine, const float *sine, int64_t n_heads,
+                 int64_t head_size, int64_t n_freqs, bool back)
+{
+    for (int64_t h = 0; h < n_heads; h++, x += head_size) {
+        for (int64_t i = 0; i < n_freqs; i++) {
+            float a = x[i], b = x[i + n_freqs], s = back ? -sine[i] : sine[i];
+            x[i] = a * cosine[i] - b * s;
+            x[i + n_freqs] = b * cosine[i] + a * s;
+        }
+    }
+}
+
+/* exp(-g), kept finite so that 1 - s = e s holds at both ends. */
+static float exp_minus(float g)
+{
+    return expf(fminf(-g, 88.0f));
+}
+
+static void glu_fwd(float *a, const float *gate, const float *up, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        a[i] = gate[i] / (1 + exp_minus(gate[i])) * up[i];
+}
+
+static void glu_bwd(float *dgate, float *dup, const float *da, const float *gate, const float *up,
+                    int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float g = gate[i], u = up[i], e = exp_minus(g), s = 1 / (1 + e);
+        dup[i] = da[i] * (g * s);
+        dgate[i] = da[i] * u * (s * (1 + g * (e * s)));
+    }
+}
+
+static void add(float *y, const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void scale(float *y, const float *x, float f, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] * f;
+}
+
+static float dot(const float *a, const float *b, int64_t n)
+{
+    float sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static double sum_squares(const float *x, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i] * x[i];
+    return sum;
+}
+
+static void adamw(float *p, const float *g, float *m, float *v, int64_t n,
+                  const struct hn_cpu_adamw *k)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float d = g[i] * k->grad_scale;
+        m[i] = k->beta1 * m[i] + k->one_beta1 * d;
+        v[i] = k->beta2 * v[i] + k->one_beta2 * (d * d);
+        p[i] = k->decay * p[i] - k->rate * (m[i] / (sqrtf(v[i]) * k->root + k->eps));
+    }
+}
+
+static void product(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col,
+                    const float *b, int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate)
+{
+    for (int64_t i = 0; i < m; i++) {
+        float *row = c + i * ldc;
+        if (!accumulate)
+            memset(row, 0, (size_t)n * sizeof *row);
+        for (int64_t l = 0; l < k; l++) {
+            float x = a[i * a_row + l * a_col];
+            for (int64_t j = 0; j < n; j++)
+                row[j] += x * b[l * ldb + j];
+        }
+    }
+}
+
+static void scores_few(float *s, int64_t lds, const float *k, int64_t ldk, const float *q,
+                       int64_t n_keys, int64_t n_cols, int64_t hd)
+{
+    for (int64_t j = 0; j < n_keys; j++)
+        for (int64_t c = 0; c < n_cols; c++)
+            s[j * lds + c] = dot(k + j * ldk, q + c * hd, hd);
+}
+
+static void transpose(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t m, int64_t n)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++)
+            y[j * ldy + i] = x[i * ldx + j];
+}
+
+static void softmax(float *s, int64_t ld, int64_t n_keys, int64_t n_cols, float factor,
+                    const int32_t *first, const int32_t *last, float *max, float *sum,
+                    float *shrink)
+{
+    for (int64_t c = 0; c < n_cols; c++) {
+        int64_t lo = first ? HN_MAX(first[c], 0) : 0;
+        int64_t hi = first ? HN_MIN(last[c], n_keys) : n_keys;
+        float top = max[c], total = 0;
+        for (int64_t j = lo; j < hi; j++)
+            top = fmaxf(top, s[j * ld + c] * factor);
+        for (int64_t j = 0; j < n_keys; j++) {
+            float *p = s + j * ld + c;
+            *p = j >= lo && j < hi ? expf(*p * factor - top) : 0;
+            total += *p;
+        }
+        shrink[c] = expf(max[c] - top);
+        sum[c] = sum[c] * shrink[c] + total;
+        max[c] = top;
+    }
+}
+
+static void softmax_bwd(float *p, float *ds, int64_t ld, int64_t n_rows, int64_t n_cols,
+                        float factor, const int32_t *first, const int32_t *last, const float *lse,
+                        const float *delta)
+{
+    for (int64_t r = 0; r < n_rows; r++, p += ld, ds += ld) {
+        for (int64_t j = 0; j < n_cols; j++) {
+            bool seen = !first || (j >= first[r] && j < last[r]);
+            p[j] = seen ? expf(p[j] * factor - lse[r]) : 0;
+            ds[j] = seen ? p[j] * (ds[j] - delta[r]) * factor : 0;
+        }
+    }
+}
+
+const struct hn_cpu_vector hn_cpu_vector_c = {
+    .rms_norm_fwd = rms_norm_fwd,
+    .rms_norm_bwd = rms_norm_bwd,
+    .rope = rope,
+    .glu_fwd = glu_fwd,
+    .glu_bwd = glu_bwd,
+    .add = add,
+    .scale = scale,
+    .dot = dot,
+    .sum_squares = sum_squares,
+    .adamw = adamw,
+    .product = product,
+    .scores_few = scores_few,
+    .transpose = transpose,
+    .softmax = softmax,
+    .softmax_bwd = softmax_bwd,
+};
+
+static void overlay(struct hn_cpu_vector *out, const struct hn_cpu_vector *v)
+{
+#define SLOT(name) out->name = v->name ? v->name : out->name
+    SLOT(rms_norm_fwd);
+    SLOT(rms_norm_bwd);
+    SLOT(rope);
+    SLOT(glu_fwd);
+    SLOT(glu_bwd);
+    SLOT(add);
+    SLOT(scale);
+    SLOT(dot);
+    SLOT(sum_squares);
+    SLOT(adamw);
+    SLOT(product);
+    SLOT(scores_few);
+    SLOT(transpose);
+    SLOT(softmax);
+    SLOT(softmax_bwd);
+#undef SLOT
+}
+
+void hn_cpu_vector_select(struct hn_cpu_vector *out, enum hn_cpu_level level)
+{
+    static const struct {
+        enum hn_cpu_level level;
+        const struct hn_cpu_vector *table;
+    } tables[] = {
+        {HN_CPU_NEON, &hn_cpu_vector_neon},
+        {HN_CPU_AVX2, &hn_cpu_vector_avx2},
+        {HN_CPU_AVX512, &hn_cpu_vector_avx512},
+    };
+    *out = hn_cpu_vector_c;
+    for (size_t i = 0; i < HN_COUNT(tables); i++)
+        if (level >= tables[i].level)
+            overlay(out, tables[i].table);
+}

@@ -1,0 +1,4 @@
+/* NEON inner loops. */
+#include "backend/cpu/vector.h"
+
+const struct hn_cpu_vector hn_cpu_vector_neon = {0};
