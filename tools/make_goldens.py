@@ -7,7 +7,8 @@ A folder per model:
 
     config.json, model*.safetensors (or model.gguf)   the model as its users would find it
     adapter/                                          a PEFT adapter, A and B both non-zero: where training starts
-    golden.json                                       losses, gradient norms, the sequences of each optimizer step
+    golden.json                                       "base": the folder with the model; losses, gradient norms, and
+                                                      which sequences each optimizer step is made on
     golden.safetensors                                the arrays:
         tokens [T] i32, offsets [B+1] i32             the sequences, laid end to end
         trained [T] u8                                1 where this token is to be predicted with loss ("masked")
@@ -22,7 +23,7 @@ transformers computes in double precision here, its float32 islands (norms, rota
 are rounded to float32: so a golden is the exact value, whichever machine makes it.  What transformers makes of the
 same in float32 is printed beside, as the noise of the reference.
 """
-import argparse, copy, json, math, os, re, shutil, zlib
+import argparse, copy, json, math, os, re, shutil, tempfile, zlib
 from pathlib import Path
 
 os.environ.update(CUDA_VISIBLE_DEVICES="", HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error")
@@ -54,7 +55,8 @@ YARN = rope(6000.0, rope_type="yarn", factor=4.0, original_max_position_embeddin
 
 def models():
     """name: kind (model_type), config, and where they differ from make()'s defaults: dtype of the stored weights, dialect
-    of config.json (transformers 4 or 5), shards, lora, steps, make (the writer of the files) and its arguments."""
+    of config.json (transformers 4 or 5), shards, lora, steps, make (the writer of the files) and its arguments.
+    base: only another adapter on the model of that name."""
     return {
         "llama-tied": dict(kind="llama", config=dict(BASE, intermediate_size=72, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
         "llama-rope3": dict(kind="llama", dtype="float16", shards=3, lora=dict(LORA, target_modules="all-linear"),
@@ -83,6 +85,10 @@ def models():
         "qwen3": dict(kind="qwen3", dtype="bfloat16",
                       config=dict(BASE, hidden_size=48, head_dim=24, num_attention_heads=3, num_key_value_heads=1,
                                   tie_word_embeddings=False, rms_norm_eps=1e-6, rope_parameters=rope(9000.0))),
+        "qwen3-only-o": dict(base="qwen3", lora=dict(LORA, target_modules=["o_proj"])),
+        "qwen3-only-down": dict(base="qwen3", lora=dict(LORA, target_modules=["down_proj"])),
+        "qwen3-last-gate": dict(base="qwen3", lora=dict(LORA, target_modules=["gate_proj"], layers_to_transform=[1])),
+        "qwen3-k-and-up": dict(base="qwen3", lora=dict(LORA, target_modules=["k_proj", "up_proj"])),
         "qwen3-v4": dict(kind="qwen3", dtype="bfloat16", dialect=4, steps=dict(lr=5e-3),
                          lora=dict(LORA, target_modules="all-linear"),
                          config=dict(SMALL, head_dim=16, tie_word_embeddings=True, rms_norm_eps=1e-6,
@@ -453,26 +459,29 @@ def make(name, spec, root):
     out = root / name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    base = spec.get("base")
+    if base: spec = dict(models()[base], **spec)
     config = AutoConfig.for_model(spec["kind"], **spec["config"])
-    config, weights = spec.get("make", make_plain)(name, spec, config, out)
+    scratch = tempfile.TemporaryDirectory()
+    config, weights = spec.get("make", make_plain)(base or name, spec, config, Path(scratch.name) if base else out)
     make_adapter(name, spec, config, weights, out / "adapter")
     exact, facts = reference(spec, config, weights, out / "adapter", name, True)
     single, facts32 = reference(spec, config, weights, out / "adapter", name, False)
     worst = noise(exact, single)
     check = spec.get("check") or {make_mlx: check_mlx, make_gguf: check_gguf}.get(spec.get("make"))
-    if check:                                                       # another reader of the same files says the same
+    if check and not base:                                          # another reader of the same files says the same
         n, e = LENGTHS[0], exact["logits"]
         got = check(out, sequences(name, config.vocab_size)[0][0])
         worst["peer"] = ((got - e[:n]).abs().max() / e[:n].abs().max()).item()
         assert worst["peer"] < (2e-2 if check is check_llama_cpp else 1e-5), f"another reader of the files differs: {worst}"
     worst["losses"] = max(abs(a - b) for a, b in zip(facts["steps"]["losses"], facts32["steps"]["losses"]))
-    arrays = {k: v.float() for k, v in exact.items()}
+    arrays = {k: v.float() for k, v in exact.items() if not (base and k == "logits")}
     seqs = sequences(name, config.vocab_size)
     arrays["tokens"] = torch.cat([s[0] for s in seqs]).int()
     arrays["trained"] = torch.cat([s[1] for s in seqs])
     arrays["offsets"] = torch.tensor([0, *np.cumsum(LENGTHS)]).int()
     save_file(dict(sorted(arrays.items())), out / "golden.safetensors")
-    facts = dict(made_with=dict(torch=torch.__version__, transformers=transformers.__version__), **facts)
+    facts = dict(base=base or name, made_with=dict(torch=torch.__version__, transformers=transformers.__version__), **facts)
     (out / "golden.json").write_text(json.dumps(facts, indent=1) + "\n")
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     st = facts["steps"]

@@ -1,0 +1,137 @@
+/* Rung 3 of the proof, forward: logits and losses of every family and format against transformers
+ * and peft, packed sequences and cached ones alike. */
+#include "golden_case.h"
+
+static const double max_far = 1e-4;  /* logits: largest difference over largest value */
+static const double max_loss = 1e-4; /* losses: absolute */
+
+/* Logits of all sequences, laid end to end. */
+static double packed_logits(const struct golden *g, struct hone_model *m)
+{
+    struct golden_run r;
+    int64_t vocab = m->spec.vocab_size;
+    golden_plan(&r, g, m, &(struct hn_decoder_options){.purpose = HN_FOR_LOGITS});
+    for (int64_t s = 0; s < g->n_seqs; s++)
+        golden_add(&r, g, s, false);
+    golden_want_logits(&r);
+    golden_step(&r, g);
+    float *got = golden_read(&r, g, r.plan.logits);
+    double far =
+        golden_far(got, golden_array(g, "logits", g->n_tokens * vocab), g->n_tokens * vocab);
+    hn_free(got);
+    golden_unplan(&r);
+    return far;
+}
+
+/* The next n tokens of a sequence behind what its slot already holds, all logits wanted. */
+static void add_cached(struct golden_run *r, const struct golden *g, int64_t seq, int64_t past,
+                       int64_t n, int32_t slots[2], int32_t pasts[2])
+{
+    struct hn_batch *b = &r->rows.batch;
+    int64_t at = b->n_tokens;
+    hn_batch_add(&r->rows, g->tokens + g->offsets[seq] + past, n, NULL);
+    for (int64_t i = 0; i < n; i++)
+        r->rows.positions[at + i] = (int32_t)(past + i);
+    slots[b->n_seqs - 1] = (int32_t)seq;
+    pasts[b->n_seqs - 1] = (int32_t)past;
+    b->slots = slots;
+    b->past = pasts;
+}
+
+/* Sequences 0 and 1 in two cache slots, in pieces of uneven length, at last token by token. */
+static double cached_logits(const struct golden *g, struct hone_model *m)
+{
+    struct golden_run r;
+    struct hone_err err = {0};
+    struct hn_kv *kv = NULL;
+    int64_t vocab = m->spec.vocab_size, done[2] = {0, 0};
+    const float *want = golden_array(g, "logits", g->n_tokens * vocab);
+    double worst = 0;
+    if (m->backend->kv_open(m->dev, m->spec.n_layers, 2, g->n_tokens,
+                            m->spec.n_kv_heads * m->spec.head_size, &kv, &err))
+        fail_msg("%s: %s", g->name, err.message);
+    golden_plan(&r, g, m, &(struct hn_decoder_options){.purpose = HN_FOR_GENERATION, .kv = kv});
+    for (int step = 0; done[0] < g->offsets[1] || done[1] < g->offsets[2] - g->offsets[1]; step++) {
+        int32_t slots[2], pasts[2];
+        int64_t from[2], n[2];
+        hn_batch_clear(&r.rows);
+        for (int s = 0; s < 2; s++) {
+            int64_t length = g->offsets[s + 1] - g->offsets[s];
+            from[s] = done[s];
+            n[s] = HN_MIN(step == 0 ? 7 : step == 1 ? 3 - s : 1, length - done[s]);
+            if (n[s] > 0)
+                add_cached(&r, g, s, done[s], n[s], slots, pasts);
+            done[s] += n[s];
+        }
+        golden_want_logits(&r);
+        golden_step(&r, g);
+        float *got = golden_read(&r, g, r.plan.logits);
+        for (int s = 0, at = 0; s < 2; at += (int)n[s++])
+            if (n[s])
+                worst =
+                    fmax(worst, golden_far(got + at * vocab,
+                                           want + (g->offsets[s] + from[s]) * vocab, n[s] * vocab));
+        hn_free(got);
+    }
+    golden_unplan(&r);
+    m->backend->kv_close(m->dev, &kv);
+    return worst;
+}
+
+/* The last sequence alone, with the adapter. */
+static double adapter_logits(const struct golden *g, struct hone_model *m)
+{
+    struct golden_run r;
+    int64_t last = g->n_seqs - 1;
+    int64_t n = (g->offsets[last + 1] - g->offsets[last]) * m->spec.vocab_size;
+    golden_plan(&r, g, m, &(struct hn_decoder_options){.purpose = HN_FOR_LOGITS});
+    golden_add(&r, g, last, false);
+    golden_want_logits(&r);
+    golden_step(&r, g);
+    float *got = golden_read(&r, g, r.plan.logits);
+    double far = golden_far(got, golden_array(g, "logits_adapter", n), n);
+    hn_free(got);
+    golden_unplan(&r);
+    return far;
+}
+
+/* |mean loss - golden|, with the adapter. */
+static double loss_error(const struct golden *g, struct hone_model *m, bool masked)
+{
+    struct golden_run r;
+    golden_plan(&r, g, m, &(struct hn_decoder_options){.purpose = HN_FOR_LOSS});
+    for (int64_t s = 0; s < g->n_seqs; s++)
+        golden_add(&r, g, s, masked);
+    golden_step(&r, g);
+    double mean = golden_loss_sum(&r, g) / (double)r.rows.batch.n_rows;
+    golden_unplan(&r);
+    return fabs(mean - golden_fact(g, masked ? "loss_masked" : "loss_all"));
+}
+
+static void forward(void **state)
+{
+    struct golden g;
+    golden_open(&g, golden_names[(uintptr_t)*state]);
+    for (size_t l = 0; l < HN_COUNT(golden_levels); l++) {
+        struct hone_model *m = golden_model(&g, golden_levels[l]);
+        bool base = hn_st_find(&g.arrays, "logits") != NULL;
+        double packed = base ? packed_logits(&g, m) : 0, cached = base ? cached_logits(&g, m) : 0;
+        golden_adapter(&g, m);
+        double adapted = adapter_logits(&g, m);
+        double all = loss_error(&g, m, false), masked = loss_error(&g, m, true);
+        print_message("%-16s %-24s logits: packed %.1e cached %.1e adapter %.1e  loss: %.1e %.1e\n",
+                      g.name, m->device_text, packed, cached, adapted, all, masked);
+        assert_true(packed <= max_far);
+        assert_true(cached <= max_far);
+        assert_true(adapted <= max_far);
+        assert_true(all <= max_loss);
+        assert_true(masked <= max_loss);
+        hone_model_close(&m);
+    }
+    golden_close(&g);
+}
+
+int main(void)
+{
+    return golden_run_all("golden forward", forward);
+}
