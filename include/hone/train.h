@@ -95,8 +95,9 @@ typedef int hone_train_fn(void *arg, const struct hone_train_event *event);
 int hone_train(const struct hone_train_options *o, const char *settings_yaml, hone_train_fn *on_event,
                void *arg, struct hone_err *err);
 
-/* The plan alone, for `hone info --train`: max_tokens is the longest row that will be met. */
-int hone_train_plan(const struct hone_model *model, const struct hone_train_options *o,
+/* The plan alone, for `hone info --train`: max_tokens is what one micro-batch holds at most.  Makes the
+ * adapter in the model for the while, so an adapter that was loaded is gone afterwards. */
+int hone_train_plan(struct hone_model *model, const struct hone_train_options *o,
                     int64_t max_tokens, struct hone_memory_plan *out, struct hone_err *err);
 
 #endif

@@ -1,0 +1,25 @@
+/* Where a run stands: everything, beside the parameters and moments, that a resumed run needs to go on
+ * bit for bit. */
+#ifndef HN_TRAIN_PROGRESS_H
+#define HN_TRAIN_PROGRESS_H
+
+#include "base/json.h"
+#include "hone/err.h"
+
+struct hn_progress {
+    int64_t micro;  /* micro-batches done */
+    int64_t step;   /* optimizer steps done */
+    int64_t tokens; /* trained tokens so far */
+    /* the report window that is open: */
+    double window_loss;
+    int64_t window_tokens, window_first_step;
+    double best_loss; /* lowest validation loss; infinity before the first */
+    int64_t best_step;
+    double seconds;   /* of training, earlier runs included */
+};
+
+void hn_progress_write(struct hn_json_writer *w, const struct hn_progress *p);
+HN_MUST_USE int hn_progress_read(const struct hn_json *j, struct hn_progress *p,
+                                 struct hone_err *err);
+
+#endif

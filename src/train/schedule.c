@@ -1,0 +1,70 @@
+#include "train/schedule.h"
+#include "base/rng.h"
+
+#include <math.h>
+
+enum { STREAM_ORDER = 0x4f524445 }; /* apart from the streams of dropout and adapter starts */
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t steps_of(const struct hn_run_length *r, int64_t micro, int64_t accumulation)
+{
+    int64_t epochs = micro / r->micro_per_epoch, rest = micro % r->micro_per_epoch;
+    return epochs * r->steps_per_epoch + ceil_div(rest, accumulation);
+}
+
+static int64_t micro_of(const struct hn_run_length *r, int64_t steps, int64_t accumulation)
+{
+    int64_t epochs = steps / r->steps_per_epoch, rest = steps % r->steps_per_epoch;
+    return epochs * r->micro_per_epoch + HN_MIN(rest * accumulation, r->micro_per_epoch);
+}
+
+void hn_run_length(const struct hone_train_options *o, int64_t rows, struct hn_run_length *out)
+{
+    int64_t accumulation = o->grad_accumulation_steps;
+    struct hn_run_length r = {.rows = rows};
+    r.micro_per_epoch = ceil_div(rows, o->batch_size);
+    r.steps_per_epoch = ceil_div(r.micro_per_epoch, accumulation);
+    if (o->max_steps > 0)
+        r.total_micro = micro_of(&r, o->max_steps, accumulation);
+    else if (o->iters > 0)
+        r.total_micro = o->iters;
+    else
+        r.total_micro = HN_MAX(1, (int64_t)ceil(o->num_epochs * (double)r.micro_per_epoch - 1e-9));
+    r.total_steps = o->max_steps > 0 ? o->max_steps : steps_of(&r, r.total_micro, accumulation);
+    *out = r;
+}
+
+double hn_learning_rate(const struct hone_train_options *o, int64_t step, int64_t total)
+{
+    double warmup = o->warmup_steps < 1 ? ceil(o->warmup_steps * (double)total)
+                                        : floor(o->warmup_steps);
+    double at = (double)step, left = HN_MAX(1.0, (double)total - warmup);
+    if (at < warmup)
+        return o->learning_rate * at / HN_MAX(1.0, warmup);
+    switch (o->lr_scheduler_type) {
+    case HONE_LINEAR:
+        return o->learning_rate * HN_MAX(0.0, ((double)total - at) / left);
+    case HONE_COSINE:
+        return o->learning_rate *
+               HN_MAX(0.0, 0.5 * (1 + cos(3.14159265358979323846 * (at - warmup) / left)));
+    case HONE_CONSTANT:
+        break;
+    }
+    return o->learning_rate;
+}
+
+void hn_epoch_order(const struct hone_train_options *o, int64_t epoch, uint64_t *order, int64_t rows)
+{
+    struct hn_rng rng;
+    for (int64_t i = 0; i < rows; i++)
+        order[i] = (uint64_t)i;
+    if (!o->shuffle)
+        return;
+    hn_rng_init(&rng, o->seed, STREAM_ORDER);
+    rng.counter[2] = (uint32_t)epoch;
+    hn_rng_permutation(&rng, order, (uint64_t)rows);
+}

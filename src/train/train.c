@@ -1,0 +1,353 @@
+/* The training loop: micro-batches, windows, updates, reports, validation, checkpoints. */
+#include "train/run.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "train/metrics.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What a window of micro-batches (one optimizer step) has gathered so far. */
+struct window {
+    int64_t tokens;
+    double started;
+};
+
+static double epoch_at(const struct hn_run *r)
+{
+    return (double)r->progress.micro / (double)r->length.micro_per_epoch;
+}
+
+static int sum_losses(struct hn_run *r, struct hn_plan *p, double *sum, struct hone_err *err)
+{
+    int rc = r->model->backend->read(r->model->dev, &p->tensors[p->loss].t, r->losses, err);
+    *sum = 0;
+    for (int64_t i = 0; i < r->batch.batch.n_rows && !rc; i++)
+        *sum += (double)r->losses[i];
+    return rc;
+}
+
+int hn_run_evaluate(struct hn_run *r, double *loss, struct hone_err *err)
+{
+    double total = 0;
+    int64_t tokens = 0, i = 0, n = r->valid.n;
+    if (r->o->val_batches >= 0)
+        n = HN_MIN(n, r->o->val_batches * r->o->batch_size);
+    while (i < n) {
+        int rc = 0;
+        hn_batch_clear(&r->batch);
+        while (i < n && !rc && r->batch.batch.n_seqs < r->eval_plan.limits.max_seqs &&
+               r->batch.batch.n_tokens + hn_view_length(&r->valid, (uint64_t)i) <=
+                   r->eval_plan.limits.max_tokens)
+            rc = hn_run_add_row(r, &r->valid, (uint64_t)i++, err);
+        double sum = 0;
+        if (!rc)
+            rc = hn_plan_run(&r->eval_plan, r->model->backend, r->model->dev, &r->batch.batch, err);
+        if (!rc)
+            rc = sum_losses(r, &r->eval_plan, &sum, err);
+        if (rc)
+            return rc;
+        total += sum;
+        tokens += r->batch.batch.n_rows;
+    }
+    *loss = tokens ? total / (double)tokens : NAN;
+    return 0;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+/* A sentence on values that are not numbers: where, and what to go back to. */
+static int fail_not_finite(struct hn_run *r, const char *what, struct hone_err *err)
+{
+    return hn_fail(err, HONE_FAILED,
+                   "%s is not a finite number at step %lld (last row: %s, line %llu); the run is "
+                   "stopped before it updates anything; %s%s; a lower --learning-rate or "
+                   "--max-grad-norm may help",
+                   what, (long long)r->progress.step + 1, r->row.path ? r->row.path : "?",
+                   (unsigned long long)r->row.line,
+                   r->saved_path ? "the last good checkpoint is " : "no checkpoint was saved yet",
+                   r->saved_path ? r->saved_path : "");
+}
+
+/* One micro-batch: forward and backward into the gradient sums. */
+static int micro_batch(struct hn_run *r, struct window *w, struct hone_err *err)
+{
+    int64_t per_epoch = r->length.micro_per_epoch, b = r->o->batch_size;
+    int64_t epoch = r->progress.micro / per_epoch, at = r->progress.micro % per_epoch;
+    if (epoch != r->order_epoch) {
+        hn_epoch_order(r->o, epoch, r->order, r->train.n);
+        r->order_epoch = epoch;
+    }
+    hn_batch_clear(&r->batch);
+    for (int64_t i = at * b; i < HN_MIN((at + 1) * b, r->train.n); i++) {
+        int rc = hn_run_add_row(r, &r->train, r->order[i], err);
+        if (rc)
+            return rc;
+    }
+    r->batch.batch.seed = r->o->seed;
+    r->batch.batch.step = (uint32_t)r->progress.micro;
+    double sum;
+    int rc = hn_plan_run(&r->train_plan, r->model->backend, r->model->dev, &r->batch.batch, err);
+    if (!rc)
+        rc = sum_losses(r, &r->train_plan, &sum, err);
+    if (rc)
+        return rc;
+    if (!isfinite(sum))
+        return fail_not_finite(r, "the loss", err);
+    w->tokens += r->batch.batch.n_rows;
+    r->progress.window_loss += sum;
+    r->progress.window_tokens += r->batch.batch.n_rows;
+    r->progress.tokens += r->batch.batch.n_rows;
+    r->progress.micro++;
+    struct hone_train_event e = {
+        .kind = HONE_TRAIN_PROGRESS,
+        .step = r->progress.step,
+        .iter = r->progress.micro,
+        .epoch = epoch_at(r),
+        .loss = r->batch.batch.n_rows ? sum / (double)r->batch.batch.n_rows : 0,
+        .tokens = r->progress.tokens,
+        .seconds = r->progress.seconds + hn_now() - w->started,
+    };
+    e.tokens_per_second = e.seconds > 0 ? (double)e.tokens / e.seconds : 0;
+    e.seconds_left = e.seconds / (double)e.iter * (double)(r->length.total_micro - e.iter);
+    hn_run_tell(r, &e);
+    return 0;
+}
+
+/* Scale, clip and apply the gradient sums, then empty them. */
+static int update(struct hn_run *r, const struct window *w, double *norm, double *rate,
+                  struct hone_err *err)
+{
+    const struct hone_train_options *o = r->o;
+    const struct hn_backend *be = r->model->backend;
+    struct hn_device *dev = r->model->dev;
+    double scale = w->tokens ? 1.0 / (double)w->tokens : 0, squares;
+    int rc = be->sum_squares(dev, r->grad, r->n_params, &squares, err);
+    if (rc)
+        return rc;
+    *norm = sqrt(squares) * scale;
+    *rate = hn_learning_rate(o, r->progress.step, r->length.total_steps);
+    if (!isfinite(*norm))
+        return fail_not_finite(r, "the gradient", err);
+    if (o->max_grad_norm > 0) /* torch.nn.utils.clip_grad_norm_ */
+        scale *= HN_MIN(1.0, o->max_grad_norm / (*norm + 1e-6));
+    const struct hn_adamw a = {
+        .learning_rate = (float)*rate,
+        .beta1 = (float)o->adam_beta1,
+        .beta2 = (float)o->adam_beta2,
+        .eps = (float)o->adam_epsilon,
+        .weight_decay = (float)o->weight_decay,
+        .step = r->progress.step + 1,
+        .bias_correction = o->bias_correction,
+        .grad_scale = (float)scale,
+    };
+    be->adamw(dev, r->param, r->grad, r->m, r->v, r->n_params, &a);
+    for (size_t i = 0; i < r->n_params; i++)
+        be->zero(dev, r->grad[i]);
+    return be->eval(dev, err);
+}
+
+static int report(struct hn_run *r, double norm, double rate, double *window_start,
+                  int64_t *window_tokens, struct hone_err *err)
+{
+    struct hn_progress *p = &r->progress;
+    double seconds = hn_now() - *window_start;
+    struct hone_train_event e = {
+        .kind = HONE_TRAIN_REPORT,
+        .step = p->step,
+        .iter = p->micro,
+        .epoch = epoch_at(r),
+        .loss = p->window_tokens ? p->window_loss / (double)p->window_tokens : 0,
+        .learning_rate = rate,
+        .grad_norm = norm,
+        .tokens = p->tokens,
+        .tokens_per_second = seconds > 0 ? (double)(p->tokens - *window_tokens) / seconds : 0,
+        .steps_per_second =
+            seconds > 0 ? (double)(p->step - p->window_first_step) / seconds : 0,
+        .seconds = p->seconds,
+    };
+    *window_tokens = p->tokens;
+    p->window_loss = 0;
+    p->window_tokens = 0;
+    p->window_first_step = p->step;
+    hn_run_tell(r, &e);
+    e.peak_memory = hn_peak_rss();
+    *window_start = hn_now();
+    return hn_metrics_add(r->metrics_path, &e, err);
+}
+
+static int validate(struct hn_run *r, struct hone_err *err)
+{
+    double start = hn_now(), loss;
+    int rc = hn_run_evaluate(r, &loss, err);
+    if (rc)
+        return rc;
+    struct hone_train_event e = {
+        .kind = HONE_TRAIN_EVAL,
+        .step = r->progress.step,
+        .iter = r->progress.micro,
+        .epoch = epoch_at(r),
+        .val_loss = loss,
+        .val_seconds = hn_now() - start,
+        .best = loss < r->progress.best_loss,
+    };
+    if (e.best) {
+        r->progress.best_loss = loss;
+        r->progress.best_step = r->progress.step;
+    }
+    hn_run_tell(r, &e);
+    e.peak_memory = hn_peak_rss();
+    return hn_metrics_add(r->metrics_path, &e, err);
+}
+
+/* A checkpoint, and the adapter itself at the top of the directory. */
+static int save(struct hn_run *r, struct hone_err *err)
+{
+    const struct hone_train_options *o = r->o;
+    char *path = NULL;
+    if (r->saved_step == r->progress.step)
+        return 0;
+    int rc = hn_checkpoint_save(&r->checkpoint, &r->progress, &path, err);
+    if (rc)
+        return rc;
+    hn_free(r->saved_path);
+    r->saved_path = path;
+    r->saved_step = r->progress.step;
+    rc = hn_adapters_save(r->model, o->adapter_path, o->model, o->lora_alpha, o->lora_dropout,
+                          o->use_rslora, o->num_layers, err);
+    if (!rc && o->save_total_limit > 0)
+        rc = hn_checkpoint_prune(&r->checkpoint, o->save_total_limit, r->progress.best_step, err);
+    struct hone_train_event e = {.kind = HONE_TRAIN_SAVED,
+                                 .step = r->progress.step,
+                                 .iter = r->progress.micro,
+                                 .text = path};
+    if (!rc)
+        hn_run_tell(r, &e);
+    return rc;
+}
+
+static bool due(enum hone_strategy s, int64_t every, const struct hn_run *r, bool epoch_end)
+{
+    if (s == HONE_EPOCH)
+        return epoch_end;
+    return s == HONE_STEPS && every > 0 && r->progress.step % every == 0;
+}
+
+/* From where progress stands to the end, or to a stop. */
+static int loop(struct hn_run *r, struct hone_err *err)
+{
+    const struct hone_train_options *o = r->o;
+    struct hn_progress *p = &r->progress;
+    double window_start = hn_now(), norm = 0, rate = 0;
+    int64_t window_tokens = p->tokens;
+    while (p->micro < r->length.total_micro && !r->stop) {
+        struct window w = {.started = hn_now()};
+        bool epoch_end = false, last = false;
+        int rc = 0;
+        for (int64_t k = 0; k < o->grad_accumulation_steps && !epoch_end && !last && !rc; k++) {
+            rc = micro_batch(r, &w, err);
+            epoch_end = p->micro % r->length.micro_per_epoch == 0;
+            last = p->micro >= r->length.total_micro;
+        }
+        if (!rc)
+            rc = update(r, &w, &norm, &rate, err);
+        if (rc)
+            return rc;
+        p->step++;
+        p->seconds += hn_now() - w.started;
+        last |= r->stop;
+        if (p->step % HN_MAX(o->steps_per_report, 1) == 0 || last)
+            rc = report(r, norm, rate, &window_start, &window_tokens, err);
+        double pause = hn_now();
+        if (!rc && r->valid.n && !r->stop &&
+            (due(o->eval_strategy, o->steps_per_eval, r, epoch_end) ||
+             (last && o->eval_strategy != HONE_NEVER)))
+            rc = validate(r, err);
+        if (!rc && (due(o->save_strategy, o->save_every, r, epoch_end) || last || r->stop))
+            rc = save(r, err);
+        window_start += hn_now() - pause; /* reports count training alone */
+        if (rc)
+            return rc;
+    }
+    return save(r, err);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+static int start(struct hn_run *r, const char *yaml, struct hone_err *err)
+{
+    const struct hone_train_options *o = r->o;
+    int rc = hn_dir_make(o->adapter_path, err);
+    char *path = NULL;
+    if (!rc && o->resume) {
+        rc = hn_checkpoint_load(&r->checkpoint, &r->progress, &r->saved_path, err);
+        if (rc == HONE_NOT_FOUND) {
+            hn_run_note(r, "there is no checkpoint to resume from: the run starts at its beginning");
+            rc = 0;
+        } else if (!rc) {
+            r->saved_step = r->progress.step;
+        }
+    }
+    if (!rc)
+        rc = hn_metrics_begin(r->metrics_path, r->progress.step, err);
+    if (!rc && yaml) {
+        path = hn_path_join(o->adapter_path, "train.yaml");
+        rc = path ? hn_file_write(path, yaml, strlen(yaml), err)
+                  : hn_fail_memory(err, "starting a run");
+        hn_free(path);
+    }
+    return rc;
+}
+
+static void tell_plan(struct hn_run *r)
+{
+    struct hone_model_info info;
+    hone_model_info(r->model, &info);
+    struct hone_train_event e = {
+        .kind = HONE_TRAIN_PLAN,
+        .step = r->progress.step,
+        .iter = r->progress.micro,
+        .plan = &r->memory,
+        .model = &info,
+        .train_data = &r->train_info,
+        .valid_data = r->valid_data ? &r->valid_info : NULL,
+        .trainable_parameters = r->model->adapters.n_parameters,
+    };
+    hn_run_tell(r, &e);
+}
+
+int hone_train(const struct hone_train_options *o, const char *settings_yaml,
+               hone_train_fn *on_event, void *arg, struct hone_err *err)
+{
+    struct hn_run r;
+    int rc = hn_run_open(&r, o, on_event, arg, err);
+    if (!rc)
+        rc = start(&r, settings_yaml, err);
+    if (!rc) {
+        tell_plan(&r);
+        if (!r.valid.n && o->eval_strategy != HONE_NEVER)
+            hn_run_note(&r, "there is no validation set: the run is not evaluated as it goes");
+        rc = loop(&r, err);
+    }
+    if (!rc) {
+        struct hone_train_event e = {
+            .kind = HONE_TRAIN_DONE,
+            .step = r.progress.step,
+            .iter = r.progress.micro,
+            .epoch = epoch_at(&r),
+            .tokens = r.progress.tokens,
+            .seconds = r.progress.seconds,
+            .val_loss = r.progress.best_loss,
+            .text = o->adapter_path,
+        };
+        hn_run_tell(&r, &e);
+        if (r.stop && r.progress.micro < r.length.total_micro)
+            rc = hn_fail(err, HONE_INTERRUPTED,
+                         "stopped at step %lld of %lld and saved to %s; the same command with "
+                         "--resume goes on from there",
+                         (long long)r.progress.step, (long long)r.length.total_steps, r.saved_path);
+    }
+    hn_run_release(&r);
+    return rc;
+}

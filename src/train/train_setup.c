@@ -1,0 +1,355 @@
+/* Everything before the first step: files opened, rows counted, memory planned. */
+#include "train/run.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/rng.h"
+#include "model/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { STREAM_SPLIT = 0x53504c54, EVAL_SEQS = 64, EVAL_TOKENS = 512 };
+
+void hn_run_tell(struct hn_run *r, struct hone_train_event *e)
+{
+    e->total_steps = r->length.total_steps;
+    e->total_iters = r->length.total_micro;
+    e->peak_memory = hn_peak_rss();
+    if (r->on_event && r->on_event(r->arg, e))
+        r->stop = true;
+}
+
+void hn_run_note(struct hn_run *r, const char *text)
+{
+    struct hone_train_event e = {.kind = HONE_TRAIN_NOTE, .text = text};
+    hn_run_tell(r, &e);
+}
+
+int64_t hn_view_length(const struct hn_rows_view *v, uint64_t i)
+{
+    return hone_dataset_length(v->data, v->index ? v->index[i] : i);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+/* data */
+
+static int open_rows(struct hn_run *r, const char *path, struct hone_dataset **out,
+                     struct hone_err *err)
+{
+    const struct hone_dataset_options o = {
+        .tokenizer = r->tok,
+        .format = r->o->format,
+        .max_seq_length = r->o->max_seq_length,
+        .append_eos = r->o->append_eos,
+        .mask_prompt = r->o->mask_prompt,
+    };
+    return hone_dataset_open(out, &path, 1, &o, err);
+}
+
+/* Hold out a fraction of one file, chosen by the seed, in file order. */
+static int split(struct hn_run *r, double fraction, struct hone_err *err)
+{
+    uint64_t n = r->train_info.rows, held = (uint64_t)llround(fraction * (double)n);
+    held = HN_MAX(held, 1);
+    if (held >= n)
+        return hn_fail(err, HONE_FAILED,
+                       "a valid-fraction of %g leaves nothing to train on: %s has %llu rows",
+                       fraction, r->o->data, (unsigned long long)n);
+    uint64_t *order = hn_calloc(n, sizeof *order);
+    uint8_t *out = hn_calloc(n, 1);
+    r->train.index = hn_calloc(n - held, sizeof *r->train.index);
+    r->valid.index = hn_calloc(held, sizeof *r->valid.index);
+    int rc = 0;
+    if (!order || !out || !r->train.index || !r->valid.index) {
+        rc = hn_fail_memory(err, "splitting the data");
+    } else {
+        struct hn_rng rng;
+        hn_rng_init(&rng, r->o->seed, STREAM_SPLIT);
+        hn_rng_permutation(&rng, order, n);
+        for (uint64_t i = 0; i < held; i++)
+            out[order[i]] = 1;
+        r->train.n = r->valid.n = 0;
+        for (uint64_t i = 0; i < n; i++) {
+            struct hn_rows_view *v = out[i] ? &r->valid : &r->train;
+            v->index[v->n++] = i;
+        }
+        r->valid.data = r->train_data;
+    }
+    hn_free(order);
+    hn_free(out);
+    return rc;
+}
+
+static int open_data(struct hn_run *r, struct hone_err *err)
+{
+    const char *data = r->o->data, *valid = r->o->valid_data;
+    bool dir = hn_dir_exists(data);
+    char *train_path = dir ? hn_path_join(data, "train.jsonl") : NULL;
+    char *valid_path = dir && !valid ? hn_path_join(data, "valid.jsonl") : NULL;
+    if (valid_path && hn_file_exists(valid_path))
+        valid = valid_path;
+    int rc = 0;
+    if (dir && !hn_file_exists(train_path))
+        rc = hn_fail(err, HONE_FAILED,
+                     "%s has no train.jsonl; --data takes a directory with train.jsonl (and "
+                     "valid.jsonl), or one .jsonl file",
+                     data);
+    if (!rc)
+        rc = open_rows(r, dir ? train_path : data, &r->train_data, err);
+    if (!rc) {
+        hone_dataset_info(r->train_data, &r->train_info);
+        r->train = (struct hn_rows_view){r->train_data, NULL, (int64_t)r->train_info.rows};
+        if (r->train.n == 0)
+            rc = hn_fail(err, HONE_FAILED, "%s holds no row to train on", dir ? train_path : data);
+    }
+    if (!rc && valid) {
+        rc = open_rows(r, valid, &r->valid_data, err);
+        if (!rc) {
+            hone_dataset_info(r->valid_data, &r->valid_info);
+            r->valid = (struct hn_rows_view){r->valid_data, NULL, (int64_t)r->valid_info.rows};
+        }
+    } else if (!rc && r->o->valid_fraction > 0) {
+        rc = split(r, r->o->valid_fraction, err);
+    }
+    hn_free(train_path);
+    hn_free(valid_path);
+    return rc;
+}
+
+int hn_run_add_row(struct hn_run *r, const struct hn_rows_view *view, uint64_t i,
+                   struct hone_err *err)
+{
+    int rc = hone_dataset_read(view->data, view->index ? view->index[i] : i, &r->row, err);
+    if (!rc)
+        hn_batch_add(&r->batch, r->row.tokens.ids, (int64_t)r->row.tokens.n, r->row.trained);
+    return rc;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+/* plan */
+
+/* Tokens of the largest micro-batch that the run will meet, over all its epochs. */
+static int64_t largest_batch(struct hn_run *r)
+{
+    int64_t most = 0, b = r->o->batch_size;
+    if (b == 1) {
+        for (int64_t i = 0; i < r->train.n; i++)
+            most = HN_MAX(most, hn_view_length(&r->train, (uint64_t)i));
+        return most;
+    }
+    int64_t per_epoch = r->length.micro_per_epoch;
+    for (int64_t micro = 0; micro < r->length.total_micro; micro++) {
+        int64_t at = micro % per_epoch, sum = 0;
+        if (at == 0)
+            hn_epoch_order(r->o, micro / per_epoch, r->order, r->train.n);
+        for (int64_t i = at * b; i < HN_MIN((at + 1) * b, r->train.n); i++)
+            sum += hn_view_length(&r->train, r->order[i]);
+        most = HN_MAX(most, sum);
+    }
+    return most;
+}
+
+int hn_train_plans(const struct hone_model *m, bool checkpointing, int64_t max_tokens,
+                   int64_t max_seqs, int64_t eval_tokens, int64_t eval_seqs, struct hn_plan *train,
+                   struct hn_plan *eval, struct hone_err *err)
+{
+    struct hn_decoder_options o = {
+        .purpose = HN_FOR_TRAINING,
+        .checkpoint_blocks = checkpointing,
+        .max_tokens = max_tokens,
+        .max_rows = max_tokens,
+        .max_seqs = max_seqs,
+    };
+    int rc = hn_decoder_plan(m, &o, train, err);
+    if (rc || !eval_tokens)
+        return rc;
+    o.purpose = HN_FOR_LOSS;
+    o.max_tokens = o.max_rows = eval_tokens;
+    o.max_seqs = eval_seqs;
+    return hn_decoder_plan(m, &o, eval, err);
+}
+
+static void sum_memory(struct hn_run *r)
+{
+    const struct hn_plan *plans[] = {&r->train_plan, &r->eval_plan};
+    uint64_t host = (uint64_t)r->model->adapters.n_parameters * sizeof(float) * 2; /* saving */
+    hn_memory_plan(r->model, plans, r->valid.n ? 2 : 1, 0, host, &r->memory);
+    r->memory.checkpointing = r->checkpointing;
+}
+
+static int refuse(struct hn_run *r, uint64_t limit, struct hone_err *err)
+{
+    return hn_fail(err, HONE_FAILED,
+                   "this run needs %.2f GB (%.2f GB for activations of %lld tokens), but only %.2f "
+                   "GB %s; use a smaller --batch-size (now %lld) or --max-seq-length (longest row "
+                   "now: %lld tokens), or fewer --num-layers",
+                   (double)r->memory.total * 1e-9,
+                   (double)(r->memory.kept + r->memory.working) * 1e-9,
+                   (long long)r->memory.max_tokens, (double)limit * 1e-9,
+                   r->o->memory ? "are allowed by --memory" : "are available",
+                   (long long)r->o->batch_size, (long long)r->train_info.max_tokens);
+}
+
+/* Choose checkpointing, plan, and refuse what does not fit. */
+static int plan(struct hn_run *r, int64_t tokens, int64_t eval_tokens, struct hone_err *err)
+{
+    uint64_t limit = r->o->memory ? r->o->memory : hn_memory_available() + r->memory.process;
+    bool first = r->o->grad_checkpoint == HONE_CHECKPOINT_BLOCKS;
+    bool last = r->o->grad_checkpoint != HONE_CHECKPOINT_NONE;
+    for (int c = first; c <= (int)last; c++) {
+        hn_plan_release(&r->train_plan);
+        hn_plan_release(&r->eval_plan);
+        r->checkpointing = c;
+        int rc = hn_train_plans(r->model, r->checkpointing, tokens, r->o->batch_size, eval_tokens,
+                                EVAL_SEQS, &r->train_plan, &r->eval_plan, err);
+        if (rc)
+            return rc;
+        sum_memory(r);
+        if (r->memory.total <= limit)
+            return 0;
+    }
+    return refuse(r, limit, err);
+}
+
+static int bind(struct hn_run *r, struct hone_err *err)
+{
+    struct hn_plan *plans[] = {&r->train_plan, &r->eval_plan};
+    struct hone_model *m = r->model;
+    int64_t most = HN_MAX(r->train_plan.limits.max_tokens, r->eval_plan.limits.max_tokens);
+    int rc = hn_plan_bind(plans, r->valid.n ? 2 : 1, m->backend, m->dev, &r->arena, err);
+    if (!rc)
+        rc = hn_batch_init(&r->batch, most, HN_MAX(r->o->batch_size, (int64_t)EVAL_SEQS), err);
+    if (rc)
+        return rc;
+    r->n_params = (size_t)m->adapters.n_present * 2;
+    r->losses = hn_calloc((size_t)most, sizeof *r->losses);
+    struct hn_tensor ***lists[] = {&r->param, &r->grad, &r->m, &r->v};
+    for (size_t i = 0; i < HN_COUNT(lists); i++) {
+        *lists[i] = hn_calloc(r->n_params, sizeof(struct hn_tensor *));
+        if (!*lists[i] || !r->losses)
+            return hn_fail_memory(err, "preparing a run");
+        hn_adapters_list(m, (enum hn_adapter_part)i, *lists[i]);
+    }
+    return 0;
+}
+
+int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, struct hone_err *err)
+{
+    if (o->resume_adapter_file) {
+        int rc = hn_adapter_read(&m->adapter_file, o->resume_adapter_file, err);
+        return rc ? rc
+                  : hn_adapters_load(m, &m->adapter_file, true, (float)o->lora_dropout, err);
+    }
+    const struct hn_adapter_config c = {
+        .rank = o->lora_rank,
+        .alpha = o->lora_alpha,
+        .scale = o->lora_scale,
+        .use_rslora = o->use_rslora,
+        .dropout = (float)o->lora_dropout,
+        .targets = o->target_modules,
+        .n_targets = o->n_target_modules,
+        .num_layers = o->num_layers,
+        .seed = o->seed,
+    };
+    return hn_adapters_make(m, &c, err);
+}
+
+/* Options that no table can check alone. */
+static int check_options(const struct hone_train_options *o, struct hone_err *err)
+{
+    if (!o->model || !o->data)
+        return hn_fail(err, HONE_USAGE, "training needs --%s", o->model ? "data" : "model");
+    if (o->batch_size < 1 || o->grad_accumulation_steps < 1 || o->lora_rank < 1)
+        return hn_fail(err, HONE_USAGE,
+                       "batch-size, grad-accumulation-steps and lora-rank must be at least 1");
+    if (!(o->lora_dropout >= 0 && o->lora_dropout < 1))
+        return hn_fail(err, HONE_USAGE, "lora-dropout is %g, expected 0 up to below 1",
+                       o->lora_dropout);
+    return 0;
+}
+
+int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train_fn *on_event,
+                void *arg, struct hone_err *err)
+{
+    *r = (struct hn_run){.o = o, .on_event = on_event, .arg = arg, .saved_step = -1};
+    r->order_epoch = -1;
+    r->progress.best_loss = INFINITY;
+    int rc = check_options(o, err);
+    if (!rc)
+        rc = hone_model_open(&r->model, o->model, &o->device, err);
+    if (!rc)
+        rc = hone_tokenizer_open(&r->tok, r->model->files.tokenizer_path, err);
+    if (!rc)
+        rc = open_data(r, err);
+    if (!rc)
+        rc = hn_train_adapter(r->model, o, err);
+    if (rc)
+        return rc;
+    hn_run_length(o, r->train.n, &r->length);
+    r->order = hn_calloc((size_t)r->train.n, sizeof *r->order);
+    if (!r->order)
+        return hn_fail_memory(err, "preparing a run");
+    int64_t eval_tokens = 0;
+    for (int64_t i = 0; i < r->valid.n; i++)
+        eval_tokens = HN_MAX(eval_tokens, hn_view_length(&r->valid, (uint64_t)i));
+    if (eval_tokens)
+        eval_tokens = HN_MAX(eval_tokens, (int64_t)EVAL_TOKENS);
+    rc = plan(r, largest_batch(r), eval_tokens, err);
+    if (!rc)
+        rc = bind(r, err);
+    r->checkpoint = (struct hn_checkpoint){
+        .model = r->model,
+        .options = o,
+        .base_model = o->model,
+        .identity = {r->train.n, (int64_t)r->train_info.tokens, (int64_t)r->train_info.trained_tokens,
+                     r->model->adapters.n_parameters},
+    };
+    r->metrics_path = hn_path_join(o->adapter_path, "metrics.jsonl");
+    return rc || r->metrics_path ? rc : hn_fail_memory(err, "preparing a run");
+}
+
+void hn_run_release(struct hn_run *r)
+{
+    hn_plan_release(&r->train_plan);
+    hn_plan_release(&r->eval_plan);
+    if (r->arena)
+        r->model->backend->unbind(r->model->dev, &r->arena);
+    hn_batch_release(&r->batch);
+    hone_row_release(&r->row);
+    hn_free(r->order);
+    hn_free(r->losses);
+    hn_free(r->param);
+    hn_free(r->grad);
+    hn_free(r->m);
+    hn_free(r->v);
+    hn_free(r->train.index);
+    hn_free(r->valid.index);
+    hn_free(r->saved_path);
+    hn_free(r->metrics_path);
+    hone_dataset_close(&r->valid_data);
+    hone_dataset_close(&r->train_data);
+    hone_tokenizer_close(&r->tok);
+    hone_model_close(&r->model);
+}
+
+int hone_train_plan(struct hone_model *model, const struct hone_train_options *o,
+                    int64_t max_tokens, struct hone_memory_plan *out, struct hone_err *err)
+{
+    struct hn_run r = {.o = o, .model = model};
+    int rc = hn_train_adapter(model, o, err);
+    if (rc)
+        return rc;
+    r.checkpointing = o->grad_checkpoint == HONE_CHECKPOINT_BLOCKS;
+    rc = hn_train_plans(model, r.checkpointing, max_tokens, o->batch_size, 0, 0, &r.train_plan,
+                        &r.eval_plan, err);
+    if (!rc) {
+        sum_memory(&r);
+        *out = r.memory;
+    }
+    hn_plan_release(&r.train_plan);
+    hn_plan_release(&r.eval_plan);
+    hn_adapters_release(model);
+    return rc;
+}
