@@ -1,0 +1,66 @@
+/* Groups of linears that share one input, with their adapters. */
+#include "backend/cpu/lowrank.h"
+
+void hn_cpu_linear_fwd(struct hn_device *dev, struct hn_tensor *const *y,
+                       struct hn_tensor *const *h, const struct hn_tensor *x,
+                       const struct hn_linear *lin, int n, bool add)
+{
+    struct hn_mm_scratch s = hn_mm_scratch_open(dev);
+    struct hn_mm_out out[HN_LINEAR_MAX];
+    HN_ASSERT(n > 0 && n <= HN_LINEAR_MAX);
+    for (int i = 0; i < n; i++) {
+        HN_ASSERT(lin[i].w->m.cols == x->cols && lin[i].w->m.rows == y[i]->cols);
+        out[i] =
+            (struct hn_mm_out){&lin[i].w->m, lin[i].bias ? lin[i].bias->vector : NULL, y[i]->data};
+    }
+    hn_mm_forward(dev, s, x->data, x->rows, x->cols, out, n, add);
+    for (int i = 0; i < n; i++) {
+        const struct hn_adapter *ad = lin[i].adapter;
+        if (!ad)
+            continue;
+        struct hn_mm_scratch rest = s;
+        float *down =
+            h && h[i] ? h[i]->data : hn_mm_scratch_take(&rest, (size_t)(x->rows * ad->a->rows));
+        hn_lowrank_down(dev, rest, down, x->data, x->rows, ad);
+        hn_lowrank_up(dev, rest, y[i]->data, down, x->rows, ad);
+    }
+}
+
+void hn_cpu_linear_bwd(struct hn_device *dev, struct hn_tensor *dx,
+                       const struct hn_tensor *const *dy, const struct hn_tensor *x,
+                       const struct hn_tensor *const *h, const struct hn_linear *lin, int n)
+{
+    struct hn_mm_scratch s = hn_mm_scratch_open(dev);
+    struct hn_mm_in in[HN_LINEAR_MAX];
+    HN_ASSERT(n > 0 && n <= HN_LINEAR_MAX);
+    for (int i = 0; i < n; i++)
+        in[i] = (struct hn_mm_in){&lin[i].w->m, dy[i]->data};
+    if (dx)
+        hn_mm_backward(dev, s, dx->data, dx->rows, dx->cols, in, n);
+    for (int i = 0; i < n; i++) {
+        const struct hn_adapter *ad = lin[i].adapter;
+        if (!ad)
+            continue;
+        struct hn_mm_scratch rest = s;
+        const float *down = h && h[i] ? h[i]->data : NULL;
+        if (!down && ad->db) {
+            float *again = hn_mm_scratch_take(&rest, (size_t)(x->rows * ad->a->rows));
+            hn_lowrank_down(dev, rest, again, x->data, x->rows, ad);
+            down = again;
+        }
+        hn_lowrank_bwd(dev, rest, dx ? dx->data : NULL, dy[i]->data, x->data, down, x->rows, ad);
+    }
+}
+
+size_t hn_cpu_linear_scratch_size(const struct hn_device *dev, const struct hn_limits *limits)
+{
+    int64_t tokens = HN_MAX(limits->max_tokens, limits->max_rows);
+    int64_t width = HN_MAX(limits->max_width, limits->d_model);
+    size_t size = hn_mm_scratch_needed(dev, tokens, width) * sizeof(float);
+    if (limits->max_rank > 0) {
+        size_t h = hn_mm_scratch_floats((size_t)(tokens * limits->max_rank)) * sizeof(float);
+        size_t lowrank = hn_lowrank_scratch_size(dev, tokens, width, limits->max_rank);
+        size = HN_MAX(size, h + lowrank);
+    }
+    return HN_MAX(size, hn_cpu_head_scratch_size(dev, limits));
+}

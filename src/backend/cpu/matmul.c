@@ -1,0 +1,370 @@
+/* The blocking and the threads of the matrix product; what runs inside is the level's table. */
+#include "backend/cpu/matmul.h"
+
+#include <string.h>
+
+#define OVERLAY(out, table, slot)                                                                  \
+    do {                                                                                           \
+        if ((table)->slot)                                                                         \
+            (out)->slot = (table)->slot;                                                           \
+    } while (0)
+
+static void overlay(struct hn_cpu_matmul *out, const struct hn_cpu_matmul *table)
+{
+    if (table->tile) {
+        out->mr = table->mr;
+        out->nr = table->nr;
+        out->tile = table->tile;
+        out->pack = table->pack;
+        out->transpose = table->transpose;
+    }
+    for (int k = 0; k < HN_LAYOUT_COUNT; k++)
+        OVERLAY(out, table, decode[k]);
+    OVERLAY(out, table, dots);
+    OVERLAY(out, table, dropout_mask);
+    OVERLAY(out, table, masked);
+    OVERLAY(out, table, softmax_step);
+}
+
+void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
+{
+    static const struct hn_cpu_matmul *const tables[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_AVX2] = &hn_cpu_matmul_avx2,
+        [HN_CPU_AVX512] = &hn_cpu_matmul_avx512,
+    };
+    *out = hn_cpu_matmul_c;
+    for (int k = 0; k < HN_LAYOUT_COUNT; k++) /* formats without a row in any table */
+        if (!out->decode[k])
+            out->decode[k] = hn_matrix_decode;
+    for (int k = 0; k <= (int)level && k < HN_CPU_LEVEL_COUNT; k++)
+        if (tables[k])
+            overlay(out, tables[k]);
+}
+
+/* ---- scratch ------------------------------------------------------------------------------------
+ */
+
+enum { LINE = 16 }; /* floats of a cache line */
+
+struct hn_mm_scratch hn_mm_scratch_open(const struct hn_device *dev)
+{
+    return (struct hn_mm_scratch){dev->scratch, dev->scratch_size};
+}
+
+size_t hn_mm_scratch_floats(size_t n)
+{
+    return (n + 2 * LINE - 1) / LINE * LINE; /* and a line more: stores may round up to vectors */
+}
+
+float *hn_mm_scratch_take(struct hn_mm_scratch *s, size_t n)
+{
+    float *p = (float *)(void *)s->at;
+    size_t size = hn_mm_scratch_floats(n) * sizeof *p;
+    HN_ASSERT(size <= s->left);
+    s->at += size;
+    s->left -= size;
+    return p;
+}
+
+/* ---- blocking -----------------------------------------------------------------------------------
+ */
+
+int64_t hn_mm_depth_block(const struct hn_device *dev, int64_t n, int64_t grain)
+{
+    /* Three quarters of the first cache for the panel; the tokens stream past it. */
+    size_t l1 = dev->l1_size ? dev->l1_size : 32768;
+    int64_t most = (int64_t)(l1 / 4 * 3 / sizeof(float)) / dev->matmul->nr;
+    most = HN_MAX(64, HN_MIN(most, HN_MM_DEPTH_MAX));
+    int64_t blocks = (n + most - 1) / most, depth = (n + blocks - 1) / blocks;
+    depth = (depth + grain - 1) / grain * grain;
+    return HN_MIN(depth, HN_MM_DEPTH_MAX);
+}
+
+int64_t hn_mm_grain(const struct hn_matrix *w)
+{
+    switch (w->layout) {
+    case HN_LAYOUT_F32:
+    case HN_LAYOUT_F16:
+    case HN_LAYOUT_BF16:
+        return 8;
+    case HN_LAYOUT_AFFINE:
+        return w->group;
+    default:
+        return 32;
+    }
+}
+
+int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens)
+{
+    return (n_tokens + mm->mr - 1) / mm->mr;
+}
+
+int64_t hn_mm_tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t tile)
+{
+    return n_tokens * tile / hn_mm_n_tiles(mm, n_tokens); /* tiles differ by one row at most */
+}
+
+void hn_mm_pack(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx, int64_t n_tokens,
+                int64_t tile_begin, int64_t tile_end, int64_t depth, float *a)
+{
+    for (int64_t i = tile_begin; i < tile_end; i++) {
+        int64_t t = hn_mm_tile_bound(mm, n_tokens, i);
+        int rows = (int)(hn_mm_tile_bound(mm, n_tokens, i + 1) - t);
+        mm->pack(rows, x + t * ldx, ldx, depth, a + t * depth);
+    }
+}
+
+/* All tiles of packed tokens times one panel. */
+static void sweep(const struct hn_cpu_matmul *mm, const float *a, int64_t n_tokens, int64_t depth,
+                  const float *panel, float *c, int64_t ldc, int cols, bool add)
+{
+    int64_t n_tiles = hn_mm_n_tiles(mm, n_tokens);
+    for (int64_t i = 0; i < n_tiles; i++) {
+        int64_t t = hn_mm_tile_bound(mm, n_tokens, i);
+        int rows = (int)(hn_mm_tile_bound(mm, n_tokens, i + 1) - t);
+        mm->tile(rows, depth, a + t * depth, panel, c + t * ldc, ldc, cols, add);
+    }
+}
+
+/* One thread's memory: decoded rows, then panels. */
+enum {
+    ROWS_FLOATS = HN_MM_PANEL_MAX * HN_MM_STRIP,
+    PANEL_FLOATS = (HN_MM_STRIP + HN_MM_PANEL_MAX) * HN_MM_DEPTH_MAX,
+};
+
+size_t hn_mm_panel_floats(void)
+{
+    return ROWS_FLOATS + PANEL_FLOATS;
+}
+
+void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix *w, int64_t row,
+                         int64_t rows, int64_t k0, int64_t depth, const float *a, int64_t n_tokens,
+                         float *panels, float *y, int64_t ldy, bool add)
+{
+    hn_mm_decode_fn *decode = mm->decode[w->layout];
+    float *decoded = panels, *panel = panels + ROWS_FLOATS;
+    for (int64_t j = 0; j < rows; j += mm->nr) {
+        int cols = (int)HN_MIN(mm->nr, rows - j);
+        for (int64_t k = 0; k < depth; k += HN_MM_STRIP) {
+            int64_t n = HN_MIN(HN_MM_STRIP, depth - k);
+            for (int i = 0; i < cols; i++)
+                decode(w, row + j + i, k0 + k, n, decoded + i * HN_MM_STRIP);
+            mm->transpose(cols, decoded, HN_MM_STRIP, n, panel + k * mm->nr);
+        }
+        sweep(mm, a, n_tokens, depth, panel, y + j, ldy, cols, add);
+    }
+}
+
+void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix *w, int64_t col,
+                          int64_t cols, int64_t n0, int64_t depth, const float *a, int64_t n_tokens,
+                          float *panels, float *dx, int64_t ldx, bool add)
+{
+    hn_mm_decode_fn *decode = mm->decode[w->layout];
+    float *decoded = panels, *panel = panels + ROWS_FLOATS;
+    for (int64_t j0 = 0; j0 < cols; j0 += HN_MM_STRIP) {
+        int64_t strip = HN_MIN(HN_MM_STRIP, cols - j0);
+        for (int64_t n = 0; n < depth; n++) {
+            decode(w, n0 + n, col + j0, strip, decoded);
+            for (int64_t j = 0; j < strip; j += mm->nr) {
+                int64_t used = HN_MIN(mm->nr, strip - j);
+                float *to = panel + j * depth + n * mm->nr;
+                memcpy(to, decoded + j, (size_t)used * sizeof *to);
+                memset(to + used, 0, (size_t)(mm->nr - used) * sizeof *to);
+            }
+        }
+        for (int64_t j = 0; j < strip; j += mm->nr)
+            sweep(mm, a, n_tokens, depth, panel + j * depth, dx + j0 + j, ldx,
+                  (int)HN_MIN(mm->nr, strip - j), add);
+    }
+}
+
+/* ---- forward ------------------------------------------------------------------------------------
+ */
+
+struct forward {
+    struct hn_device *dev;
+    const float *x;
+    int64_t n_tokens, depth;
+    const struct hn_mm_out *out;
+    int n;
+    bool add;
+    float *packed[2];
+    float *panels; /* per thread */
+};
+
+/* The rows [*begin, *end) of output i that a thread does: all outputs' panels are laid end to end
+ * and cut evenly. */
+static void forward_part(const struct forward *f, int i, int thread, int n_threads, int64_t *begin,
+                         int64_t *end)
+{
+    int64_t nr = f->dev->matmul->nr, before = 0, total = 0, own = 0;
+    for (int k = 0; k < f->n; k++) {
+        int64_t panels = (f->out[k].w->rows + nr - 1) / nr;
+        before += k < i ? panels : 0;
+        own = k == i ? panels : own;
+        total += panels;
+    }
+    hn_pool_split(total, 1, thread, n_threads, begin, end);
+    *begin = HN_MIN(f->out[i].w->rows, HN_MAX(0, HN_MIN(*begin - before, own)) * nr);
+    *end = HN_MIN(f->out[i].w->rows, HN_MAX(0, HN_MIN(*end - before, own)) * nr);
+}
+
+static void start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, int64_t begin,
+                         int64_t end, bool add)
+{
+    for (int64_t t = 0; t < n_tokens; t++)
+        for (int64_t j = begin; j < end; j++)
+            y[t * o->w->rows + j] = add ? y[t * o->w->rows + j] + o->bias[j] : o->bias[j];
+}
+
+static void pack_share(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx,
+                       int64_t n_tokens, int64_t depth, float *a, int thread, int n_threads)
+{
+    int64_t begin, end;
+    hn_pool_split(hn_mm_n_tiles(mm, n_tokens), 1, thread, n_threads, &begin, &end);
+    hn_mm_pack(mm, x, ldx, n_tokens, begin, end, depth, a);
+}
+
+/* One packed block of depth against all outputs' rows of this thread. */
+static void forward_block(const struct forward *f, int64_t t0, int64_t n_tokens, int64_t k0,
+                          int64_t depth, const float *packed, int thread, int n_threads)
+{
+    float *panels = f->panels + (size_t)thread * hn_mm_panel_floats();
+    for (int i = 0; i < f->n; i++) {
+        const struct hn_mm_out *o = &f->out[i];
+        int64_t begin, end;
+        forward_part(f, i, thread, n_threads, &begin, &end);
+        float *y = o->y + t0 * o->w->rows;
+        if (o->bias && k0 == 0)
+            start_output(o, y, n_tokens, begin, end, f->add);
+        hn_mm_forward_strip(f->dev->matmul, o->w, begin, end - begin, k0, depth, packed, n_tokens,
+                            panels, y + begin, o->w->rows, f->add || k0 > 0 || o->bias);
+    }
+}
+
+static int64_t forward_grain(const struct forward *f)
+{
+    int64_t grain = 1;
+    for (int i = 0; i < f->n; i++)
+        grain = HN_MAX(grain, hn_mm_grain(f->out[i].w)); /* powers of two */
+    return grain;
+}
+
+static void forward_job(void *arg, int thread, int n_threads)
+{
+    struct forward *f = arg;
+    const struct hn_cpu_matmul *mm = f->dev->matmul;
+    int64_t block = hn_mm_depth_block(f->dev, f->depth, forward_grain(f));
+    int turn = 0; /* two packed blocks alternate, so one barrier per block is enough */
+    for (int64_t t0 = 0; t0 < f->n_tokens; t0 += HN_MM_TOKENS_MAX) {
+        int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, f->n_tokens - t0);
+        for (int64_t k0 = 0; k0 < f->depth; k0 += block, turn ^= 1) {
+            int64_t depth = HN_MIN(block, f->depth - k0);
+            pack_share(mm, f->x + t0 * f->depth + k0, f->depth, nt, depth, f->packed[turn], thread,
+                       n_threads);
+            hn_pool_barrier(f->dev->pool);
+            forward_block(f, t0, nt, k0, depth, f->packed[turn], thread, n_threads);
+        }
+    }
+}
+
+/* Few tokens: every weight row is decoded once and met by all of them. */
+static void vectors_job(void *arg, int thread, int n_threads)
+{
+    struct forward *f = arg;
+    const struct hn_cpu_matmul *mm = f->dev->matmul;
+    float *decoded = f->panels + (size_t)thread * hn_mm_scratch_floats((size_t)f->depth);
+    float sum[HN_MM_VECTORS_MAX];
+    for (int i = 0; i < f->n; i++) {
+        const struct hn_mm_out *o = &f->out[i];
+        int64_t begin, end, n = o->w->rows;
+        forward_part(f, i, thread, n_threads, &begin, &end);
+        for (int64_t j = begin; j < end; j++) {
+            mm->decode[o->w->layout](o->w, j, 0, f->depth, decoded);
+            mm->dots(f->x, f->depth, (int)f->n_tokens, decoded, f->depth, 1, f->depth, sum, 1);
+            for (int64_t t = 0; t < f->n_tokens; t++) {
+                float y = o->bias ? sum[t] + o->bias[j] : sum[t];
+                o->y[t * n + j] = f->add ? o->y[t * n + j] + y : y;
+            }
+        }
+    }
+}
+
+void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
+                   int64_t depth, const struct hn_mm_out *out, int n, bool add)
+{
+    struct forward f = {dev, x, n_tokens, depth, out, n, add, {NULL, NULL}, NULL};
+    size_t threads = (size_t)hn_pool_size(dev->pool);
+    if (n_tokens <= HN_MM_VECTORS_MAX) {
+        f.panels = hn_mm_scratch_take(&s, hn_mm_scratch_floats((size_t)depth) * threads);
+        hn_pool_run(dev->pool, vectors_job, &f);
+        return;
+    }
+    size_t block = (size_t)HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * HN_MM_DEPTH_MAX;
+    f.packed[0] = hn_mm_scratch_take(&s, block);
+    f.packed[1] = hn_mm_scratch_take(&s, block);
+    f.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * threads);
+    hn_pool_run(dev->pool, forward_job, &f);
+}
+
+/* ---- backward -----------------------------------------------------------------------------------
+ */
+
+struct backward {
+    struct hn_device *dev;
+    float *dx;
+    int64_t n_tokens, cols;
+    const struct hn_mm_in *in;
+    int n;
+    float *packed[2];
+    float *panels;
+};
+
+static void backward_job(void *arg, int thread, int n_threads)
+{
+    struct backward *b = arg;
+    const struct hn_cpu_matmul *mm = b->dev->matmul;
+    float *panels = b->panels + (size_t)thread * hn_mm_panel_floats();
+    int64_t grain = mm->nr, begin, end;
+    for (int i = 0; i < b->n; i++)
+        grain = HN_MAX(grain, hn_mm_grain(b->in[i].w));
+    hn_pool_split(b->cols, grain, thread, n_threads, &begin, &end);
+    int turn = 0;
+    for (int64_t t0 = 0; t0 < b->n_tokens; t0 += HN_MM_TOKENS_MAX) {
+        int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, b->n_tokens - t0);
+        for (int i = 0; i < b->n; i++) {
+            const struct hn_mm_in *in = &b->in[i];
+            int64_t n = in->w->rows, block = hn_mm_depth_block(b->dev, n, 8);
+            for (int64_t n0 = 0; n0 < n; n0 += block, turn ^= 1) {
+                int64_t depth = HN_MIN(block, n - n0);
+                pack_share(mm, in->dy + t0 * n + n0, n, nt, depth, b->packed[turn], thread,
+                           n_threads);
+                hn_pool_barrier(b->dev->pool);
+                hn_mm_backward_strip(mm, in->w, begin, end - begin, n0, depth, b->packed[turn], nt,
+                                     panels, b->dx + t0 * b->cols + begin, b->cols,
+                                     i > 0 || n0 > 0);
+            }
+        }
+    }
+}
+
+void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, int64_t n_tokens,
+                    int64_t cols, const struct hn_mm_in *in, int n)
+{
+    struct backward b = {dev, dx, n_tokens, cols, in, n, {NULL, NULL}, NULL};
+    size_t block = (size_t)HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * HN_MM_DEPTH_MAX;
+    b.packed[0] = hn_mm_scratch_take(&s, block);
+    b.packed[1] = hn_mm_scratch_take(&s, block);
+    b.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * (size_t)hn_pool_size(dev->pool));
+    hn_pool_run(dev->pool, backward_job, &b);
+}
+
+size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
+{
+    size_t threads = (size_t)hn_pool_size(dev->pool);
+    size_t block = (size_t)HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * HN_MM_DEPTH_MAX;
+    size_t vectors = hn_mm_scratch_floats(hn_mm_scratch_floats((size_t)width) * threads);
+    size_t blocked =
+        2 * hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);
+    return HN_MAX(vectors, blocked);
+}

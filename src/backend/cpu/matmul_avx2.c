@@ -1,0 +1,405 @@
+/* The pieces of the matrix product for AVX2, FMA and F16C. */
+#include "backend/cpu/matmul.h"
+
+#ifndef __AVX2__
+const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {0};
+#else
+
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+enum { MR = 6, NR = 16, LANES = 8 };
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* ---- tile: 6 rows of 2 vectors
+ * -------------------------------------------------------------------- */
+
+/* The first n lanes. */
+INLINE __m256i lanes(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+INLINE void store_row(float *c, __m256 v0, __m256 v1, int cols, bool add)
+{
+    if (cols == NR) {
+        if (add) {
+            v0 = _mm256_add_ps(v0, _mm256_loadu_ps(c));
+            v1 = _mm256_add_ps(v1, _mm256_loadu_ps(c + LANES));
+        }
+        _mm256_storeu_ps(c, v0);
+        _mm256_storeu_ps(c + LANES, v1);
+        return;
+    }
+    __m256i m0 = lanes(cols), m1 = lanes(cols - LANES);
+    if (add) {
+        v0 = _mm256_add_ps(v0, _mm256_maskload_ps(c, m0));
+        if (cols > LANES)
+            v1 = _mm256_add_ps(v1, _mm256_maskload_ps(c + LANES, m1));
+    }
+    _mm256_maskstore_ps(c, m0, v0);
+    if (cols > LANES)
+        _mm256_maskstore_ps(c + LANES, m1, v1);
+}
+
+INLINE void tile_rows(const int rows, int64_t depth, const float *a, const float *b, float *c,
+                      int64_t ldc, int cols, bool add)
+{
+    __m256 s0[MR], s1[MR];
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++)
+        s0[i] = s1[i] = _mm256_setzero_ps();
+    for (int64_t k = 0; k < depth; k++, a += rows, b += NR) {
+        __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + LANES);
+#pragma GCC unroll 6
+        for (int i = 0; i < rows; i++) {
+            __m256 ai = _mm256_broadcast_ss(a + i);
+            s0[i] = _mm256_fmadd_ps(ai, b0, s0[i]);
+            s1[i] = _mm256_fmadd_ps(ai, b1, s1[i]);
+        }
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++)
+        store_row(c + i * ldc, s0[i], s1[i], cols, add);
+}
+
+static void tile_f32_6x16(int rows, int64_t depth, const float *a, const float *b, float *c,
+                          int64_t ldc, int cols, bool add)
+{
+    switch (rows) {
+    case 1:
+        tile_rows(1, depth, a, b, c, ldc, cols, add);
+        break;
+    case 2:
+        tile_rows(2, depth, a, b, c, ldc, cols, add);
+        break;
+    case 3:
+        tile_rows(3, depth, a, b, c, ldc, cols, add);
+        break;
+    case 4:
+        tile_rows(4, depth, a, b, c, ldc, cols, add);
+        break;
+    case 5:
+        tile_rows(5, depth, a, b, c, ldc, cols, add);
+        break;
+    default:
+        tile_rows(6, depth, a, b, c, ldc, cols, add);
+    }
+}
+
+/* ---- transposition
+ * -------------------------------------------------------------------------------- */
+
+/* 8 rows of 8: out[i] = column i. */
+INLINE void transpose_8x8(__m256 r[8])
+{
+    __m256 t[8], u[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        u[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        u[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        u[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        u[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+    }
+}
+
+static void pack_f32_6(int rows, const float *x, int64_t ldx, int64_t depth, float *a)
+{
+    int64_t k = 0;
+    /* Rows past the tile repeat the last; their lanes fall on the next step's place, which the next
+     * store fills, so the last steps go one by one. */
+    for (; k + 2 * LANES <= depth; k += LANES) {
+        __m256 r[8];
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            r[i] = _mm256_loadu_ps(x + HN_MIN(i, rows - 1) * ldx + k);
+        transpose_8x8(r);
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            _mm256_storeu_ps(a + (k + i) * rows, r[i]);
+    }
+    for (; k < depth; k++)
+        for (int i = 0; i < rows; i++)
+            a[k * rows + i] = x[i * ldx + k];
+}
+
+static void transpose_f32_16(int cols, const float *w, int64_t ldw, int64_t depth, float *panel)
+{
+    int64_t k = 0;
+    if (cols == NR) {
+        for (; k + LANES <= depth; k += LANES) {
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
+                __m256 r[8];
+#pragma GCC unroll 8
+                for (int i = 0; i < 8; i++)
+                    r[i] = _mm256_loadu_ps(w + (half * 8 + i) * ldw + k);
+                transpose_8x8(r);
+#pragma GCC unroll 8
+                for (int i = 0; i < 8; i++)
+                    _mm256_storeu_ps(panel + (k + i) * NR + half * 8, r[i]);
+            }
+        }
+    }
+    for (; k < depth; k++)
+        for (int j = 0; j < NR; j++)
+            panel[k * NR + j] = j < cols ? w[j * ldw + k] : 0.0f;
+}
+
+/* ---- decoders
+ * ------------------------------------------------------------------------------------- */
+
+INLINE float half(const unsigned char *at)
+{
+    uint16_t h;
+    memcpy(&h, at, sizeof h);
+    return _cvtsh_ss(h);
+}
+
+INLINE void store_codes(__m128i codes, __m256 scale, __m256 bias, float *out)
+{
+    __m256 q = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes));
+    _mm256_storeu_ps(out, _mm256_add_ps(_mm256_mul_ps(q, scale), bias));
+}
+
+/* 16 codes of one byte each. */
+INLINE void store_16(__m128i codes, __m256 scale, __m256 bias, float *out)
+{
+    store_codes(codes, scale, bias, out);
+    store_codes(_mm_srli_si128(codes, 8), scale, bias, out + 8);
+}
+
+static const unsigned char *row_at(const struct hn_matrix *m, int64_t row)
+{
+    return m->data + (size_t)hn_matrix_stored_row(m, row) * m->row_size;
+}
+
+static void decode_f32(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    memcpy(out, row_at(m, row) + col * 4, (size_t)n * sizeof *out);
+}
+
+static void decode_f16(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    const unsigned char *at = row_at(m, row) + col * 2;
+    int64_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        _mm256_storeu_ps(out + k, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(at + k * 2))));
+    for (; k < n; k++)
+        out[k] = half(at + k * 2);
+}
+
+static void decode_bf16(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    const unsigned char *at = row_at(m, row) + col * 2;
+    int64_t k = 0;
+    for (; k + LANES <= n; k += LANES) {
+        __m256i v = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(at + k * 2)));
+        _mm256_storeu_si256((__m256i *)(out + k), _mm256_slli_epi32(v, 16));
+    }
+    for (; k < n; k++) {
+        uint16_t h;
+        memcpy(&h, at + k * 2, sizeof h);
+        out[k] = hn_bf16_to_f32(h);
+    }
+}
+
+/* 16 bytes of nibbles: the low ones are elements 0-15, the high ones 16-31. */
+INLINE void nibbles(const unsigned char *at, __m128i *low, __m128i *high)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)at), mask = _mm_set1_epi8(15);
+    *low = _mm_and_si128(v, mask);
+    *high = _mm_and_si128(_mm_srli_epi16(v, 4), mask);
+}
+
+/* 8 signed codes. */
+INLINE void store_signed(__m128i codes, __m256 scale, float *out)
+{
+    __m256 q = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
+    _mm256_storeu_ps(out, _mm256_mul_ps(q, scale));
+}
+
+static void decode_q4_0(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    const unsigned char *at = row_at(m, row) + col / 32 * 18;
+    for (int64_t k = 0; k < n; k += 32, at += 18) {
+        __m256 d = _mm256_set1_ps(half(at));
+        __m128i q[2];
+        nibbles(at + 2, &q[0], &q[1]);
+        for (int i = 0; i < 2; i++) {
+            __m128i v = _mm_sub_epi8(q[i], _mm_set1_epi8(8));
+            store_signed(v, d, out + k + i * 16);
+            store_signed(_mm_srli_si128(v, 8), d, out + k + i * 16 + 8);
+        }
+    }
+}
+
+static void decode_q4_1(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    const unsigned char *at = row_at(m, row) + col / 32 * 20;
+    for (int64_t k = 0; k < n; k += 32, at += 20) {
+        __m256 d = _mm256_set1_ps(half(at)), bias = _mm256_set1_ps(half(at + 2));
+        __m128i low, high;
+        nibbles(at + 4, &low, &high);
+        store_16(low, d, bias, out + k);
+        store_16(high, d, bias, out + k + 16);
+    }
+}
+
+static void decode_q8_0(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    const unsigned char *at = row_at(m, row) + col / 32 * 34;
+    for (int64_t k = 0; k < n; k += 32, at += 34) {
+        __m256 d = _mm256_set1_ps(half(at));
+        for (int i = 0; i < 32; i += LANES)
+            store_signed(_mm_loadl_epi64((const __m128i *)(at + 2 + i)), d, out + k + i);
+    }
+}
+
+/* 32 codes of bits each from bits*4 bytes. */
+INLINE void affine_32(const unsigned char *at, const int bits, __m256 scale, __m256 bias,
+                      float *out)
+{
+    if (bits == 8) {
+        for (int i = 0; i < 2; i++)
+            store_16(_mm_loadu_si128((const __m128i *)(at + i * 16)), scale, bias, out + i * 16);
+    } else if (bits == 4) {
+        __m128i low, high;
+        nibbles(at, &low, &high);
+        store_16(_mm_unpacklo_epi8(low, high), scale, bias, out);
+        store_16(_mm_unpackhi_epi8(low, high), scale, bias, out + 16);
+    } else {
+        /* 8 codes are bits bytes: one 64-bit word, shifted differently in each lane */
+        __m256i mask = _mm256_set1_epi64x((1 << bits) - 1);
+        __m256i shift = _mm256_setr_epi64x(0, bits, 2 * bits, 3 * bits);
+        __m256i shift4 = _mm256_add_epi64(shift, _mm256_set1_epi64x(4 * bits));
+        __m256i pick = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+        for (int i = 0; i < 4; i++) {
+            uint64_t word = 0;
+            memcpy(&word, at + i * bits, (size_t)bits);
+            __m256i v = _mm256_set1_epi64x((long long)word);
+            __m256i a = _mm256_and_si256(_mm256_srlv_epi64(v, shift), mask);
+            __m256i b = _mm256_and_si256(_mm256_srlv_epi64(v, shift4), mask);
+            __m256i q = _mm256_blend_epi32(_mm256_permutevar8x32_epi32(a, pick),
+                                           _mm256_permutevar8x32_epi32(b, pick), 0xf0);
+            _mm256_storeu_ps(out + i * 8,
+                             _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(q), scale), bias));
+        }
+    }
+}
+
+INLINE float widen(enum hn_dtype t, const unsigned char *at, size_t i)
+{
+    float v;
+    if (t == HN_F32) {
+        memcpy(&v, at + i * 4, 4);
+        return v;
+    }
+    if (t == HN_F16)
+        return half(at + i * 2);
+    uint16_t h;
+    memcpy(&h, at + i * 2, 2);
+    return hn_bf16_to_f32(h);
+}
+
+INLINE void affine_row(const struct hn_matrix *m, const int bits, int64_t row, int64_t col,
+                       int64_t n, float *out)
+{
+    size_t stored = (size_t)hn_matrix_stored_row(m, row);
+    const unsigned char *at = m->data + stored * m->row_size + col / 8 * bits;
+    size_t g = (stored * (size_t)m->cols + (size_t)col) / (size_t)m->group;
+    for (int64_t k = 0; k < n; g++) {
+        __m256 scale = _mm256_set1_ps(widen(m->scale_dtype, m->scales, g));
+        __m256 bias = _mm256_set1_ps(widen(m->scale_dtype, m->biases, g));
+        for (int i = 0; i < m->group; i += 32, k += 32, at += 4 * bits)
+            affine_32(at, bits, scale, bias, out + k);
+    }
+}
+
+static void decode_affine(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n,
+                          float *out)
+{
+    switch (m->bits) {
+    case 2:
+        affine_row(m, 2, row, col, n, out);
+        break;
+    case 3:
+        affine_row(m, 3, row, col, n, out);
+        break;
+    case 4:
+        affine_row(m, 4, row, col, n, out);
+        break;
+    case 5:
+        affine_row(m, 5, row, col, n, out);
+        break;
+    case 6:
+        affine_row(m, 6, row, col, n, out);
+        break;
+    default:
+        affine_row(m, 8, row, col, n, out);
+    }
+}
+
+/* ---- few tokens, dropout, softmax
+ * ----------------------------------------------------------------- */
+
+INLINE float sum_lanes(__m256 v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_t ldw, int n,
+                     int64_t depth, float *y, int64_t ldy)
+{
+    for (int t = 0; t < nt; t++) {
+        for (int i = 0; i < n; i++) {
+            const float *xt = x + t * ldx, *wi = w + i * ldw;
+            __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+            int64_t k = 0;
+            for (; k + 32 <= depth; k += 32) {
+                s0 = _mm256_fmadd_ps(_mm256_loadu_ps(xt + k), _mm256_loadu_ps(wi + k), s0);
+                s1 = _mm256_fmadd_ps(_mm256_loadu_ps(xt + k + 8), _mm256_loadu_ps(wi + k + 8), s1);
+                s2 =
+                    _mm256_fmadd_ps(_mm256_loadu_ps(xt + k + 16), _mm256_loadu_ps(wi + k + 16), s2);
+                s3 =
+                    _mm256_fmadd_ps(_mm256_loadu_ps(xt + k + 24), _mm256_loadu_ps(wi + k + 24), s3);
+            }
+            float sum = sum_lanes(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
+            for (; k < depth; k++)
+                sum += xt[k] * wi[k];
+            y[t * ldy + i] = sum;
+        }
+    }
+}
+
+const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {
+    .mr = MR,
+    .nr = NR,
+    .tile = tile_f32_6x16,
+    .pack = pack_f32_6,
+    .transpose = transpose_f32_16,
+    .decode = {[HN_LAYOUT_F32] = decode_f32,
+               [HN_LAYOUT_F16] = decode_f16,
+               [HN_LAYOUT_BF16] = decode_bf16,
+               [HN_LAYOUT_AFFINE] = decode_affine,
+               [HN_LAYOUT_Q4_0] = decode_q4_0,
+               [HN_LAYOUT_Q4_1] = decode_q4_1,
+               [HN_LAYOUT_Q8_0] = decode_q8_0},
+    .dots = dots_f32,
+};
+
+#endif
