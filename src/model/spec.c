@@ -6,7 +6,7 @@
 
 /* A family is a row of this table: everything else is read from the configuration. */
 static const struct hn_family families[] = {
-    {.name = "llama", .window_always = true},
+    {.name = "llama"},
     {.name = "mistral", .window_always = true},
     {.name = "qwen2", .qkv_bias = true},
     {.name = "qwen3", .default_head_size = 128, .qk_norm = true},
