@@ -291,6 +291,17 @@ int hone_model_load_adapter(struct hone_model *m, const char *path, struct hone_
     return 0;
 }
 
+int hn_tokens_check(const struct hone_model *m, const int32_t *ids, size_t n, struct hone_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= m->spec.vocab_size)
+            return hn_fail(err, HONE_FAILED,
+                           "token %zu is %d, but the model %s knows 0 to %lld: this tokenizer is "
+                           "not the model's",
+                           i, (int)ids[i], m->files.path, (long long)m->spec.vocab_size - 1);
+    return 0;
+}
+
 void hone_model_info(const struct hone_model *m, struct hone_model_info *out)
 {
     const struct hn_spec *s = &m->spec;

@@ -58,6 +58,10 @@ struct hone_model {
     char device_text[128];
 };
 
+/* Every id must name a row of the embedding: a tokenizer that is not the model's may give others. */
+HN_MUST_USE int hn_tokens_check(const struct hone_model *m, const int32_t *ids, size_t n,
+                                struct hone_err *err);
+
 /* What an adapter that is to be made looks like. */
 struct hn_adapter_config {
     int64_t rank;

@@ -123,6 +123,8 @@ int hn_run_add_row(struct hn_run *r, const struct hn_rows_view *view, uint64_t i
 {
     int rc = hone_dataset_read(view->data, view->index ? view->index[i] : i, &r->row, err);
     if (!rc)
+        rc = hn_tokens_check(r->model, r->row.tokens.ids, r->row.tokens.n, err);
+    if (!rc)
         hn_batch_add(&r->batch, r->row.tokens.ids, (int64_t)r->row.tokens.n, r->row.trained);
     return rc;
 }

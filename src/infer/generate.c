@@ -1,0 +1,111 @@
+#include "hone/generate.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "infer/session.h"
+#include "infer/writer.h"
+#include "model/memory.h"
+
+void hone_generate_defaults(struct hone_generate_options *o)
+{
+    *o = (struct hone_generate_options){.max_tokens = 200, .top_p = 1, .repetition_penalty = 1};
+}
+
+void hone_generation_release(struct hone_generation *g)
+{
+    hn_free(g->text);
+    hone_tokens_release(&g->tokens);
+    hn_free(g->logprobs);
+    *g = (struct hone_generation){0};
+}
+
+/* Move what the writer gathered into the result. */
+static int finish(struct hn_writer *w, struct hone_generation *out, struct hone_err *err)
+{
+    out->finish_reason = w->finish;
+    out->generation_tokens = (int64_t)w->tokens.n;
+    out->tokens = w->tokens;
+    w->tokens = (struct hone_tokens){0};
+    out->logprobs = w->logprobs;
+    w->logprobs = NULL;
+    out->text_size = w->text.len;
+    out->text = hn_buf_take(&w->text);
+    return out->text ? 0 : hn_fail_memory(err, "generating");
+}
+
+static int check(const struct hone_model *m, const int32_t *prompt, size_t n,
+                 struct hone_err *err)
+{
+    if (n == 0)
+        return hn_fail(err, HONE_USAGE, "the prompt is empty: it has no token to go on from");
+    return hn_tokens_check(m, prompt, n, err);
+}
+
+static int write_answer(struct hn_session *s, struct hn_writer *w, const int32_t *prompt,
+                        size_t n_prompt, struct hone_generation *g, struct hone_err *err)
+{
+    const float *logits;
+    const int32_t slot = 0;
+    int32_t id;
+    double start = hn_now();
+    int rc = hn_session_prefill(s, 0, prompt, (int64_t)n_prompt, &logits, err);
+    if (rc)
+        return rc;
+    g->prompt_tokens = (int64_t)n_prompt;
+    g->prompt_seconds = hn_now() - start;
+    if (w->o->max_tokens <= 0)
+        w->finish = "length";
+    start = hn_now();
+    for (int64_t i = 0; !w->finish; i++) {
+        rc = hn_writer_next(w, logits, &id, err);
+        if (i == 0)
+            g->first_token_seconds = hn_process_age();
+        if (!rc && !w->finish)
+            rc = hn_session_step(s, &slot, &id, 1, &logits, err);
+        if (rc)
+            return rc;
+    }
+    g->generation_seconds = hn_now() - start;
+    return hn_writer_end(w, err);
+}
+
+int hone_generate(struct hone_model *m, const struct hone_tokenizer *tok, const int32_t *prompt,
+                  size_t n_prompt, const struct hone_generate_options *o, hone_text_fn *on_text,
+                  void *arg, struct hone_generation *out, struct hone_err *err)
+{
+    struct hn_session s = {0};
+    struct hn_writer w = {0};
+    struct hone_generation g = {0};
+    int64_t need = (int64_t)n_prompt + HN_MAX(o->max_tokens, 0);
+    int rc = check(m, prompt, n_prompt, err);
+    if (!rc)
+        rc = hn_writer_open(&w, m, tok, prompt, n_prompt, o, on_text, arg, err);
+    if (!rc)
+        rc = hn_session_open(&s, m, 1, o->context > 0 ? o->context : need, err);
+    if (!rc)
+        rc = write_answer(&s, &w, prompt, n_prompt, &g, err);
+    if (!rc)
+        rc = finish(&w, &g, err);
+    hn_session_close(&s);
+    hn_writer_close(&w);
+    if (rc)
+        hone_generation_release(&g);
+    else
+        *out = g;
+    return rc;
+}
+
+int hone_generate_plan(const struct hone_model *m, int64_t prompt_tokens, int64_t max_tokens,
+                       struct hone_memory_plan *out, struct hone_err *err)
+{
+    struct hn_plan prefill = {0}, decode = {0};
+    int64_t context = prompt_tokens + max_tokens, width = m->spec.n_kv_heads * m->spec.head_size;
+    int rc = hn_session_plans(m, 1, context, NULL, &prefill, &decode, err);
+    if (!rc) {
+        const struct hn_plan *plans[] = {&prefill, &decode};
+        uint64_t cache = m->backend->kv_size(m->dev, m->spec.n_layers, 1, context, width);
+        hn_memory_plan(m, plans, 2, cache, (uint64_t)m->spec.vocab_size * 4 * sizeof(float), out);
+    }
+    hn_plan_release(&prefill);
+    hn_plan_release(&decode);
+    return rc;
+}

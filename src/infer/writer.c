@@ -1,0 +1,132 @@
+#include "infer/writer.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "model/model.h"
+
+#include <string.h>
+
+static int append(struct hone_tokens *t, const int32_t *ids, size_t n, struct hone_err *err)
+{
+    if (hn_grow((void **)&t->ids, &t->cap, t->n + n, sizeof *t->ids))
+        return hn_fail_memory(err, "generating");
+    if (n)
+        memcpy(t->ids + t->n, ids, n * sizeof *ids);
+    t->n += n;
+    return 0;
+}
+
+int hn_writer_open(struct hn_writer *w, const struct hone_model *m,
+                   const struct hone_tokenizer *tok, const int32_t *prompt, size_t n_prompt,
+                   const struct hone_generate_options *o, hone_text_fn *on_text, void *arg,
+                   struct hone_err *err)
+{
+    *w = (struct hn_writer){.o = o, .model = m, .on_text = on_text, .arg = arg};
+    struct hone_tokenizer_info info;
+    hone_tokenizer_info(tok, &info);
+    for (size_t i = 0; i < m->spec.n_eos; i++)
+        w->eos[w->n_eos++] = m->spec.eos[i];
+    if (info.eos >= 0)
+        w->eos[w->n_eos++] = info.eos;
+    int rc = hn_sampler_open(&w->sampler, o, m->spec.vocab_size, err);
+    if (!rc)
+        rc = hone_detokenizer_open(&w->detok, tok, HONE_SKIP_SPECIAL, err);
+    if (!rc)
+        rc = append(&w->history, prompt, n_prompt, err);
+    if (rc)
+        hn_writer_close(w);
+    return rc;
+}
+
+void hn_writer_close(struct hn_writer *w)
+{
+    hn_sampler_close(&w->sampler);
+    hone_detokenizer_close(&w->detok);
+    hone_tokens_release(&w->history);
+    hone_tokens_release(&w->tokens);
+    hn_free(w->logprobs);
+    hn_buf_release(&w->text);
+    *w = (struct hn_writer){0};
+}
+
+/* How many bytes at the end of text could still become a stop text. */
+static size_t held_back(const struct hn_writer *w)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < w->o->n_stop; i++) {
+        size_t n = strlen(w->o->stop[i]), k = HN_MIN(n ? n - 1 : 0, w->text.len);
+        for (; k > most; k--)
+            if (memcmp(w->text.data + w->text.len - k, w->o->stop[i], k) == 0)
+                most = k;
+    }
+    return most;
+}
+
+/* Take in a piece of certain text; a stop text ends the answer before it. */
+static int take_text(struct hn_writer *w, const char *p, size_t n, bool last, struct hone_err *err)
+{
+    size_t before = w->text.len;
+    hn_buf_add(&w->text, p, n);
+    if (w->text.failed)
+        return hn_fail_memory(err, "generating");
+    for (size_t i = 0; i < w->o->n_stop && w->text.data; i++) {
+        size_t m = strlen(w->o->stop[i]), from = before > m ? before - m : 0;
+        const char *at = m ? strstr(w->text.data + HN_MAX(from, w->told), w->o->stop[i]) : NULL;
+        if (at && (size_t)(at - w->text.data) < w->text.len) {
+            w->text.len = (size_t)(at - w->text.data);
+            w->text.data[w->text.len] = 0;
+            w->finish = "stop";
+        }
+    }
+    size_t ready = w->finish || last ? w->text.len : w->text.len - held_back(w);
+    if (ready > w->told) {
+        if (w->on_text && w->on_text(w->arg, w->text.data + w->told, ready - w->told) && !w->finish)
+            w->finish = "interrupted";
+        w->told = ready;
+    }
+    return 0;
+}
+
+static bool is_eos(const struct hn_writer *w, int32_t id)
+{
+    for (size_t i = 0; i < w->n_eos; i++)
+        if (w->eos[i] == id)
+            return true;
+    return false;
+}
+
+int hn_writer_next(struct hn_writer *w, const float *logits, int32_t *id, struct hone_err *err)
+{
+    float logprob = 0;
+    *id = hn_sampler_next(&w->sampler, logits, w->history.ids, w->history.n,
+                          w->o->want_logprobs ? &logprob : NULL);
+    if (is_eos(w, *id)) {
+        w->finish = "stop";
+        return 0;
+    }
+    int rc = append(&w->history, id, 1, err);
+    if (!rc)
+        rc = append(&w->tokens, id, 1, err);
+    if (!rc && w->o->want_logprobs) {
+        if (hn_grow((void **)&w->logprobs, &w->cap_logprobs, w->tokens.n, sizeof *w->logprobs))
+            rc = hn_fail_memory(err, "generating");
+        else
+            w->logprobs[w->tokens.n - 1] = logprob;
+    }
+    const char *text;
+    size_t n;
+    if (!rc)
+        rc = hone_detokenizer_push(w->detok, *id, &text, &n, err);
+    if (!rc)
+        rc = take_text(w, text, n, false, err);
+    if (!rc && !w->finish && (int64_t)w->tokens.n >= w->o->max_tokens)
+        w->finish = "length";
+    return rc;
+}
+
+int hn_writer_end(struct hn_writer *w, struct hone_err *err)
+{
+    const char *text;
+    size_t n;
+    int rc = hone_detokenizer_flush(w->detok, &text, &n, err);
+    return rc ? rc : take_text(w, text, n, true, err);
+}
