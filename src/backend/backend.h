@@ -130,6 +130,11 @@ struct hn_backend {
     const char *(*describe)(const struct hn_device *dev);
     struct hn_op_info (*op_info)(const struct hn_device *dev, enum hn_op op);
 
+    /* What the machine can do at best, measured in well under a second: bytes read from memory and
+     * float32 operations (2 per multiply-add) per second, with all the device's threads. */
+    int (*measure_limits)(struct hn_device *dev, double *bytes_per_second,
+                          double *flops_per_second, struct hone_err *err);
+
     /* A frozen weight (or, with rows == 1, a vector).  Borrows m's bytes, which must outlive it;
      * private_size tells how many bytes of its own it keeps for such a matrix (a repack). */
     int (*weight_open)(struct hn_device *dev, const struct hn_matrix *m, struct hn_weight **out,

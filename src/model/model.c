@@ -12,6 +12,7 @@ static void count_weight(struct hone_model *m, const struct hn_matrix *w)
     size_t own = m->backend->weight_private_size(m->dev, w);
     m->private_bytes += own;
     m->mapped_bytes += own ? 0 : hn_matrix_size(w);
+    m->read_bytes += hn_matrix_size(w);
 }
 
 static int open_matrix(struct hone_model *m, const char *name, int64_t rows, int64_t cols,
@@ -139,12 +140,15 @@ static int open_weights(struct hone_model *m, struct hone_err *err)
         return hn_fail_memory(err, "opening the model");
     int rc = open_matrix(m, "model.embed_tokens.weight", m->spec.vocab_size, m->spec.d_model,
                          &m->embed, err);
+    uint64_t embedding = m->read_bytes;
     for (int64_t l = 0; l < m->spec.n_layers && !rc; l++)
         rc = open_block(m, l, err);
     if (!rc)
         rc = open_vector(m, "model.norm.weight", m->spec.d_model, &m->final_norm, err);
     if (!rc)
         rc = open_head(m, err);
+    if (m->head != m->embed)
+        m->read_bytes -= embedding;
     if (!rc)
         rc = open_rope(m, err);
     return rc;
