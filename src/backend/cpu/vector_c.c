@@ -51,25 +51,20 @@ static void rope(float *x, const float *cosine, const float *sine, int64_t n_hea
     }
 }
 
-/* exp(-g), kept finite so that 1 - s = e s holds at both ends. */
-static float exp_minus(float g)
-{
-    return expf(fminf(-g, 88.0f));
-}
-
 static void glu_fwd(float *a, const float *gate, const float *up, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        a[i] = gate[i] / (1 + exp_minus(gate[i])) * up[i];
+        a[i] = gate[i] / (1 + expf(-gate[i])) * up[i];
 }
 
+/* 1 - s = e s with e = exp(-g), without cancellation; e is kept finite for inf * 0 where s is 0. */
 static void glu_bwd(float *dgate, float *dup, const float *da, const float *gate, const float *up,
                     int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        float g = gate[i], u = up[i], e = exp_minus(g), s = 1 / (1 + e);
-        dup[i] = da[i] * (g * s);
-        dgate[i] = da[i] * u * (s * (1 + g * (e * s)));
+        float g = gate[i], u = up[i], d = da[i], e = expf(-g), s = 1 / (1 + e);
+        dup[i] = d * (g * s);
+        dgate[i] = d * u * (s * (1 + g * (fminf(e, 1e38f) * s)));
     }
 }
 
