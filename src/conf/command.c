@@ -1,0 +1,137 @@
+#include "conf/command.h"
+
+#include <string.h>
+#include "base/str.h"
+
+const struct hn_command hn_commands[HN_N_COMMANDS] = {
+    [HN_PREPARE] =
+        {
+            .name = "prepare",
+            .summary = "turn records into training data, and say what is in them",
+            .arguments = "[FILE...]",
+            .max_arguments = 256,
+            .text =
+                "Reads .jsonl files of task records, chats, prompt/completion pairs, Alpaca rows "
+                "or "
+                "plain text, shuffles and splits them, and writes rows that hone train reads. With "
+                "--model, rows are measured in tokens.",
+            .examples = "hone prepare --input mode.jsonl --input pois.jsonl --output data\n"
+                        "hone prepare rows.jsonl -o data --valid-fraction 0.1 --model ./model\n"
+                        "hone prepare rows.jsonl -o data --model ./model --preview 2\n",
+        },
+    [HN_TRAIN] =
+        {
+            .name = "train",
+            .alias = "lora",
+            .summary = "fine-tune a model on your data (hone lora is the same)",
+            .arguments = "",
+            .text =
+                "Trains an adapter on a model as it is stored, quantised or not. The memory that "
+                "the "
+                "run will need is computed and printed before the first step. Ctrl-C saves, and "
+                "--resume goes on from there.",
+            .examples =
+                "hone train --model ./model --data data\n"
+                "hone train --model model.gguf --data rows.jsonl --lora-rank 16 --num-epochs 2\n"
+                "hone train --config adapters/train.yaml --resume\n",
+        },
+    [HN_GENERATE] =
+        {
+            .name = "generate",
+            .summary = "write text with a model",
+            .arguments = "[PROMPT]",
+            .max_arguments = 1,
+            .text = "Prints the answer as it is written. The model's chat template is used where "
+                    "it has "
+                    "one. An adapter's folder is enough as --model: it knows its base.",
+            .examples = "hone generate --model ./model --prompt \"What is a fjord?\"\n"
+                        "hone generate --model adapters --prompt - < question.txt\n",
+        },
+    [HN_TEST] =
+        {
+            .name = "test",
+            .summary = "measure a model on held-out rows",
+            .arguments = "",
+            .text =
+                "Loss and perplexity, and what the model writes for each prompt against what it "
+                "should: exact match, valid JSON, JSON fields, ROUGE-L.",
+            .examples = "hone test --model adapters --data test.jsonl\n"
+                        "hone test --model ./model --data test.jsonl --json > before.json\n"
+                        "hone test --model adapters --data test.jsonl --compare-with before.json\n",
+        },
+    [HN_TOKENIZE] =
+        {
+            .name = "tokenize",
+            .summary = "text to token ids and back",
+            .arguments = "[FILE]",
+            .max_arguments = 1,
+            .text = "Prints one JSON array of ids: of --text as one input, else of each line of "
+                    "FILE or "
+                    "standard input.",
+            .examples = "hone tokenize --model ./model --text \"Hello, world\"\n"
+                        "echo '[504, 905]' | hone tokenize --model ./model --decode\n",
+        },
+    [HN_INFO] =
+        {
+            .name = "info",
+            .summary = "describe a model, and plan the memory of a run",
+            .arguments = "[MODEL]",
+            .max_arguments = 1,
+            .text = "Architecture, parameters, quantisation, tokenizer and chat template; and the "
+                    "memory "
+                    "that inference, or with --train a training run, will take.",
+            .examples = "hone info model.gguf\n"
+                        "hone info ./model --train --batch-size 2 --max-seq-length 2048\n",
+        },
+    [HN_BENCH] =
+        {
+            .name = "bench",
+            .summary = "measure speed against this machine's limits",
+            .arguments = "[MODEL]",
+            .max_arguments = 1,
+            .text = "Tokens per second of prefill, decode and training, beside the memory "
+                    "bandwidth and "
+                    "arithmetic that this machine was measured to have.",
+            .examples = "hone bench model.gguf\n"
+                        "hone bench --model ./model --train-tokens 0 --json\n",
+        },
+    [HN_HELP] =
+        {
+            .name = "help",
+            .summary = "explain a command",
+            .arguments = "[COMMAND]",
+            .max_arguments = 1,
+            .text = "",
+            .examples = "hone help train\n",
+        },
+    [HN_VERSION] =
+        {
+            .name = "version",
+            .summary = "print the version",
+            .arguments = "",
+            .text = "",
+            .examples = "",
+        },
+};
+
+enum hn_command_id hn_command_find(const char *name)
+{
+    for (int i = 0; i < HN_N_COMMANDS; i++) {
+        const struct hn_command *c = &hn_commands[i];
+        if (strcmp(c->name, name) == 0 || (c->alias && strcmp(c->alias, name) == 0))
+            return (enum hn_command_id)i;
+    }
+    return HN_N_COMMANDS;
+}
+
+const char *hn_command_nearest(const char *name)
+{
+    const char *names[2 * HN_N_COMMANDS];
+    size_t n = 0;
+    for (int i = 0; i < HN_N_COMMANDS; i++) {
+        names[n++] = hn_commands[i].name;
+        if (hn_commands[i].alias)
+            names[n++] = hn_commands[i].alias;
+    }
+    return hn_nearest(name, names, n);
+}

@@ -1,0 +1,320 @@
+#include "conf/config_file.h"
+
+#include <string.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "conf/value.h"
+#include "conf/yaml.h"
+
+/* ---- reading ----------------------------------------------------------------------------------
+ */
+
+struct config {
+    struct hn_conf *c;
+    const char *name;
+    const struct hn_yaml
+        *optimizer_config; /* read last: which part counts depends on `optimizer` */
+    struct hone_err *err;
+};
+
+static int unknown(struct config *f, const struct hn_yaml *y, const char *within)
+{
+    char key[64] = "";
+    size_t index;
+    if (y->key.n < sizeof key)
+        memcpy(key, y->key.p, y->key.n);
+    for (int i = 0; i < HN_N_COMMANDS && !*within; i++) {
+        if (hn_option_find((enum hn_command_id)i, key, strlen(key), &index))
+            return hn_fail(f->err, HONE_USAGE,
+                           "%s:%u: %s is a setting of hone %s, not of a training config", f->name,
+                           y->line, key, hn_commands[i].name);
+    }
+    char near_key[64];
+    const char *near = hn_option_nearest(HN_TRAIN, key);
+    snprintf(near_key, sizeof near_key, "%s", near ? near : "");
+    for (char *p = near_key; *p; p++)
+        *p = *p == '-' ? '_' : *p;
+    return hn_fail(f->err, HONE_USAGE, "%s:%u: unknown key \"%s%.*s\"%s%s%s", f->name, y->line,
+                   within, (int)HN_MIN(y->key.n, (size_t)80), y->key.p,
+                   *near_key ? "; did you mean " : "", near_key, *near_key ? "?" : "");
+}
+
+/* Set the option of this name from a scalar or a list of scalars; null leaves it as it is. */
+static int set_named(struct config *f, const char *name, const struct hn_yaml *y)
+{
+    char shown[300];
+    size_t index;
+    const struct hn_option *o = hn_option_find(HN_TRAIN, name, strlen(name), &index);
+    HN_ASSERT(o);
+    snprintf(shown, sizeof shown, "%s:%u: %.*s", f->name, y->line,
+             (int)HN_MIN(y->key.n, (size_t)80), y->key.p);
+    if (hn_yaml_is_null(y))
+        return 0;
+    if (o->type == HN_OPTION_FIXED && y->kind != HN_YAML_SCALAR)
+        return hn_fail(f->err, HONE_USAGE, "%s cannot be honoured: %s", shown, o->help);
+    if (y->kind == HN_YAML_SCALAR)
+        return hn_conf_set(f->c, index, y->text.p, y->text.n, false, HN_FROM_FILE, shown, f->err);
+    if (y->kind != HN_YAML_LIST || o->type != HN_OPTION_LIST) {
+        struct hn_buf expected = {0};
+        hn_value_expected(o, &expected);
+        int rc = hn_fail(f->err, HONE_USAGE, "%s: found a %s, expected %s", shown,
+                         y->kind == HN_YAML_LIST ? "list" : "map", hn_buf_str(&expected));
+        hn_buf_release(&expected);
+        return rc;
+    }
+    if (!y->first)
+        return hn_conf_set(f->c, index, "", 0, false, HN_FROM_FILE, shown, f->err);
+    bool append = false;
+    for (const struct hn_yaml *item = y->first; item; item = item->next) {
+        if (item->kind != HN_YAML_SCALAR)
+            return hn_fail(f->err, HONE_USAGE, "%s: an item is not plain text", shown);
+        int rc = hn_conf_set(f->c, index, item->text.p, item->text.n, append, HN_FROM_FILE, shown,
+                             f->err);
+        if (rc)
+            return rc;
+        append = true;
+    }
+    return 0;
+}
+
+static int need_map(struct config *f, const struct hn_yaml *y)
+{
+    if (y->kind == HN_YAML_MAP)
+        return 0;
+    return hn_fail(f->err, HONE_USAGE, "%s:%u: %.*s should be a map of settings", f->name, y->line,
+                   (int)HN_MIN(y->key.n, (size_t)80), y->key.p);
+}
+
+/* mlx_lm's lora_parameters: {rank, scale, dropout, keys}; alpha is what people write by mistake. */
+static int lora_parameters(struct config *f, const struct hn_yaml *y)
+{
+    static const char *const names[][2] = {{"rank", "lora-rank"},
+                                           {"scale", "lora-scale"},
+                                           {"alpha", "lora-alpha"},
+                                           {"dropout", "lora-dropout"},
+                                           {"keys", "target-modules"}};
+    if (hn_yaml_is_null(y))
+        return 0;
+    int rc = need_map(f, y);
+    for (const struct hn_yaml *m = y->first; m && !rc; m = m->next) {
+        size_t i = 0;
+        while (i < HN_COUNT(names) && !hn_str_is(m->key, names[i][0]))
+            i++;
+        rc = i < HN_COUNT(names) ? set_named(f, names[i][1], m) : unknown(f, m, "lora_parameters.");
+    }
+    return rc;
+}
+
+static int optimizer_part(struct config *f, const struct hn_yaml *part)
+{
+    for (const struct hn_yaml *m = part->first; m; m = m->next) {
+        int rc = 0;
+        if (hn_str_is(m->key, "betas")) {
+            if (m->kind != HN_YAML_LIST || m->n != 2)
+                return hn_fail(f->err, HONE_USAGE, "%s:%u: betas should be a list of two numbers",
+                               f->name, m->line);
+            rc = set_named(f, "adam-beta1", m->first);
+            rc = rc ? rc : set_named(f, "adam-beta2", m->first->next);
+        } else if (hn_str_is(m->key, "eps")) {
+            rc = set_named(f, "adam-epsilon", m);
+        } else if (hn_str_is(m->key, "weight_decay")) {
+            rc = set_named(f, "weight-decay", m);
+        } else if (hn_str_is(m->key, "bias_correction")) {
+            rc = set_named(f, "bias-correction", m);
+        } else {
+            rc = unknown(f, m, "optimizer_config.");
+        }
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* mlx_lm's optimizer_config: a map per optimizer, of which the chosen one's is used. */
+static int optimizer_config(struct config *f, const struct hn_yaml *y)
+{
+    static const char *const known[] = {"adam", "adamw", "muon", "sgd", "adafactor"};
+    int rc = need_map(f, y);
+    for (const struct hn_yaml *part = y->first; part && !rc; part = part->next) {
+        size_t i = 0;
+        while (i < HN_COUNT(known) && !hn_str_is(part->key, known[i]))
+            i++;
+        if (i == HN_COUNT(known))
+            return unknown(f, part, "optimizer_config.");
+        if (hn_yaml_is_null(part))
+            continue;
+        rc = need_map(f, part);
+        bool chosen = i == (f->c->set.optimizer == HN_OPTIMIZER_ADAM ? 0 : 1);
+        if (!rc && chosen)
+            rc = optimizer_part(f, part);
+    }
+    return rc;
+}
+
+static int entry(struct config *f, const struct hn_yaml *y)
+{
+    size_t index;
+    if (hn_str_is(y->key, "lora_parameters"))
+        return lora_parameters(f, y);
+    if (hn_str_is(y->key, "optimizer_config")) {
+        f->optimizer_config = hn_yaml_is_null(y) ? NULL : y;
+        return 0;
+    }
+    const struct hn_option *o = hn_option_find(HN_TRAIN, y->key.p, y->key.n, &index);
+    if (!o)
+        return unknown(f, y, "");
+    if (o->flags & HN_OPTION_LINE_ONLY)
+        return hn_fail(f->err, HONE_USAGE, "%s:%u: %s belongs on the command line", f->name,
+                       y->line, y->key.p);
+    return set_named(f, o->name, y);
+}
+
+int hn_config_parse(struct hn_conf *c, const char *name, const char *text, size_t n,
+                    struct hone_err *err)
+{
+    struct hn_arena arena;
+    struct hn_yaml *root = NULL;
+    struct config f = {.c = c, .name = name, .err = err};
+    hn_arena_init(&arena, (size_t)64 << 20);
+    int rc = hn_yaml_parse(&arena, name, text, n, &root, err);
+    if (!rc && root->kind != HN_YAML_MAP)
+        rc = hn_fail(err, HONE_USAGE, "%s:%u: a config file is a map of settings (key: value)",
+                     name, root->line);
+    for (const struct hn_yaml *y = rc ? NULL : root->first; y && !rc; y = y->next)
+        rc = entry(&f, y);
+    if (!rc && f.optimizer_config)
+        rc = optimizer_config(&f, f.optimizer_config);
+    hn_arena_release(&arena);
+    /* A value that is wrong on the command line is wrong usage; in a file, a wrong file. */
+    if (rc == HONE_USAGE)
+        rc = HONE_FAILED;
+    if (rc && err)
+        err->code = rc;
+    return rc;
+}
+
+int hn_config_read(struct hn_conf *c, const char *path, struct hone_err *err)
+{
+    struct hn_buf text = {0};
+    int rc = hn_file_read(path, HN_YAML_MAX_SIZE, &text, err);
+    if (!rc)
+        rc = hn_config_parse(c, path, hn_buf_str(&text), text.len, err);
+    hn_buf_release(&text);
+    return rc;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+/* Plain scalars that YAML 1.1 or 1.2 readers take for something else than text. */
+static bool reads_as_other(const char *s)
+{
+    static const char *const words[] = {"null", "~",   "true", "false", "yes", "no",
+                                        "on",   "off", "y",    "n",     "none"};
+    char lower[8];
+    size_t n = strlen(s);
+    double d;
+    if (hn_text_float(s, n, &d) || s[0] == '.' || s[0] == '-' || s[0] == '+' ||
+        (s[0] >= '0' && s[0] <= '9'))
+        return true;
+    if (n >= sizeof lower)
+        return false;
+    for (size_t i = 0; i <= n; i++)
+        lower[i] = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] + 32) : s[i];
+    for (size_t i = 0; i < HN_COUNT(words); i++) {
+        if (strcmp(lower, words[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+void hn_yaml_put_string(struct hn_buf *out, const char *s)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/.-";
+    if (*s && strspn(s, plain) == strlen(s) && !reads_as_other(s)) {
+        hn_buf_add_str(out, s);
+        return;
+    }
+    hn_buf_add_char(out, '"');
+    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            hn_buf_printf(out, "\\%c", *p);
+        else if (*p == '\n')
+            hn_buf_add_str(out, "\\n");
+        else if (*p == '\t')
+            hn_buf_add_str(out, "\\t");
+        else if (*p < 32 || *p == 127)
+            hn_buf_printf(out, "\\x%02x", *p);
+        else
+            hn_buf_add_char(out, (char)*p);
+    }
+    hn_buf_add_char(out, '"');
+}
+
+/* Floats with a point always: YAML 1.1 readers take 1e-05 for text. */
+static void put_float(struct hn_buf *out, const char *text)
+{
+    const char *e = strchr(text, 'e');
+    if (e && !memchr(text, '.', (size_t)(e - text)))
+        hn_buf_printf(out, "%.*s.0%s", (int)(e - text), text, e);
+    else
+        hn_buf_add_str(out, text);
+}
+
+static void put_value(const struct hn_option *o, const struct hn_settings *s, struct hn_buf *out)
+{
+    struct hn_buf text = {0};
+    hn_value_get(o, s, &text);
+    double number;
+    bool off = o->flags & HN_OPTION_ZERO_OFF &&
+               hn_text_float(hn_buf_str(&text), text.len, &number) && number == 0;
+    if (o->type == HN_OPTION_LIST) {
+        const char *const *items =
+            *(const char *const *const *)(const void *)((const char *)s + o->offset);
+        size_t n = *(const size_t *)(const void *)((const char *)s + o->offset_n);
+        if (n == 0)
+            hn_buf_add_str(out, " []");
+        for (size_t i = 0; i < n; i++) {
+            hn_buf_add_str(out, "\n  - ");
+            hn_yaml_put_string(out, items[i]);
+        }
+    } else if (off || (o->type == HN_OPTION_STRING && text.len == 0)) {
+        hn_buf_add_str(out, " null");
+    } else {
+        hn_buf_add_char(out, ' ');
+        if (o->type == HN_OPTION_STRING)
+            hn_yaml_put_string(out, hn_buf_str(&text));
+        else if (o->type == HN_OPTION_FLOAT)
+            put_float(out, hn_buf_str(&text));
+        else if (o->type == HN_OPTION_ENUM && reads_as_other(hn_buf_str(&text)))
+            hn_buf_printf(out, "\"%s\"", hn_buf_str(&text));
+        else
+            hn_buf_add_str(out, hn_buf_str(&text));
+    }
+    hn_buf_release(&text);
+}
+
+static bool is_kept(const struct hn_option *o)
+{
+    return o->commands & HN_BIT(HN_TRAIN) && o->offset != HN_OPTION_NOWHERE &&
+           o->type != HN_OPTION_FIXED && !(o->flags & (HN_OPTION_LINE_ONLY | HN_OPTION_NOT_KEPT));
+}
+
+void hn_config_write(const struct hn_conf *c, struct hn_buf *out)
+{
+    char key[64];
+    const struct hn_option *o;
+    for (size_t i = 0; (o = hn_option_at(i)); i++) {
+        if (!is_kept(o))
+            continue;
+        /* One of alpha and scale holds, and the other stays unset: both would be an error. */
+        bool unused = strcmp(o->name, "lora-alpha") == 0 && c->set.train.lora_scale > 0;
+        hn_buf_printf(out, "%s:", hn_option_key(o, key, sizeof key));
+        if (unused)
+            hn_buf_add_str(out, " null");
+        else
+            put_value(o, &c->set, out);
+        hn_buf_add_char(out, '\n');
+    }
+}

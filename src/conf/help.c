@@ -1,0 +1,217 @@
+#include "conf/help.h"
+
+#include <string.h>
+#include "base/str.h"
+#include "conf/value.h"
+
+enum { COLUMN = 30, MIN_WIDTH = 60, MAX_WIDTH = 100 };
+
+static int bound(int width)
+{
+    return HN_MAX((int)MIN_WIDTH, HN_MIN(width, (int)MAX_WIDTH));
+}
+
+/* Add words, broken at width, each new line indented; *at is the column reached. */
+static void wrap(struct hn_buf *out, const char *text, int indent, int width, int *at)
+{
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (*at > indent && *at + 1 + (int)n > width) {
+            hn_buf_printf(out, "\n%*s", indent, "");
+            *at = indent;
+        } else if (*at > indent) {
+            hn_buf_add_char(out, ' ');
+            ++*at;
+        }
+        hn_buf_add(out, text, n);
+        *at += (int)n;
+        text += n + (text[n] == ' ');
+    }
+}
+
+void hn_help_commands(struct hn_buf *out, int width)
+{
+    hn_buf_add_str(out, "hone: fine-tune and run language models on this machine\n\n"
+                        "usage: hone COMMAND [options]\n\n");
+    for (int i = 0; i < HN_N_COMMANDS; i++) {
+        int at = 14;
+        hn_buf_printf(out, "  %-12s", hn_commands[i].name);
+        wrap(out, hn_commands[i].summary, 14, bound(width), &at);
+        hn_buf_add_char(out, '\n');
+    }
+    hn_buf_add_str(out, "\nhone help COMMAND explains one of them.\n");
+}
+
+/* "--lora-rank N, -c FILE": how the option is written. */
+static void put_flags(struct hn_buf *out, const struct hn_option *o)
+{
+    bool on = o->type == HN_OPTION_BOOL && o->def && strcmp(o->def, "true") == 0;
+    if (o->letter)
+        hn_buf_printf(out, "-%c, ", o->letter);
+    hn_buf_printf(out, "--%s%s", on ? "no-" : "", o->name);
+    if (o->type != HN_OPTION_BOOL && o->value) {
+        bool bare = o->flags & HN_OPTION_BARE;
+        hn_buf_printf(out, " %s%s%s", bare ? "[" : "", o->value, bare ? "]" : "");
+    }
+}
+
+/* What follows the help text in brackets: choices, range and default. */
+static void put_facts(struct hn_buf *out, const struct hn_option *o)
+{
+    struct hn_buf facts = {0};
+    if (o->type == HN_OPTION_ENUM)
+        hn_value_expected(o, &facts);
+    bool number = o->type == HN_OPTION_INT || o->type == HN_OPTION_FLOAT ||
+                  o->type == HN_OPTION_LIST || o->type == HN_OPTION_STRING ||
+                  o->type == HN_OPTION_ENUM || o->type == HN_OPTION_SEED;
+    bool off = o->flags & HN_OPTION_ZERO_OFF;
+    if (number && o->def && *o->def && !off)
+        hn_buf_printf(&facts, "%sdefault %s", facts.len ? "; " : "", o->def);
+    if (o->type == HN_OPTION_BOOL && o->def && strcmp(o->def, "true") == 0)
+        hn_buf_add_str(&facts, "on by default; this turns it off");
+    if (facts.len)
+        hn_buf_printf(out, " (%s)", hn_buf_str(&facts));
+    hn_buf_release(&facts);
+}
+
+static void put_option(struct hn_buf *out, const struct hn_option *o, int width)
+{
+    struct hn_buf left = {0}, right = {0};
+    put_flags(&left, o);
+    hn_buf_add_str(&right, o->help);
+    put_facts(&right, o);
+    int at = 2 + (int)left.len;
+    hn_buf_printf(out, "  %s", hn_buf_str(&left));
+    if (at > COLUMN - 2)
+        hn_buf_printf(out, "\n%*s", COLUMN, "");
+    else
+        hn_buf_printf(out, "%*s", COLUMN - at, "");
+    at = COLUMN;
+    wrap(out, hn_buf_str(&right), COLUMN, bound(width), &at);
+    hn_buf_add_char(out, '\n');
+    hn_buf_release(&left);
+    hn_buf_release(&right);
+}
+
+/* The groups in the order in which the table first names them, "Accepted" last and unlisted. */
+static size_t list_groups(enum hn_command_id command, const char **groups, size_t max)
+{
+    const struct hn_option *o;
+    size_t n = 0;
+    for (size_t i = 0; (o = hn_option_at(i)); i++) {
+        if (!(o->commands & HN_BIT(command)) || strcmp(o->group, "Accepted") == 0)
+            continue;
+        size_t k = 0;
+        while (k < n && strcmp(groups[k], o->group) != 0)
+            k++;
+        if (k == n && n < max)
+            groups[n++] = o->group;
+    }
+    return n;
+}
+
+void hn_help_command(struct hn_buf *out, enum hn_command_id command, int width)
+{
+    const struct hn_command *c = &hn_commands[command];
+    const char *groups[16];
+    size_t n = list_groups(command, groups, HN_COUNT(groups));
+    int at = 0;
+    hn_buf_printf(out, "usage: hone %s%s%s%s\n\n", c->name, *c->arguments ? " " : "", c->arguments,
+                  n ? " [options]" : "");
+    wrap(out, c->summary, 0, bound(width), &at);
+    hn_buf_add_str(out, "\n");
+    if (*c->text) {
+        at = 0;
+        hn_buf_add_char(out, '\n');
+        wrap(out, c->text, 0, bound(width), &at);
+        hn_buf_add_char(out, '\n');
+    }
+    for (size_t g = 0; g < n; g++) {
+        hn_buf_printf(out, "\n%s:\n", groups[g]);
+        const struct hn_option *o;
+        for (size_t i = 0; (o = hn_option_at(i)); i++) {
+            if (o->commands & HN_BIT(command) && strcmp(o->group, groups[g]) == 0)
+                put_option(out, o, width);
+        }
+    }
+    if (*c->examples) {
+        hn_buf_add_str(out, "\nExamples:\n");
+        for (const char *p = c->examples; *p;) {
+            size_t len = strcspn(p, "\n");
+            hn_buf_printf(out, "  %.*s\n", (int)len, p);
+            p += len + (p[len] == '\n');
+        }
+    }
+}
+
+/* ---- docs/options.md ------------------------------------------------------------------------- */
+
+static void put_cell(struct hn_buf *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|')
+            hn_buf_add_char(out, '\\');
+        hn_buf_add_char(out, *text);
+    }
+}
+
+static void put_row(struct hn_buf *out, const struct hn_option *o)
+{
+    struct hn_buf flags = {0}, expected = {0};
+    put_flags(&flags, o);
+    hn_value_expected(o, &expected);
+    hn_buf_printf(out, "| `%s`", hn_buf_str(&flags));
+    for (const char *p = o->aliases; p && *p;) {
+        size_t n = strcspn(p, " ");
+        hn_buf_printf(out, " `--%.*s`", (int)n, p);
+        p += n + (p[n] == ' ');
+    }
+    hn_buf_add_str(out, " | ");
+    put_cell(out, o->help);
+    hn_buf_add_str(out, " | ");
+    put_cell(out, hn_buf_str(&expected));
+    bool off = o->flags & HN_OPTION_ZERO_OFF;
+    hn_buf_printf(out, " | %s |", o->def && !off ? o->def : "");
+    hn_buf_release(&flags);
+    hn_buf_release(&expected);
+}
+
+static void put_presets(struct hn_buf *out, const struct hn_option *o)
+{
+    hn_buf_printf(out, " %s | %s |", o->transformers ? o->transformers : "", o->mlx ? o->mlx : "");
+}
+
+void hn_help_markdown(struct hn_buf *out)
+{
+    hn_buf_add_str(
+        out, "# Options\n\n"
+             "Made from the option table (`src/conf/options_*.c`) by `hone help --markdown`; a "
+             "test checks that it is up to date.\n\n"
+             "Every option may be written with dashes or underscores, as `--name value` or "
+             "`--name=value`; what is on or off as `--name` and `--no-name`. In a config file "
+             "(`hone train --config`) the key is the name with underscores. The command line "
+             "wins over the config file, which wins over the preset.\n");
+    for (int c = 0; c < HN_N_COMMANDS; c++) {
+        enum hn_command_id id = (enum hn_command_id)c;
+        const struct hn_option *o;
+        bool training = id == HN_TRAIN, any = false;
+        hn_buf_printf(out, "\n## hone %s\n\n%s\n", hn_commands[c].name, hn_commands[c].text);
+        for (size_t i = 0; (o = hn_option_at(i)); i++) {
+            bool planned = id == HN_INFO && o->commands & HN_BIT(HN_TRAIN) &&
+                           strcmp(o->group, "Memory and device") != 0 && strcmp(o->name, "model");
+            if (!(o->commands & HN_BIT(id)) || planned)
+                continue;
+            if (!any)
+                hn_buf_printf(
+                    out, "\n| option | meaning | takes | default |%s\n|---|---|---|---|%s\n",
+                    training ? " transformers | mlx-lm |" : "", training ? "---|---|" : "");
+            any = true;
+            put_row(out, o);
+            if (training)
+                put_presets(out, o);
+            hn_buf_add_char(out, '\n');
+        }
+        if (id == HN_INFO)
+            hn_buf_add_str(out, "\nAnd, with `--train`, the options of hone train.\n");
+    }
+}

@@ -1,0 +1,61 @@
+/* Where every option is stored: the public options of each call, and what the commands themselves
+ * need. */
+#ifndef HN_CONF_SETTINGS_H
+#define HN_CONF_SETTINGS_H
+
+#include "hone/bench.h"
+#include "hone/data.h"
+#include "hone/generate.h"
+#include "hone/test.h"
+#include "hone/train.h"
+
+enum hn_preset { HN_PRESET_HONE, HN_PRESET_TRANSFORMERS, HN_PRESET_MLX };
+
+struct hn_settings {
+    struct hone_train_options train;
+    struct hone_generate_options generate;
+    struct hone_prepare_options prepare;
+    struct hone_test_options test;
+    struct hone_bench_options bench;
+
+    /* of several commands */
+    const char *model;
+    const char *adapter; /* adapter to apply; training's output is train.adapter_path */
+    const char *data;    /* of hone test */
+    struct hone_device_options device;
+    bool json, verbose;
+
+    /* train */
+    const char *config;
+    int preset; /* enum hn_preset */
+    bool train_flag;
+    double warmup_ratio;
+    int optimizer; /* enum hn_optimizer */
+    bool test_after;
+    int64_t test_batches;
+
+    /* generate */
+    const char *prompt, *system_prompt, *prefill_response, *chat_template_config;
+    bool ignore_chat_template;
+
+    /* prepare */
+    int64_t preview;
+
+    /* tokenize */
+    const char *text;
+    bool decode, special;
+
+    /* test */
+    const char *compare_with;
+
+    /* info */
+    bool plan_training;
+    int64_t plan_prompt, plan_answer;
+
+    /* help */
+    bool markdown;
+};
+
+enum hn_optimizer { HN_OPTIMIZER_ADAMW, HN_OPTIMIZER_ADAM };
+
+#endif
