@@ -116,7 +116,7 @@ def models():
                           config=dict(BASE, intermediate_size=128, tie_word_embeddings=False, rope_parameters=rope(5000.0))),
         "gguf-q4_0": dict(kind="llama", make=make_gguf, quant="Q4_0",
                           config=dict(BASE, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
-        "gguf-q4_1": dict(kind="llama", make=make_gguf, quant="Q4_1", lora=dict(LORA, r=9),
+        "gguf-q4_1": dict(kind="llama", make=make_gguf, quant="Q4_1", lora=dict(LORA, r=5),
                           config=dict(BASE, tie_word_embeddings=False, num_key_value_heads=1, rope_parameters=rope(5000.0))),
         "gguf-q8_0": dict(kind="qwen2", make=make_gguf, quant="Q8_0",
                           config=dict(SMALL, intermediate_size=64, tie_word_embeddings=False, rope_parameters=rope(5000.0))),
