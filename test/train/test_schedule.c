@@ -1,0 +1,97 @@
+/* schedule.h: lengths of runs, rates as transformers' schedulers give them, and orders. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+
+#include "base/compiler.h"
+#include "train/schedule.h"
+
+static struct hone_train_options defaults(void)
+{
+    struct hone_train_options o;
+    hone_train_defaults(&o);
+    return o;
+}
+
+static void lengths(void **state)
+{
+    (void)state;
+    struct hn_run_length r;
+    struct hone_train_options o = defaults();
+    o.batch_size = 4, o.grad_accumulation_steps = 3, o.num_epochs = 2;
+    hn_run_length(&o, 21, &r); /* 6 micro-batches, 2 steps an epoch */
+    assert_true(r.micro_per_epoch == 6 && r.steps_per_epoch == 2);
+    assert_true(r.total_micro == 12 && r.total_steps == 4);
+    hn_run_length(&o, 29, &r); /* 8 micro-batches: the last window of an epoch holds 2 */
+    assert_true(r.micro_per_epoch == 8 && r.steps_per_epoch == 3 && r.total_steps == 6);
+    o.iters = 10; /* beats epochs: one epoch and two more micro-batches */
+    hn_run_length(&o, 29, &r);
+    assert_true(r.total_micro == 10 && r.total_steps == 4);
+    o.iters = 0, o.max_steps = 5;
+    hn_run_length(&o, 29, &r);
+    assert_true(r.total_micro == 14 && r.total_steps == 5);
+    o.max_steps = 0, o.num_epochs = 0.5;
+    hn_run_length(&o, 29, &r);
+    assert_true(r.total_micro == 4 && r.total_steps == 2);
+}
+
+static void rates(void **state)
+{
+    (void)state;
+    struct hone_train_options o = defaults();
+    o.learning_rate = 1;
+    assert_true(hn_learning_rate(&o, 7, 10) == 1);
+    o.lr_scheduler_type = HONE_LINEAR;
+    assert_true(hn_learning_rate(&o, 0, 10) == 1);
+    assert_true(fabs(hn_learning_rate(&o, 9, 10) - 0.1) < 1e-12);
+    o.warmup_steps = 4;
+    assert_true(hn_learning_rate(&o, 0, 10) == 0);
+    assert_true(fabs(hn_learning_rate(&o, 3, 10) - 0.75) < 1e-12);
+    assert_true(fabs(hn_learning_rate(&o, 7, 10) - 0.5) < 1e-12);
+    o.lr_scheduler_type = HONE_COSINE;
+    assert_true(fabs(hn_learning_rate(&o, 7, 10) - 0.5) < 1e-12);
+    o.warmup_steps = 0.25; /* a fraction: ceil(2.5) = 3 steps */
+    assert_true(fabs(hn_learning_rate(&o, 2, 10) - 2 / 3.0) < 1e-12);
+    assert_true(hn_learning_rate(&o, 3, 10) == 1);
+}
+
+static void orders(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    struct hone_train_options o = defaults();
+    uint64_t a[N], b[N], c[N];
+    hn_epoch_order(&o, 0, a, N);
+    hn_epoch_order(&o, 0, b, N);
+    hn_epoch_order(&o, 1, c, N);
+    size_t same = 0, sum = 0;
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(a[i], b[i]);
+        same += a[i] == c[i];
+        sum += c[i];
+    }
+    assert_true(same < 10 && sum == N * (N - 1) / 2);
+    o.seed = 1;
+    hn_epoch_order(&o, 0, c, N);
+    same = 0;
+    for (int i = 0; i < N; i++)
+        same += a[i] == c[i];
+    assert_true(same < 10);
+    o.shuffle = false;
+    hn_epoch_order(&o, 3, a, N);
+    for (uint64_t i = 0; i < N; i++)
+        assert_int_equal(a[i], i);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lengths),
+        cmocka_unit_test(rates),
+        cmocka_unit_test(orders),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
