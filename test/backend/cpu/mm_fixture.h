@@ -23,7 +23,7 @@
 
 static struct hn_rng rng;
 
-static void seed_rng(void)
+static inline void seed_rng(void)
 {
     const char *text = getenv("HONE_TEST_SEED");
     uint64_t seed = text ? strtoull(text, NULL, 10) : 20240607;
@@ -31,7 +31,7 @@ static void seed_rng(void)
     hn_rng_init(&rng, seed, 77);
 }
 
-static float uniform(float low, float high)
+static inline float uniform(float low, float high)
 {
     return low + (float)hn_rng_uniform(&rng) * (high - low);
 }
@@ -45,7 +45,7 @@ struct guarded {
     size_t map_size;
 };
 
-static struct guarded guarded_open(size_t size)
+static inline struct guarded guarded_open(size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (size + page - 1) / page + 1;
     struct guarded g = {.map_size = pages * page};
@@ -56,7 +56,7 @@ static struct guarded guarded_open(size_t size)
     return g;
 }
 
-static void guarded_close(struct guarded *g)
+static inline void guarded_close(struct guarded *g)
 {
     if (g->map)
         munmap(g->map, g->map_size);
@@ -98,7 +98,7 @@ struct weight {
     double *magnitude; /* [N, K], of the terms that make a value: |code * scale| + |bias| */
 };
 
-static void put(struct guarded *g, enum hn_dtype t, size_t i, float v)
+static inline void put(struct guarded *g, enum hn_dtype t, size_t i, float v)
 {
     uint16_t h = t == HN_F16 ? hn_f16_from_f32(v) : hn_bf16_from_f32(v);
     if (t == HN_F32)
@@ -107,14 +107,14 @@ static void put(struct guarded *g, enum hn_dtype t, size_t i, float v)
         memcpy(g->data + i * 2, &h, 2);
 }
 
-static void fill_plain(struct weight *w, size_t n)
+static inline void fill_plain(struct weight *w, size_t n)
 {
     static const enum hn_dtype types[] = {HN_F32, HN_F16, HN_BF16};
     for (size_t i = 0; i < n; i++)
         put(&w->data, types[w->w.m.layout], i, uniform(-1, 1));
 }
 
-static void fill_blocks(struct weight *w, const struct format *f)
+static inline void fill_blocks(struct weight *w, const struct format *f)
 {
     struct hn_matrix *m = &w->w.m;
     size_t n = (size_t)m->rows * m->row_size;
@@ -137,7 +137,7 @@ static void fill_blocks(struct weight *w, const struct format *f)
     }
 }
 
-static void weight_close(struct weight *w)
+static inline void weight_close(struct weight *w)
 {
     guarded_close(&w->data);
     guarded_close(&w->scales);
@@ -147,8 +147,8 @@ static void weight_close(struct weight *w)
 }
 
 /* rope_head 0 or a divisor of rows. */
-static void weight_open(struct weight *w, const struct format *f, int64_t rows, int64_t cols,
-                        int64_t rope_head)
+static inline void weight_open(struct weight *w, const struct format *f, int64_t rows, int64_t cols,
+                               int64_t rope_head)
 {
     memset(w, 0, sizeof *w);
     struct hn_matrix *m = &w->w.m;
@@ -198,13 +198,13 @@ struct fixture {
     struct hn_batch batch;
 };
 
-static bool level_tested(enum hn_cpu_level level)
+static inline bool level_tested(enum hn_cpu_level level)
 {
     return level == HN_CPU_C || hn_cpu_level_available(level);
 }
 
-static void fixture_open(struct fixture *f, enum hn_cpu_level level, int n_threads,
-                         const struct hn_limits *limits)
+static inline void fixture_open(struct fixture *f, enum hn_cpu_level level, int n_threads,
+                                const struct hn_limits *limits)
 {
     memset(f, 0, sizeof *f);
     assert_int_equal(hn_pool_open(&f->dev.pool, n_threads, NULL), 0);
@@ -219,7 +219,7 @@ static void fixture_open(struct fixture *f, enum hn_cpu_level level, int n_threa
     memset(f->dev.scratch, 0xff, f->dev.scratch_size); /* NaN: what is not written is seen */
 }
 
-static void fixture_close(struct fixture *f)
+static inline void fixture_close(struct fixture *f)
 {
     hn_free(f->dev.scratch);
     hn_pool_close(&f->dev.pool);
@@ -233,38 +233,38 @@ struct array {
     struct guarded memory;
 };
 
-static void array_open(struct array *a, int64_t rows, int64_t cols)
+static inline void array_open(struct array *a, int64_t rows, int64_t cols)
 {
     a->memory = guarded_open((size_t)(rows * cols) * sizeof(float));
     a->t = (struct hn_tensor){
         .rows = rows, .rows_max = rows, .cols = cols, .dtype = HN_F32, .data = a->memory.data};
 }
 
-static void array_close(struct array *a)
+static inline void array_close(struct array *a)
 {
     guarded_close(&a->memory);
 }
 
-static float *array_data(const struct array *a)
+static inline float *array_data(const struct array *a)
 {
     return a->t.data;
 }
 
-static void array_random(struct array *a, float low, float high)
+static inline void array_random(struct array *a, float low, float high)
 {
     for (int64_t i = 0; i < a->t.rows * a->t.cols; i++)
         array_data(a)[i] = uniform(low, high);
 }
 
-static void array_fill(struct array *a, float v)
+static inline void array_fill(struct array *a, float v)
 {
     for (int64_t i = 0; i < a->t.rows * a->t.cols; i++)
         array_data(a)[i] = v;
 }
 
 /* |got - want| <= bound everywhere. */
-static void check(const char *what, const struct array *got, const double *want,
-                  const double *bound)
+static inline void check(const char *what, const struct array *got, const double *want,
+                         const double *bound)
 {
     for (int64_t i = 0; i < got->t.rows * got->t.cols; i++) {
         double error = fabs((double)array_data(got)[i] - want[i]);
@@ -276,7 +276,7 @@ static void check(const char *what, const struct array *got, const double *want,
 }
 
 /* Rounding of float32 sums of n products: n+2 roundings (the product's own, the scale's…). */
-static double rounding(int64_t n)
+static inline double rounding(int64_t n)
 {
     return (double)(n + 2) * 0x1p-24;
 }
