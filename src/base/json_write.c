@@ -111,7 +111,7 @@ static void add_string(struct hn_buf *out, const char *s, size_t n, bool ensure_
             hn_buf_add_char(out, to[at - from]);
             i++;
         } else if (c < 0x80) {
-            if (c == 0x7f)
+            if (c == 0x7f && !ensure_ascii) /* ASCII ends at '~' for Python */
                 hn_buf_add_char(out, 0x7f);
             else
                 add_escape(out, c);

@@ -36,7 +36,7 @@ static void dumps_as_python_does(void **state)
     check_dump("[NaN,-Infinity,0.1,1e22,1.5e300,5e-324,2.5]", -1,
                "[NaN, -Infinity, 0.1, 1e+22, 1.5e+300, 5e-324, 2.5]");
     check_dump("\"\\ud83d\\ude00 \\ud800 \\u00e9 \\u0001\\u007f\\n\\/\"", -1,
-               "\"\\ud83d\\ude00 \\ud800 \\u00e9 \\u0001\x7f\\n/\"");
+               "\"\\ud83d\\ude00 \\ud800 \\u00e9 \\u0001\\u007f\\n/\"");
 }
 
 static void check_refused(const char *in, size_t n, const char *part)
