@@ -108,7 +108,10 @@ static int fail_foreign(const struct hn_adapter_file *f, const char *name, struc
         {".lora_magnitude_vector", "belongs to a DoRA adapter, which hone does not apply yet"},
         {".lora_embedding_", "adapts an embedding, which hone does not apply yet"},
         {".lora_B.bias", "is a bias of the adapter, which hone does not apply"},
-        {".base_layer.", "is a whole trained weight of the base, which hone does not apply"},
+        {".base_layer.",
+         "is a whole weight of the base, which hone does not apply; save the adapter "
+         "again with save_pretrained(…, save_embedding_layers=False) if it was not "
+         "trained"},
         {".trainable_tokens_", "holds trained token embeddings, which hone does not apply"},
         {".ia3_l", "belongs to an IA3 adapter, which hone does not apply"},
         {"vera_", "belongs to a VeRA adapter, which hone does not apply"},
