@@ -5,13 +5,13 @@
 #include "hone/tokenizer.h"
 
 enum hone_record_kind { /* told apart by their keys, in this order */
-    HONE_RECORD_AUTO,
-    HONE_RECORD_CHAT,       /* messages, or ShareGPT's conversations */
-    HONE_RECORD_COMPLETION, /* prompt + completion */
-    HONE_RECORD_TASK,       /* task, or instruction + response */
-    HONE_RECORD_ALPACA,     /* instruction + output (+ input) */
-    HONE_RECORD_TEXT,       /* text */
-    HONE_RECORD_COUNT
+                        HONE_RECORD_AUTO,
+                        HONE_RECORD_CHAT,       /* messages, or ShareGPT's conversations */
+                        HONE_RECORD_COMPLETION, /* prompt + completion */
+                        HONE_RECORD_TASK,       /* task, or instruction + response */
+                        HONE_RECORD_ALPACA,     /* instruction + output (+ input) */
+                        HONE_RECORD_TEXT,       /* text */
+                        HONE_RECORD_COUNT
 };
 const char *hone_record_kind_name(enum hone_record_kind kind);
 /* HONE_RECORD_COUNT when the name is unknown. */
@@ -22,15 +22,16 @@ enum hone_record_kind hone_record_kind_find(const char *name);
 struct hone_prepare_options {
     const char *const *inputs;
     size_t n_inputs;
-    const char *output;            /* a directory (train/valid/test.jsonl) or one .jsonl file */
-    enum hone_record_kind format;  /* HONE_RECORD_AUTO: detect, per file */
-    bool shuffle;                  /* true */
-    uint64_t seed;                 /* 0 */
+    const char *output;           /* a directory (train/valid/test.jsonl) or one .jsonl file */
+    enum hone_record_kind format; /* HONE_RECORD_AUTO: detect, per file */
+    bool shuffle;                 /* true */
+    uint64_t seed;                /* 0 */
     double valid_fraction, test_fraction; /* 0, 0; only with a directory as output */
-    const struct hone_tokenizer *tokenizer; /* NULL: lengths are not measured, nothing is truncated */
-    int64_t max_seq_length;        /* 0: no limit; needs the tokenizer */
-    bool append_eos;               /* counted in the lengths */
-    bool drop_duplicates;          /* false: they are counted and kept */
+    const struct hone_tokenizer
+        *tokenizer;         /* NULL: lengths are not measured, nothing is truncated */
+    int64_t max_seq_length; /* 0: no limit; needs the tokenizer */
+    bool append_eos;        /* counted in the lengths */
+    bool drop_duplicates;   /* false: they are counted and kept */
 };
 void hone_prepare_defaults(struct hone_prepare_options *o);
 
@@ -39,7 +40,7 @@ struct hone_prepare_report {
         const char *path; /* borrowed from the options */
         enum hone_record_kind kind;
         uint64_t rows, empty;
-    } *files;
+    } * files;
     size_t n_files;
     uint64_t rows, train_rows, valid_rows, test_rows, empty, duplicates, truncated;
     /* tokens, when measured: */
@@ -57,7 +58,8 @@ typedef int hone_progress_fn(void *arg, uint64_t done, uint64_t total);
 int hone_prepare(const struct hone_prepare_options *o, hone_progress_fn *progress, void *arg,
                  struct hone_prepare_report *report, struct hone_err *err);
 
-/* ---- rows as a model sees them ------------------------------------------------------------------ */
+/* ---- rows as a model sees them ------------------------------------------------------------------
+ */
 
 struct hone_dataset; /* an index over .jsonl files; rows are read and encoded when asked for */
 
@@ -90,7 +92,8 @@ int64_t hone_dataset_length(const struct hone_dataset *d, uint64_t i);
 
 struct hone_row {
     struct hone_tokens tokens;
-    uint8_t *trained; /* [tokens.n] 1 where this token is to be predicted with loss (never the first) */
+    uint8_t
+        *trained; /* [tokens.n] 1 where this token is to be predicted with loss (never the first) */
     size_t trained_cap;
     /* where it came from, and its parts as text (borrowed until the next read into this row): */
     const char *path;

@@ -12,10 +12,10 @@ struct hone_generate_options {
     int64_t top_k;             /* 0: off */
     double repetition_penalty; /* 1: off; over the last 20 tokens, as mlx-lm */
     uint64_t seed;
-    const char *const *stop;   /* texts that end the answer (and are left out of it) */
+    const char *const *stop; /* texts that end the answer (and are left out of it) */
     size_t n_stop;
-    int64_t context;           /* cache size in tokens; 0: prompt + max_tokens */
-    bool want_logprobs;        /* fill result.logprobs */
+    int64_t context;    /* cache size in tokens; 0: prompt + max_tokens */
+    bool want_logprobs; /* fill result.logprobs */
 };
 void hone_generate_defaults(struct hone_generate_options *o);
 
@@ -26,8 +26,8 @@ struct hone_generation {
     float *logprobs;           /* [tokens.n] natural logarithms, or NULL */
     int64_t prompt_tokens, generation_tokens;
     double prompt_seconds, generation_seconds; /* generation counts from the first token on */
-    double first_token_seconds; /* from the process's start to the first token */
-    const char *finish_reason; /* "stop", "length" or "interrupted" */
+    double first_token_seconds;                /* from the process's start to the first token */
+    const char *finish_reason;                 /* "stop", "length" or "interrupted" */
 };
 void hone_generation_release(struct hone_generation *g);
 
@@ -35,10 +35,9 @@ void hone_generation_release(struct hone_generation *g);
 typedef int hone_text_fn(void *arg, const char *text, size_t n);
 
 /* Continue prompt[n_prompt].  on_text may be NULL. */
-int hone_generate(struct hone_model *model, const struct hone_tokenizer *tok,
-                  const int32_t *prompt, size_t n_prompt, const struct hone_generate_options *o,
-                  hone_text_fn *on_text, void *arg, struct hone_generation *out,
-                  struct hone_err *err);
+int hone_generate(struct hone_model *model, const struct hone_tokenizer *tok, const int32_t *prompt,
+                  size_t n_prompt, const struct hone_generate_options *o, hone_text_fn *on_text,
+                  void *arg, struct hone_generation *out, struct hone_err *err);
 
 /* The memory that hone_generate will use for a prompt and an answer of these lengths. */
 int hone_generate_plan(const struct hone_model *model, int64_t prompt_tokens, int64_t max_tokens,

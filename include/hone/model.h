@@ -12,21 +12,22 @@ struct hone_model; /* an opened base model with, at most, one adapter; used by o
 enum hone_compute { HONE_EXACT, HONE_BF16, HONE_INT8 };
 
 struct hone_device_options {
-    const char *backend;  /* NULL or "auto": the best one built in; "cpu" */
-    int n_threads;        /* <= 0: all */
-    const char *cpu_level; /* NULL: the best the processor has; "c", "avx2", "avx512", "amx", "neon" */
+    const char *backend; /* NULL or "auto": the best one built in; "cpu" */
+    int n_threads;       /* <= 0: all */
+    const char
+        *cpu_level; /* NULL: the best the processor has; "c", "avx2", "avx512", "amx", "neon" */
     enum hone_compute compute;
 };
 
-/* path: a model directory (Hugging Face or MLX layout), a .gguf file, or an adapter directory, whose
- * own base model is opened and the adapter applied.  Weights are mapped, not read.
- * options may be NULL.  The tokenizer is opened separately, from hone_model_tokenizer_path. */
+/* path: a model directory (Hugging Face or MLX layout), a .gguf file, or an adapter directory,
+ * whose own base model is opened and the adapter applied.  Weights are mapped, not read. options
+ * may be NULL.  The tokenizer is opened separately, from hone_model_tokenizer_path. */
 int hone_model_open(struct hone_model **out, const char *path,
                     const struct hone_device_options *options, struct hone_err *err);
 void hone_model_close(struct hone_model **model);
 
-/* The base model that an adapter directory names, as it stands there (a path or ORG/NAME), freed with
- * hone_free; HONE_NOT_FOUND when path is not an adapter directory or names none. */
+/* The base model that an adapter directory names, as it stands there (a path or ORG/NAME), freed
+ * with hone_free; HONE_NOT_FOUND when path is not an adapter directory or names none. */
 int hone_adapter_base_model(const char *path, char **out, struct hone_err *err);
 
 /* Apply the adapter in this directory or safetensors file (mlx-lm or PEFT layout). */
@@ -48,8 +49,8 @@ struct hone_model_info {
     const char *rope_scaling; /* "none", "llama3 x8", "linear x2"… */
     bool tied_embeddings, qk_norm, attention_bias;
     size_t n_eos;
-    const int32_t *eos; /* [n_eos] ids that end a generation */
-    int32_t bos;        /* -1: none */
+    const int32_t *eos;   /* [n_eos] ids that end a generation */
+    int32_t bos;          /* -1: none */
     int64_t adapter_rank; /* 0: no adapter; the largest, when they differ */
     int64_t adapter_parameters;
 };
@@ -57,17 +58,17 @@ void hone_model_info(const struct hone_model *model, struct hone_model_info *out
 
 /* Where the memory of a run goes, in bytes; total is what the process's high-water mark will be. */
 struct hone_memory_plan {
-    uint64_t process;     /* program, libraries, tokenizer and data index */
-    uint64_t weights;     /* mapped pages of the model file */
-    uint64_t repacked;    /* private copies of weights in a layout that computes faster */
-    uint64_t adapter;     /* parameters */
+    uint64_t process;  /* program, libraries, tokenizer and data index */
+    uint64_t weights;  /* mapped pages of the model file */
+    uint64_t repacked; /* private copies of weights in a layout that computes faster */
+    uint64_t adapter;  /* parameters */
     uint64_t gradients, optimizer;
-    uint64_t kept;        /* activations kept from the forward to the backward pass */
-    uint64_t working;     /* activations that live inside a block, scratch of kernels */
-    uint64_t cache;       /* keys and values of generation */
+    uint64_t kept;    /* activations kept from the forward to the backward pass */
+    uint64_t working; /* activations that live inside a block, scratch of kernels */
+    uint64_t cache;   /* keys and values of generation */
     uint64_t total;
-    bool checkpointing;   /* blocks are recomputed in the backward pass */
-    int64_t max_tokens;   /* of one step: the bound that was planned for */
+    bool checkpointing; /* blocks are recomputed in the backward pass */
+    int64_t max_tokens; /* of one step: the bound that was planned for */
 };
 
 #endif

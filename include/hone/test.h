@@ -8,8 +8,9 @@
 struct hone_test_options {
     struct hone_dataset_options data; /* encode as in training; tokenizer set by the caller */
     bool generate;                    /* true: also write an answer for each row with a response */
-    struct hone_generate_options generation; /* max_tokens 0: as long as the expected answer x 2 + 64 */
-    int64_t limit;                    /* 0: all rows */
+    struct hone_generate_options
+        generation; /* max_tokens 0: as long as the expected answer x 2 + 64 */
+    int64_t limit;  /* 0: all rows */
 };
 void hone_test_defaults(struct hone_test_options *o);
 
@@ -17,15 +18,16 @@ struct hone_test_row {
     uint64_t index;   /* in file order, from 0 */
     const char *path; /* of the data file */
     uint64_t line;
-    int64_t tokens;   /* positions with loss */
-    double loss;      /* mean over them, natural logarithm */
+    int64_t tokens; /* positions with loss */
+    double loss;    /* mean over them, natural logarithm */
     bool generated;
     const char *prompt, *expected, *output; /* when generated */
-    bool exact;       /* output equals expected, outer white space apart */
-    bool has_json;    /* the expected answer holds JSON */
-    bool json_valid;  /* the output's JSON part parses */
-    int64_t json_fields_right, json_fields; /* leaves of the expected JSON found equal at their path */
-    double rouge_l;   /* F1 over words */
+    bool exact;                             /* output equals expected, outer white space apart */
+    bool has_json;                          /* the expected answer holds JSON */
+    bool json_valid;                        /* the output's JSON part parses */
+    int64_t json_fields_right,
+        json_fields; /* leaves of the expected JSON found equal at their path */
+    double rouge_l;  /* F1 over words */
 };
 struct hone_test_summary {
     uint64_t rows, generated, json_rows, exact, json_valid;

@@ -15,13 +15,14 @@ struct hone_tokens { /* a growable list; zero-initialise, release when done */
 };
 void hone_tokens_release(struct hone_tokens *t);
 
-/* path: a model directory (tokenizer.json, or tokenizer.model, with tokenizer_config.json beside it),
- * a .gguf file, or one of those tokenizer files itself. */
+/* path: a model directory (tokenizer.json, or tokenizer.model, with tokenizer_config.json beside
+ * it), a .gguf file, or one of those tokenizer files itself. */
 int hone_tokenizer_open(struct hone_tokenizer **out, const char *path, struct hone_err *err);
 void hone_tokenizer_close(struct hone_tokenizer **tok);
 
 enum hone_encode_flags {
-    HONE_ADD_SPECIAL = 1, /* what the post-processor adds (BOS…), as encode(add_special_tokens=True) */
+    HONE_ADD_SPECIAL =
+        1, /* what the post-processor adds (BOS…), as encode(add_special_tokens=True) */
 };
 /* Append the ids of text[n] to out.  Special tokens written inside the text become their ids, as in
  * Hugging Face.  Invalid UTF-8 is an error that gives the byte offset. */
@@ -50,8 +51,8 @@ int hone_detokenizer_flush(struct hone_detokenizer *d, const char **text, size_t
                            struct hone_err *err);
 
 struct hone_tokenizer_info {
-    const char *kind;   /* "byte-level BPE", "SentencePiece BPE"… borrowed */
-    int64_t vocab_size; /* largest id + 1, added tokens included */
+    const char *kind;           /* "byte-level BPE", "SentencePiece BPE"… borrowed */
+    int64_t vocab_size;         /* largest id + 1, added tokens included */
     int32_t bos, eos, pad, unk; /* -1: none.  eos as tokenizer_config/GGUF names it */
     bool adds_bos, adds_eos;    /* what HONE_ADD_SPECIAL does */
     const char *chat_template;  /* Jinja source, or NULL; borrowed */
@@ -63,11 +64,11 @@ int32_t hone_tokenizer_find(const struct hone_tokenizer *tok, const char *token)
 const char *hone_tokenizer_token(const struct hone_tokenizer *tok, int32_t id);
 
 /* Render the model's chat template as transformers' apply_chat_template(tokenize=False) does.
- * messages_json: an array of {"role","content",…}.  tools_json and variables_json (an object of further
- * template variables) may be NULL.  *text is freed with hone_free.  The text already holds its
- * special tokens: encode it without HONE_ADD_SPECIAL. */
+ * messages_json: an array of {"role","content",…}.  tools_json and variables_json (an object of
+ * further template variables) may be NULL.  *text is freed with hone_free.  The text already holds
+ * its special tokens: encode it without HONE_ADD_SPECIAL. */
 int hone_chat_render(const struct hone_tokenizer *tok, const char *messages_json,
-                     const char *tools_json, const char *variables_json,
-                     bool add_generation_prompt, char **text, struct hone_err *err);
+                     const char *tools_json, const char *variables_json, bool add_generation_prompt,
+                     char **text, struct hone_err *err);
 
 #endif

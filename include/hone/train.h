@@ -12,26 +12,26 @@ enum hone_checkpointing { HONE_CHECKPOINT_AUTO, HONE_CHECKPOINT_NONE, HONE_CHECK
 /* Every setting of a run; defaults are the hone preset's.  Strings and arrays are borrowed. */
 struct hone_train_options {
     const char *model;
-    const char *data;                /* directory with train/valid/test.jsonl, or one file */
-    const char *valid_data;          /* one file; NULL: data/valid.jsonl when data is a directory */
-    double valid_fraction;           /* 0: of one-file data, held out */
+    const char *data;       /* directory with train/valid/test.jsonl, or one file */
+    const char *valid_data; /* one file; NULL: data/valid.jsonl when data is a directory */
+    double valid_fraction;  /* 0: of one-file data, held out */
     enum hone_record_kind format;
     const char *adapter_path;        /* "adapters" */
     const char *resume_adapter_file; /* start from these weights */
     bool resume;                     /* go on from the last checkpoint in adapter_path */
 
-    int64_t lora_rank;               /* 8 */
-    double lora_alpha;               /* 16 */
-    double lora_scale;               /* 0: alpha/r (or alpha/sqrt(r)); else mlx-lm's scale */
-    double lora_dropout;             /* 0.05 */
+    int64_t lora_rank;   /* 8 */
+    double lora_alpha;   /* 16 */
+    double lora_scale;   /* 0: alpha/r (or alpha/sqrt(r)); else mlx-lm's scale */
+    double lora_dropout; /* 0.05 */
     bool use_rslora;
     const char *const *target_modules; /* q_proj,k_proj,v_proj,o_proj; names, globs or all-linear */
     size_t n_target_modules;
-    int64_t num_layers;              /* -1: all blocks; else the last N */
+    int64_t num_layers; /* -1: all blocks; else the last N */
 
-    double learning_rate;            /* 2e-4 */
+    double learning_rate; /* 2e-4 */
     enum hone_schedule lr_scheduler_type;
-    double warmup_steps;             /* >= 1: steps; between 0 and 1: fraction of all steps */
+    double warmup_steps; /* >= 1: steps; between 0 and 1: fraction of all steps */
     double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
     bool bias_correction;            /* true */
     double max_grad_norm;            /* 1.0; 0: off */
@@ -55,7 +55,7 @@ struct hone_train_options {
     int64_t save_every;               /* optimizer steps, with HONE_STEPS */
     int64_t save_total_limit;         /* 0: keep all checkpoints; else the newest N and the best */
 
-    uint64_t memory;                  /* 0: what the machine has; else refuse or fit below it */
+    uint64_t memory; /* 0: what the machine has; else refuse or fit below it */
     struct hone_device_options device;
 };
 void hone_train_defaults(struct hone_train_options *o);
@@ -71,17 +71,17 @@ enum hone_train_event_kind {
 };
 struct hone_train_event {
     enum hone_train_event_kind kind;
-    int64_t step, total_steps;   /* optimizer steps, from 1 */
-    int64_t iter, total_iters;   /* micro-batches, from 1 */
+    int64_t step, total_steps; /* optimizer steps, from 1 */
+    int64_t iter, total_iters; /* micro-batches, from 1 */
     double epoch;
-    double loss;                 /* REPORT: mean over the window's trained tokens; PROGRESS: last */
+    double loss; /* REPORT: mean over the window's trained tokens; PROGRESS: last */
     double val_loss, val_seconds;
-    bool best;                   /* EVAL: lowest so far */
+    bool best; /* EVAL: lowest so far */
     double learning_rate, grad_norm;
-    int64_t tokens;              /* trained tokens so far */
+    int64_t tokens; /* trained tokens so far */
     double tokens_per_second, steps_per_second, seconds_left, seconds;
     uint64_t peak_memory;
-    const char *text;            /* NOTE, SAVED: message or path */
+    const char *text; /* NOTE, SAVED: message or path */
     const struct hone_memory_plan *plan;
     const struct hone_model_info *model;
     const struct hone_dataset_info *train_data, *valid_data; /* valid_data NULL: none */
@@ -91,12 +91,13 @@ struct hone_train_event {
  * HONE_INTERRUPTED. */
 typedef int hone_train_fn(void *arg, const struct hone_train_event *event);
 
-/* The whole run: plan, train, evaluate, save.  settings_yaml is written as train.yaml (NULL: none). */
-int hone_train(const struct hone_train_options *o, const char *settings_yaml, hone_train_fn *on_event,
-               void *arg, struct hone_err *err);
+/* The whole run: plan, train, evaluate, save.  settings_yaml is written as train.yaml (NULL: none).
+ */
+int hone_train(const struct hone_train_options *o, const char *settings_yaml,
+               hone_train_fn *on_event, void *arg, struct hone_err *err);
 
-/* The plan alone, for `hone info --train`: max_tokens is what one micro-batch holds at most.  Makes the
- * adapter in the model for the while, so an adapter that was loaded is gone afterwards. */
+/* The plan alone, for `hone info --train`: max_tokens is what one micro-batch holds at most.  Makes
+ * the adapter in the model for the while, so an adapter that was loaded is gone afterwards. */
 int hone_train_plan(struct hone_model *model, const struct hone_train_options *o,
                     int64_t max_tokens, struct hone_memory_plan *out, struct hone_err *err);
 

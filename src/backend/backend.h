@@ -27,12 +27,14 @@ enum hn_class {
 };
 
 struct hn_device_options {
-    int n_threads;      /* <= 0: all that the process may use */
-    const char *level;  /* CPU: highest instruction set to use ("c", "avx2", "avx512"…); NULL: best */
+    int n_threads; /* <= 0: all that the process may use */
+    const char
+        *level; /* CPU: highest instruction set to use ("c", "avx2", "avx512"…); NULL: best */
     enum hn_class compute;
 };
 
-/* A value of a plan.  rows is this run's count; the storage holds rows_max.  data is the backend's. */
+/* A value of a plan.  rows is this run's count; the storage holds rows_max.  data is the backend's.
+ */
 struct hn_tensor {
     int64_t rows, rows_max, cols;
     enum hn_dtype dtype; /* HN_F32 or HN_I32 */
@@ -59,9 +61,10 @@ struct hn_batch {
 };
 
 /* Low-rank update of one linear: y += scale * (drop(x) A^T) B^T.
- * drop keeps element (t, c) when u >= p, and divides it by 1-p, where p = round(dropout*65536)/65536,
- * u = word/65536 and word is 16 bits of Philox4x32-10 with key (seed low, seed high) and counter
- * (c/8, t, module, step): element c%8 = e takes half e%2 (0: low) of output word e/2. */
+ * drop keeps element (t, c) when u >= p, and divides it by 1-p, where p =
+ * round(dropout*65536)/65536, u = word/65536 and word is 16 bits of Philox4x32-10 with key (seed
+ * low, seed high) and counter (c/8, t, module, step): element c%8 = e takes half e%2 (0: low) of
+ * output word e/2. */
 struct hn_adapter {
     const struct hn_tensor *a; /* [R, in] */
     const struct hn_tensor *b; /* [out, R] */
@@ -79,10 +82,11 @@ struct hn_linear {
 enum { HN_LINEAR_MAX = 4 }; /* linears that share one input */
 
 struct hn_rope {
-    int64_t head_size;     /* HD */
-    int64_t n_freqs;       /* rotated pairs; HD/2 unless the model rotates part of the head */
-    const float *inv_freq; /* [n_freqs] radians per position; host memory that outlives the device */
-    float magnitude;       /* cos and sin are multiplied by it (YaRN); 1 otherwise */
+    int64_t head_size; /* HD */
+    int64_t n_freqs;   /* rotated pairs; HD/2 unless the model rotates part of the head */
+    const float
+        *inv_freq;   /* [n_freqs] radians per position; host memory that outlives the device */
+    float magnitude; /* cos and sin are multiplied by it (YaRN); 1 otherwise */
 };
 
 struct hn_attention {
@@ -106,14 +110,22 @@ struct hn_op_info {
 };
 
 enum hn_op {
-    HN_OP_EMBED, HN_OP_RMS_NORM, HN_OP_LINEAR, HN_OP_ROPE, HN_OP_ATTENTION, HN_OP_GLU, HN_OP_ADD,
-    HN_OP_HEAD_LOSS, HN_OP_ADAMW, HN_OP_COUNT
+    HN_OP_EMBED,
+    HN_OP_RMS_NORM,
+    HN_OP_LINEAR,
+    HN_OP_ROPE,
+    HN_OP_ATTENTION,
+    HN_OP_GLU,
+    HN_OP_ADD,
+    HN_OP_HEAD_LOSS,
+    HN_OP_ADAMW,
+    HN_OP_COUNT
 };
 
 /* Upper bounds of every step that a device will be asked to run, for its working memory. */
 struct hn_limits {
     int64_t max_tokens, max_seqs, max_rows; /* T, B, n_rows of one batch */
-    int64_t max_width;   /* largest in or out of any linear but the head */
+    int64_t max_width;                      /* largest in or out of any linear but the head */
     int64_t d_model, vocab;
     int64_t n_heads, n_kv_heads, head_size;
     int64_t max_rank;
@@ -132,8 +144,8 @@ struct hn_backend {
 
     /* What the machine can do at best, measured in well under a second: bytes read from memory and
      * float32 operations (2 per multiply-add) per second, with all the device's threads. */
-    int (*measure_limits)(struct hn_device *dev, double *bytes_per_second,
-                          double *flops_per_second, struct hone_err *err);
+    int (*measure_limits)(struct hn_device *dev, double *bytes_per_second, double *flops_per_second,
+                          struct hone_err *err);
 
     /* A frozen weight (or, with rows == 1, a vector).  Borrows m's bytes, which must outlive it;
      * private_size tells how many bytes of its own it keeps for such a matrix (a repack). */
@@ -151,7 +163,8 @@ struct hn_backend {
     size_t (*scratch_size)(const struct hn_device *dev, const struct hn_limits *limits);
     int (*reserve)(struct hn_device *dev, const struct hn_limits *limits, struct hone_err *err);
 
-    /* A cache of n_slots sequences of up to context tokens each, for n_layers layers; width = HK*HD. */
+    /* A cache of n_slots sequences of up to context tokens each, for n_layers layers; width =
+     * HK*HD. */
     int (*kv_open)(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
                    int64_t width, struct hn_kv **out, struct hone_err *err);
     void (*kv_close)(struct hn_device *dev, struct hn_kv **kv);
@@ -159,11 +172,11 @@ struct hn_backend {
                       int64_t context, int64_t width);
 
     void (*write)(struct hn_device *dev, struct hn_tensor *t, const void *host); /* rows*cols */
-    int (*read)(struct hn_device *dev, const struct hn_tensor *t, void *host,
-                struct hone_err *err);
+    int (*read)(struct hn_device *dev, const struct hn_tensor *t, void *host, struct hone_err *err);
     int (*eval)(struct hn_device *dev, struct hone_err *err);
 
-    /* ---- operations: each _fwd beside its _bwd ------------------------------------------------ */
+    /* ---- operations: each _fwd beside its _bwd ------------------------------------------------
+     */
 
     /* Start of a step: the batch that the operations until eval work on. */
     void (*begin)(struct hn_device *dev, const struct hn_batch *batch);
@@ -173,9 +186,9 @@ struct hn_backend {
     /* y [T, D] = rows of w [V, D] named by the batch's tokens */
     void (*embed_fwd)(struct hn_device *dev, struct hn_tensor *y, const struct hn_weight *w);
 
-    /* y = x / sqrt(mean(x^2) + eps) * w, over each run of w's length (so [T, H*HD] with a w of HD is
-     * a norm per head); in place allowed (y == x).
-     * bwd: dx += the gradient; x as it was before the norm.  accumulate false: dx = (dx may be dy). */
+    /* y = x / sqrt(mean(x^2) + eps) * w, over each run of w's length (so [T, H*HD] with a w of HD
+     * is a norm per head); in place allowed (y == x). bwd: dx += the gradient; x as it was before
+     * the norm.  accumulate false: dx = (dx may be dy). */
     void (*rms_norm_fwd)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x,
                          const struct hn_weight *w, float eps);
     void (*rms_norm_bwd)(struct hn_device *dev, struct hn_tensor *dx, const struct hn_tensor *dy,
@@ -213,11 +226,11 @@ struct hn_backend {
     /* The same forward pass behind a cache: k and v are appended at slots/past first, then each
      * query sees all of its slot's tokens up to its own position. */
     void (*attention_cached)(struct hn_device *dev, struct hn_tensor *o, const struct hn_tensor *q,
-                             const struct hn_tensor *k, const struct hn_tensor *v,
-                             struct hn_kv *kv, int64_t layer, const struct hn_attention *shape);
+                             const struct hn_tensor *k, const struct hn_tensor *v, struct hn_kv *kv,
+                             int64_t layer, const struct hn_attention *shape);
 
-    /* a = silu(gate) * up, all [T, F]; bwd writes dgate and dup (dgate may be gate's own storage and
-     * dup may be up's). */
+    /* a = silu(gate) * up, all [T, F]; bwd writes dgate and dup (dgate may be gate's own storage
+     * and dup may be up's). */
     void (*glu_fwd)(struct hn_device *dev, struct hn_tensor *a, const struct hn_tensor *gate,
                     const struct hn_tensor *up);
     void (*glu_bwd)(struct hn_device *dev, struct hn_tensor *dgate, struct hn_tensor *dup,
@@ -233,9 +246,9 @@ struct hn_backend {
     void (*gather_rows)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
     void (*scatter_rows)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
 
-    /* loss [n_rows, 1] = -log softmax(x w^T)[target]; dx [n_rows, D] = (softmax - onehot) w when not
-     * NULL (the gradient of the SUM of losses).  In chunks: [n_rows, V] never exists.
-     * hit [n_rows, 1] = 1 where the target is the arg max, when not NULL. */
+    /* loss [n_rows, 1] = -log softmax(x w^T)[target]; dx [n_rows, D] = (softmax - onehot) w when
+     * not NULL (the gradient of the SUM of losses).  In chunks: [n_rows, V] never exists. hit
+     * [n_rows, 1] = 1 where the target is the arg max, when not NULL. */
     void (*head_loss)(struct hn_device *dev, struct hn_tensor *loss, struct hn_tensor *hit,
                       struct hn_tensor *dx, const struct hn_tensor *x, const struct hn_weight *w);
 

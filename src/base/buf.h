@@ -22,7 +22,8 @@ void hn_buf_printf(struct hn_buf *b, const char *fmt, ...) HN_PRINTF(2, 3);
 HN_MUST_USE char *hn_buf_reserve(struct hn_buf *b, size_t n);
 /* The contents as a C string ("" when empty or failed); valid until the next change. */
 const char *hn_buf_str(const struct hn_buf *b);
-/* Move the contents out (hn_free them); NULL when the buffer has failed.  The buffer is empty then. */
+/* Move the contents out (hn_free them); NULL when the buffer has failed.  The buffer is empty then.
+ */
 HN_MUST_USE char *hn_buf_take(struct hn_buf *b);
 
 #endif

@@ -63,8 +63,8 @@ int hn_file_read(const char *path, size_t max, struct hn_buf *out, struct hone_e
         out->len += n;
         out->data[out->len] = 0;
         if (out->len - start > max) {
-            rc = hn_fail(err, HONE_FAILED, "%s is larger than the %zu bytes that are read of such a file",
-                         path, max);
+            rc = hn_fail(err, HONE_FAILED,
+                         "%s is larger than the %zu bytes that are read of such a file", path, max);
             break;
         }
         if (n == 0) {
@@ -136,8 +136,8 @@ int hn_file_writer_commit(struct hn_file_writer *w, struct hone_err *err)
         w->error = errno;
     int rc = 0;
     if (w->error)
-        rc = hn_fail(err, HONE_FAILED, "cannot write %s: %s; the file is as it was before",
-                     w->path, strerror(w->error));
+        rc = hn_fail(err, HONE_FAILED, "cannot write %s: %s; the file is as it was before", w->path,
+                     strerror(w->error));
     else
         sync_parent(w->path);
     hn_file_writer_cancel(w);

@@ -49,8 +49,8 @@ static int no_memory(struct parser *p)
 
 static void skip_space(struct parser *p)
 {
-    while (p->i < p->n && (p->text[p->i] == ' ' || p->text[p->i] == '\n' ||
-                           p->text[p->i] == '\r' || p->text[p->i] == '\t'))
+    while (p->i < p->n && (p->text[p->i] == ' ' || p->text[p->i] == '\n' || p->text[p->i] == '\r' ||
+                           p->text[p->i] == '\t'))
         p->i++;
 }
 
@@ -243,7 +243,8 @@ static int fold_repeats(struct parser *p, struct hn_json *o)
             at = (at + 1) & (cap - 1);
         if (set[at] && p->flags & HN_JSON_UNIQUE_KEYS) {
             hn_free(set);
-            return p->code = hn_fail(p->err, HONE_FAILED, "the key \"%.80s\" stands twice", m.key.p);
+            return p->code =
+                       hn_fail(p->err, HONE_FAILED, "the key \"%.80s\" stands twice", m.key.p);
         }
         if (set[at]) {
             o->members[set[at] - 1].value = m.value;

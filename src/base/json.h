@@ -24,8 +24,8 @@ struct hn_json {
     bool boolean;
     size_t n; /* items of an array, members of an object */
     union {
-        struct hn_str text;            /* INT, FLOAT: as written; STRING: decoded, may hold NULs */
-        struct hn_json *items;         /* ARRAY [n] */
+        struct hn_str text;             /* INT, FLOAT: as written; STRING: decoded, may hold NULs */
+        struct hn_json *items;          /* ARRAY [n] */
         struct hn_json_member *members; /* OBJECT [n] */
     };
 };
@@ -64,7 +64,8 @@ bool hn_json_is(const struct hn_json *j, const char *s);
 /* "an object", "a string"…: what was found, for messages; "nothing" for NULL. */
 const char *hn_json_type_name(const struct hn_json *j);
 
-/* Byte for byte what Python's json.dumps(value, indent=indent) writes; indent < 0 is None (one line,
+/* Byte for byte what Python's json.dumps(value, indent=indent) writes; indent < 0 is None (one
+ * line,
  * ", " and ": ").  ensure_ascii as in Python.  sort_keys sorts by code point. */
 void hn_json_dump(struct hn_buf *out, const struct hn_json *j, int indent, bool ensure_ascii,
                   bool sort_keys);
@@ -79,7 +80,7 @@ struct hn_json_writer {
     bool started, after_key;
 };
 void hn_jw_init(struct hn_json_writer *w, struct hn_buf *out, int indent);
-void hn_jw_open(struct hn_json_writer *w, char bracket); /* '{' or '[' */
+void hn_jw_open(struct hn_json_writer *w, char bracket);  /* '{' or '[' */
 void hn_jw_close(struct hn_json_writer *w, char bracket); /* '}' or ']' */
 void hn_jw_key(struct hn_json_writer *w, const char *key);
 void hn_jw_str(struct hn_json_writer *w, const char *s);
@@ -92,7 +93,8 @@ void hn_jw_value(struct hn_json_writer *w, const struct hn_json *v); /* a whole 
 
 /* Python's repr(float): the shortest text that reads back as v. */
 void hn_double_repr(double v, char out[32]);
-/* A double from JSON or Python number text of any length, correctly rounded, whatever the locale. */
+/* A double from JSON or Python number text of any length, correctly rounded, whatever the locale.
+ */
 double hn_double_parse(const char *p, size_t n);
 
 #endif

@@ -98,8 +98,8 @@ static void add_string(struct hn_buf *out, const char *s, size_t n, bool ensure_
     for (size_t i = 0; i < n;) {
         unsigned char c = (unsigned char)s[i];
         size_t start = i;
-        while (i < n && (unsigned char)s[i] >= 0x20 && (unsigned char)s[i] < 0x7f &&
-               s[i] != '"' && s[i] != '\\')
+        while (i < n && (unsigned char)s[i] >= 0x20 && (unsigned char)s[i] < 0x7f && s[i] != '"' &&
+               s[i] != '\\')
             i++;
         hn_buf_add(out, s + start, i - start);
         if (i > start)

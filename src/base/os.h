@@ -4,9 +4,9 @@
 
 #include "base/compiler.h"
 
-double hn_now(void);          /* seconds, monotonic */
-double hn_process_age(void);  /* seconds since this process was started, as the kernel counts */
-uint64_t hn_peak_rss(void);   /* high-water mark of resident bytes, mapped files included */
+double hn_now(void);         /* seconds, monotonic */
+double hn_process_age(void); /* seconds since this process was started, as the kernel counts */
+uint64_t hn_peak_rss(void);  /* high-water mark of resident bytes, mapped files included */
 /* Resident bytes now: of anonymous memory, and of mapped files (program, libraries, models). */
 void hn_resident(uint64_t *anonymous, uint64_t *mapped);
 uint64_t hn_memory_total(void);     /* bytes of RAM that this process may use (cgroup limit seen) */

@@ -17,10 +17,10 @@ struct hn_pool {
     int n_threads;
     hn_pool_fn *fn;
     void *arg;
-    _Alignas(64) atomic_uint job;      /* counts jobs; a change wakes the workers */
-    _Alignas(64) atomic_int running;   /* workers that have not finished this job */
-    _Alignas(64) atomic_int arrived;   /* barrier: how many threads are waiting */
-    _Alignas(64) atomic_uint phase;    /* barrier: counts releases */
+    _Alignas(64) atomic_uint job;    /* counts jobs; a change wakes the workers */
+    _Alignas(64) atomic_int running; /* workers that have not finished this job */
+    _Alignas(64) atomic_int arrived; /* barrier: how many threads are waiting */
+    _Alignas(64) atomic_uint phase;  /* barrier: counts releases */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     atomic_int sleeping;
@@ -153,8 +153,8 @@ void hn_pool_barrier(struct hn_pool *pool)
         atomic_store_explicit(&pool->phase, phase + 1, memory_order_release);
         return;
     }
-    for (int spins = 0;
-         atomic_load_explicit(&pool->phase, memory_order_acquire) == phase; spins++) {
+    for (int spins = 0; atomic_load_explicit(&pool->phase, memory_order_acquire) == phase;
+         spins++) {
         if (spins < SPINS)
             relax();
         else

@@ -22,7 +22,8 @@ void hn_pool_run(struct hn_pool *pool, hn_pool_fn *fn, void *arg);
 /* Inside a job: wait until every thread of the job is here. */
 void hn_pool_barrier(struct hn_pool *pool);
 
-/* The part [*begin, *end) of n items that thread does, in whole multiples of grain (except the last). */
+/* The part [*begin, *end) of n items that thread does, in whole multiples of grain (except the
+ * last). */
 void hn_pool_split(int64_t n, int64_t grain, int thread, int n_threads, int64_t *begin,
                    int64_t *end);
 

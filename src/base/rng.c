@@ -18,7 +18,8 @@ void hn_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
 
 void hn_rng_init(struct hn_rng *r, uint64_t seed, uint32_t stream)
 {
-    *r = (struct hn_rng){.key = {(uint32_t)seed, (uint32_t)(seed >> 32)}, .counter = {0, 0, 0, stream}};
+    *r = (struct hn_rng){.key = {(uint32_t)seed, (uint32_t)(seed >> 32)},
+                         .counter = {0, 0, 0, stream}};
 }
 
 uint32_t hn_rng_u32(struct hn_rng *r)

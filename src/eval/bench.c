@@ -205,8 +205,7 @@ int hone_bench(const char *model_path, const struct hone_bench_options *o, hone_
     if (!rc)
         rc = prepare(&b);
     if (!rc)
-        rc = hn_session_open(&s, b.m, 1,
-                             HN_MAX(o->prompt_tokens, o->generation_tokens + 16), err);
+        rc = hn_session_open(&s, b.m, 1, HN_MAX(o->prompt_tokens, o->generation_tokens + 16), err);
     if (!rc)
         rc = tell(on_note, arg, "measuring prefill", err);
     if (!rc)

@@ -136,8 +136,7 @@ static int prepare_prompt(struct test *t, int64_t *max_tokens)
         rc = encode(t, t->row.expected, t->row.expected_size, false, &t->prompt);
         *max_tokens = 2 * (int64_t)t->prompt.n + 64;
     }
-    return rc ? rc
-              : encode(t, t->row.prompt, t->row.prompt_size, !t->row.templated, &t->prompt);
+    return rc ? rc : encode(t, t->row.prompt, t->row.prompt_size, !t->row.templated, &t->prompt);
 }
 
 /* The longest prompt and answer together, over all rows; 0 when no row has a response. */
@@ -246,7 +245,8 @@ static int tell_finished(struct test *t)
 }
 
 /* Fill free slots with the next rows that have a response; ids[slot] is the next input of each. */
-static int fill(struct test *t, struct hn_session *s, struct job *jobs, uint64_t *next, int32_t *ids)
+static int fill(struct test *t, struct hn_session *s, struct job *jobs, uint64_t *next,
+                int32_t *ids)
 {
     for (int64_t slot = 0; slot < s->n_slots; slot++) {
         while (!jobs[slot].active && *next < t->n) {
@@ -341,13 +341,8 @@ int hone_test(struct hone_model *model, const struct hone_tokenizer *tok, const 
               struct hone_test_summary *out, struct hone_err *err)
 {
     struct hone_test_summary sum = {0};
-    struct test t = {.m = model,
-                     .tok = tok,
-                     .o = o,
-                     .on_row = on_row,
-                     .arg = arg,
-                     .sum = &sum,
-                     .err = err};
+    struct test t = {
+        .m = model, .tok = tok, .o = o, .on_row = on_row, .arg = arg, .sum = &sum, .err = err};
     double start = hn_now();
     int rc = open_data(&t, data_path);
     if (!rc)

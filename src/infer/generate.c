@@ -32,8 +32,7 @@ static int finish(struct hn_writer *w, struct hone_generation *out, struct hone_
     return out->text ? 0 : hn_fail_memory(err, "generating");
 }
 
-static int check(const struct hone_model *m, const int32_t *prompt, size_t n,
-                 struct hone_err *err)
+static int check(const struct hone_model *m, const int32_t *prompt, size_t n, struct hone_err *err)
 {
     if (n == 0)
         return hn_fail(err, HONE_USAGE, "the prompt is empty: it has no token to go on from");

@@ -92,8 +92,8 @@ static int64_t filter(struct hn_sampler *s, double log_z, float max)
     while (n > 0) {
         int32_t top = s->order[0];
         double v = (double)s->logits[top];
-        if (kept > 0 && ((o->top_p < 1 && mass >= o->top_p) || v < floor ||
-                         (o->top_k > 0 && kept >= o->top_k)))
+        if (kept > 0 &&
+            ((o->top_p < 1 && mass >= o->top_p) || v < floor || (o->top_k > 0 && kept >= o->top_k)))
             break;
         mass += exp(v - log_z);
         s->order[0] = s->order[--n];
@@ -123,7 +123,8 @@ int32_t hn_sampler_next(struct hn_sampler *s, const float *logits, const int32_t
                         size_t n_recent, float *logprob)
 {
     const struct hone_generate_options *o = s->o;
-    bool penalty = o->repetition_penalty != 1, filters = o->top_p < 1 || o->min_p > 0 || o->top_k > 0;
+    bool penalty = o->repetition_penalty != 1,
+         filters = o->top_p < 1 || o->min_p > 0 || o->top_k > 0;
     int32_t id;
     memcpy(s->logits, logits, (size_t)s->vocab * sizeof *logits);
     if (penalty)

@@ -10,16 +10,16 @@ struct hn_sampler {
     const struct hone_generate_options *o;
     struct hn_rng rng;
     int64_t vocab;
-    float *logits;   /* [V] working copy */
-    int32_t *order;  /* [V] candidates, most likely first where they are sorted */
+    float *logits;  /* [V] working copy */
+    int32_t *order; /* [V] candidates, most likely first where they are sorted */
 };
 
 int hn_sampler_open(struct hn_sampler *s, const struct hone_generate_options *o, int64_t vocab,
                     struct hone_err *err);
 void hn_sampler_close(struct hn_sampler *s);
 
-/* logits [V]; recent[n_recent]: the tokens so far, newest last.  *logprob (may be NULL) = log softmax of
- * the choice, before any filter. */
+/* logits [V]; recent[n_recent]: the tokens so far, newest last.  *logprob (may be NULL) = log
+ * softmax of the choice, before any filter. */
 int32_t hn_sampler_next(struct hn_sampler *s, const float *logits, const int32_t *recent,
                         size_t n_recent, float *logprob);
 

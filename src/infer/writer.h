@@ -17,8 +17,8 @@ struct hn_writer {
     size_t cap_logprobs;
     int32_t eos[64];
     size_t n_eos;
-    struct hn_buf text;  /* all certain text so far */
-    size_t told;         /* bytes of it handed to on_text */
+    struct hn_buf text; /* all certain text so far */
+    size_t told;        /* bytes of it handed to on_text */
     hone_text_fn *on_text;
     void *arg;
     const char *finish; /* NULL while it goes on */
@@ -29,7 +29,8 @@ int hn_writer_open(struct hn_writer *w, const struct hone_model *m,
                    const struct hone_generate_options *o, hone_text_fn *on_text, void *arg,
                    struct hone_err *err);
 void hn_writer_close(struct hn_writer *w);
-/* Choose the token after logits [V]; sets finish when the answer is over, else *id is the next input. */
+/* Choose the token after logits [V]; sets finish when the answer is over, else *id is the next
+ * input. */
 int hn_writer_next(struct hn_writer *w, const float *logits, int32_t *id, struct hone_err *err);
 /* Flush the text that was held back; call once, when finish is set. */
 int hn_writer_end(struct hn_writer *w, struct hone_err *err);

@@ -165,8 +165,9 @@ int hn_adapters_make(struct hone_model *m, const struct hn_adapter_config *c, st
     if (!set.loras)
         return hn_fail_memory(err, "making an adapter");
     int rc = choose(m, c, set.loras, err);
-    double scale = c->scale > 0 ? c->scale
-                                : c->alpha / (c->use_rslora ? sqrt((double)c->rank) : (double)c->rank);
+    double scale = c->scale > 0
+                       ? c->scale
+                       : c->alpha / (c->use_rslora ? sqrt((double)c->rank) : (double)c->rank);
     for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT; i++) {
         set.loras[i].rank = c->rank;
         set.loras[i].use.scale = (float)scale;

@@ -1,4 +1,5 @@
-/* Rows of token ids laid end to end, as a backend takes them.  Storage is made once, for a bound. */
+/* Rows of token ids laid end to end, as a backend takes them.  Storage is made once, for a bound.
+ */
 #ifndef HN_MODEL_BATCH_H
 #define HN_MODEL_BATCH_H
 

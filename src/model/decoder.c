@@ -1,16 +1,15 @@
 /* The gradient that is trained is that of the SUM of the picked rows' losses; the trainer divides.
  *
- * One block, forward:                               backward (dx is the gradient of the block's output
- *   n1 = norm(x)                                    and becomes that of its input):
- *   q, k, v = linears(n1); (norm q, k); rope          da = down'(dx); dgate, dup = glu'(da)
- *   o = attention(q, k, v)                            dx += norm'(gate', up'(dgate, dup))
- *   xm = x + linear_o(o)                              do = o'(dx); dq, dk, dv = attention'(do)
- *   n2 = norm(xm); gate, up = linears(n2)             dx += norm'(linears'(rope'(dq, dk), dv))
- *   x = xm + linear_down(glu(gate, up))
+ * One block, forward:                               backward (dx is the gradient of the block's
+ * output n1 = norm(x)                                    and becomes that of its input): q, k, v =
+ * linears(n1); (norm q, k); rope          da = down'(dx); dgate, dup = glu'(da) o = attention(q, k,
+ * v)                            dx += norm'(gate', up'(dgate, dup)) xm = x + linear_o(o) do =
+ * o'(dx); dq, dk, dv = attention'(do) n2 = norm(xm); gate, up = linears(n2)             dx +=
+ * norm'(linears'(rope'(dq, dk), dv)) x = xm + linear_down(glu(gate, up))
  *
- * Kept from forward to backward: x, xm, q, k, v (after rope; q and k before their norm too, where the
- * family has one), o and its log-sum-exp, gate, up, and each adapter's h [T, R].  Norm outputs and
- * the activation are recomputed where an adapter's gradient needs them. */
+ * Kept from forward to backward: x, xm, q, k, v (after rope; q and k before their norm too, where
+ * the family has one), o and its log-sum-exp, gate, up, and each adapter's h [T, R].  Norm outputs
+ * and the activation are recomputed where an adapter's gradient needs them. */
 #include "model/decoder.h"
 #include "base/mem.h"
 
@@ -18,11 +17,11 @@
 
 /* The values of one block that its backward pass reads. */
 struct saved {
-    hn_value x, xm;        /* [T, D] */
-    hn_value q, k, v;      /* [T, heads*HD] as attention sees them */
-    hn_value q0, k0;       /* before the per-head norm */
-    hn_value o, lse;       /* [T, H*HD], [T, H] */
-    hn_value gate, up;     /* [T, F] */
+    hn_value x, xm;              /* [T, D] */
+    hn_value q, k, v;            /* [T, heads*HD] as attention sees them */
+    hn_value q0, k0;             /* before the per-head norm */
+    hn_value o, lse;             /* [T, H*HD], [T, H] */
+    hn_value gate, up;           /* [T, F] */
     hn_value h[HN_LINEAR_COUNT]; /* [T, R] */
 };
 
@@ -242,7 +241,8 @@ static void rotate_back(struct build *b, hn_value dq, hn_value q0, const struct 
         norm_bwd(b, dq, dq, q0, w, false);
 }
 
-static void attention_bwd(struct build *b, int64_t l, hn_value dx, const struct saved *s, bool lowest)
+static void attention_bwd(struct build *b, int64_t l, hn_value dx, const struct saved *s,
+                          bool lowest)
 {
     const struct hn_spec *spec = &b->m->spec;
     const struct hn_block *w = &b->m->blocks[l];
@@ -286,7 +286,8 @@ static hn_value head_loss(struct build *b, hn_value x, bool backward)
 {
     struct hn_plan *p = b->p;
     int64_t d = b->m->spec.d_model;
-    hn_value picked = hn_plan_tensor(p, HN_ROWS_PICKED, d), n = hn_plan_tensor(p, HN_ROWS_PICKED, d);
+    hn_value picked = hn_plan_tensor(p, HN_ROWS_PICKED, d),
+             n = hn_plan_tensor(p, HN_ROWS_PICKED, d);
     hn_value dn = backward ? hn_plan_tensor(p, HN_ROWS_PICKED, d) : HN_NONE;
     p->loss = hn_plan_tensor(p, HN_ROWS_PICKED, 1);
     p->hit = backward ? HN_NONE : hn_plan_tensor(p, HN_ROWS_PICKED, 1);
@@ -313,7 +314,8 @@ static void head_logits(struct build *b, hn_value x)
 {
     struct hn_plan *p = b->p;
     int64_t d = b->m->spec.d_model;
-    hn_value picked = hn_plan_tensor(p, HN_ROWS_PICKED, d), n = hn_plan_tensor(p, HN_ROWS_PICKED, d);
+    hn_value picked = hn_plan_tensor(p, HN_ROWS_PICKED, d),
+             n = hn_plan_tensor(p, HN_ROWS_PICKED, d);
     p->logits = hn_plan_tensor(p, HN_ROWS_PICKED, b->m->spec.vocab_size);
     hn_plan_output(p, p->logits);
     unary(b, HN_DO_GATHER, picked, x);

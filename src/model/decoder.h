@@ -14,7 +14,8 @@ enum hn_purpose {
 
 struct hn_decoder_options {
     enum hn_purpose purpose;
-    bool checkpoint_blocks; /* keep only each block's input; recompute the block in the backward pass */
+    bool checkpoint_blocks; /* keep only each block's input; recompute the block in the backward
+                               pass */
     int64_t max_tokens, max_seqs, max_rows, max_context;
     struct hn_kv *kv; /* HN_FOR_GENERATION */
 };

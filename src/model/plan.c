@@ -7,11 +7,8 @@ enum { ALIGN = 64 };
 
 void hn_plan_init(struct hn_plan *p, const struct hn_limits *limits)
 {
-    *p = (struct hn_plan){.limits = *limits,
-                          .backward_from = -1,
-                          .loss = HN_NONE,
-                          .hit = HN_NONE,
-                          .logits = HN_NONE};
+    *p = (struct hn_plan){
+        .limits = *limits, .backward_from = -1, .loss = HN_NONE, .hit = HN_NONE, .logits = HN_NONE};
 }
 
 void hn_plan_release(struct hn_plan *p)
@@ -29,8 +26,11 @@ hn_value hn_plan_tensor(struct hn_plan *p, enum hn_rows rows, int64_t cols)
         return HN_NONE;
     }
     int64_t max = rows == HN_ROWS_TOKENS ? p->limits.max_tokens : p->limits.max_rows;
-    p->tensors[p->n_tensors] = (struct hn_plan_tensor){
-        .t = {.rows_max = max, .cols = cols, .dtype = HN_F32}, .rows = rows, .first = -1, .last = -1};
+    p->tensors[p->n_tensors] =
+        (struct hn_plan_tensor){.t = {.rows_max = max, .cols = cols, .dtype = HN_F32},
+                                .rows = rows,
+                                .first = -1,
+                                .last = -1};
     return (hn_value)p->n_tensors++;
 }
 
@@ -162,7 +162,8 @@ int hn_plan_finish(struct hn_plan *p, struct hone_err *err)
     for (size_t i = 0; i < p->n_tensors; i++) {
         struct hn_plan_tensor *t = &p->tensors[i];
         HN_ASSERT(t->first >= 0);
-        t->kept = t->first < p->backward_from && t->last >= p->backward_from && t->last != INT32_MAX;
+        t->kept =
+            t->first < p->backward_from && t->last >= p->backward_from && t->last != INT32_MAX;
         if (t->kept)
             p->kept_size += size_of(t);
     }

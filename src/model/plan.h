@@ -1,9 +1,9 @@
 /* A step, planned before it runs: a list of backend operations over numbered tensors.
  *
  * The decoder appends operations; hn_plan_finish gives every tensor its lifetime (from the first
- * operation that names it to the last) and lays all of them into one arena, where tensors share bytes
- * when their lifetimes do not overlap.  That layout is the memory plan: what is printed, refused and
- * allocated.  hn_plan_run walks the list; it allocates nothing.
+ * operation that names it to the last) and lays all of them into one arena, where tensors share
+ * bytes when their lifetimes do not overlap.  That layout is the memory plan: what is printed,
+ * refused and allocated.  hn_plan_run walks the list; it allocates nothing.
  *
  *      embed → [norm → linears → rope → attention → linear+ → norm → linears → glu → linear+]*L
  *            → gather → norm → head loss → … the same backwards
@@ -42,16 +42,16 @@ enum { HN_NONE = -1 };
 
 struct hn_plan_op {
     enum hn_plan_code code;
-    int n;                            /* linears of a group */
-    hn_value x, y;                    /* main input and output */
-    hn_value many[HN_LINEAR_MAX];     /* group outputs or their gradients; q, k, v */
-    hn_value more[HN_LINEAR_MAX];     /* kept h of the group; dq, dk, dv */
-    hn_value extra, extra2;           /* o, lse, gate… as the code says */
+    int n;                        /* linears of a group */
+    hn_value x, y;                /* main input and output */
+    hn_value many[HN_LINEAR_MAX]; /* group outputs or their gradients; q, k, v */
+    hn_value more[HN_LINEAR_MAX]; /* kept h of the group; dq, dk, dv */
+    hn_value extra, extra2;       /* o, lse, gate… as the code says */
     const struct hn_weight *w;
     struct hn_linear lin[HN_LINEAR_MAX];
     float eps;
     int64_t layer;
-    bool flag;                        /* linear: add; norm_bwd: accumulate */
+    bool flag; /* linear: add; norm_bwd: accumulate */
     const struct hn_rope *rope;
     struct hn_attention attention;
 };
@@ -77,7 +77,8 @@ struct hn_plan {
     bool failed;      /* out of memory while it was built: sticky */
 };
 
-/* ---- building ---------------------------------------------------------------------------------- */
+/* ---- building ----------------------------------------------------------------------------------
+ */
 
 void hn_plan_init(struct hn_plan *p, const struct hn_limits *limits);
 void hn_plan_release(struct hn_plan *p);
@@ -91,7 +92,8 @@ void hn_plan_begin_backward(struct hn_plan *p);
 /* Lifetimes and layout. */
 HN_MUST_USE int hn_plan_finish(struct hn_plan *p, struct hone_err *err);
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running -----------------------------------------------------------------------------------
+ */
 
 /* Storage for one or more plans that never run at the same time: they share one arena. */
 HN_MUST_USE int hn_plan_bind(struct hn_plan *const *plans, size_t n, const struct hn_backend *be,

@@ -28,7 +28,9 @@ const char *hn_linear_name(enum hn_linear_id id)
 
 int64_t hn_linear_in(const struct hn_spec *s, enum hn_linear_id id)
 {
-    return id == HN_LINEAR_O ? s->n_heads * s->head_size : id == HN_LINEAR_DOWN ? s->d_ff : s->d_model;
+    return id == HN_LINEAR_O      ? s->n_heads * s->head_size
+           : id == HN_LINEAR_DOWN ? s->d_ff
+                                  : s->d_model;
 }
 
 int64_t hn_linear_out(const struct hn_spec *s, enum hn_linear_id id)
@@ -91,8 +93,8 @@ static double read_float(struct reader *r, const struct hn_json *o, const char *
         r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is %s, expected a number", key,
                           hn_json_type_name(v));
     else if (!(got >= min && got <= max))
-        r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is %g, expected %g to %g", key, got, min,
-                          max);
+        r->code =
+            hn_fail(r->err, HONE_FAILED, "\"%s\" is %g, expected %g to %g", key, got, min, max);
     return got;
 }
 
@@ -108,9 +110,8 @@ static const struct hn_family *find_family(struct reader *r)
     for (size_t i = 0; i < HN_COUNT(families); i++)
         if (hn_str_is(name, families[i].name))
             return &families[i];
-    r->code = hn_fail(r->err, HONE_FAILED,
-                      "the model family \"%.60s\" is not known; hone knows %s", name.p,
-                      hn_family_list());
+    r->code = hn_fail(r->err, HONE_FAILED, "the model family \"%.60s\" is not known; hone knows %s",
+                      name.p, hn_family_list());
     return NULL;
 }
 
@@ -134,8 +135,8 @@ static void read_rope(struct reader *r, struct hn_spec *s)
     }
     double partial = read_float(r, newer ? newer : r->config, "partial_rotary_factor", 0, 1, 1);
     if (!r->code && partial != 1)
-        r->code = hn_fail(r->err, HONE_FAILED, "\"partial_rotary_factor\" is %g; only 1 is supported",
-                          partial);
+        r->code = hn_fail(r->err, HONE_FAILED,
+                          "\"partial_rotary_factor\" is %g; only 1 is supported", partial);
     if (hn_str_is(name, "factors")) /* a GGUF's own divisors, read with the weights */
         snprintf(s->rope_text, sizeof s->rope_text, "per-frequency factors");
     if (hn_str_is(name, "default") || hn_str_is(name, "factors"))
@@ -179,9 +180,8 @@ static void read_window(struct reader *r, struct hn_spec *s)
     if (!use)
         return;
     s->window = read_int(r, "sliding_window", 1, INT32_MAX, 0);
-    int64_t from = s->family->window_always
-                       ? 0
-                       : read_int(r, "max_window_layers", 0, INT32_MAX, s->n_layers);
+    int64_t from =
+        s->family->window_always ? 0 : read_int(r, "max_window_layers", 0, INT32_MAX, s->n_layers);
     for (int64_t l = 0; l < s->n_layers && s->window; l++) {
         const struct hn_json *t = hn_json_at(types, (size_t)l);
         s->sliding[l] = t ? hn_json_is(t, "sliding_attention") : l >= from;
@@ -208,10 +208,9 @@ static void check(struct reader *r, const struct hn_spec *s)
         return;
     const struct hn_json *act = member(r->config, "hidden_act");
     if (act && !hn_json_is(act, "silu") && !hn_json_is(act, "swish"))
-        r->code = hn_fail(r->err, HONE_FAILED,
-                          "\"hidden_act\" is %.40s; the %s family is run with silu only",
-                          act->type == HN_JSON_STRING ? act->text.p : hn_json_type_name(act),
-                          s->family->name);
+        r->code = hn_fail(
+            r->err, HONE_FAILED, "\"hidden_act\" is %.40s; the %s family is run with silu only",
+            act->type == HN_JSON_STRING ? act->text.p : hn_json_type_name(act), s->family->name);
     else if (s->n_heads % s->n_kv_heads)
         r->code = hn_fail(r->err, HONE_FAILED,
                           "\"num_attention_heads\" is %lld, not a multiple of "

@@ -34,8 +34,8 @@ enum hn_rope_kind { HN_ROPE_DEFAULT, HN_ROPE_LINEAR, HN_ROPE_LLAMA3, HN_ROPE_YAR
 struct hn_rope_spec {
     enum hn_rope_kind kind;
     double theta, factor;
-    double low_freq_factor, high_freq_factor;                  /* llama3 */
-    double attention_factor, mscale, mscale_all_dim;           /* yarn; 0: not given */
+    double low_freq_factor, high_freq_factor;        /* llama3 */
+    double attention_factor, mscale, mscale_all_dim; /* yarn; 0: not given */
     double beta_fast, beta_slow;
     bool truncate;
     int64_t original_context;
@@ -46,7 +46,7 @@ enum { HN_MAX_EOS = 16, HN_MAX_LAYERS = 1024 };
 struct hn_spec {
     const struct hn_family *family;
     int64_t n_layers, d_model, n_heads, n_kv_heads, head_size, d_ff, vocab_size, context;
-    int64_t window;          /* 0: none */
+    int64_t window;              /* 0: none */
     bool sliding[HN_MAX_LAYERS]; /* blocks to which the window applies */
     double norm_eps;
     struct hn_rope_spec rope;
@@ -72,8 +72,8 @@ const char *hn_linear_name(enum hn_linear_id id);
 int64_t hn_linear_in(const struct hn_spec *s, enum hn_linear_id id);
 int64_t hn_linear_out(const struct hn_spec *s, enum hn_linear_id id);
 
-/* Rotary frequencies: inv_freq [head_size/2]; factors (may be NULL) divide them one by one, as a GGUF's
- * rope_freqs.weight does.  Returns the magnitude of cos and sin. */
+/* Rotary frequencies: inv_freq [head_size/2]; factors (may be NULL) divide them one by one, as a
+ * GGUF's rope_freqs.weight does.  Returns the magnitude of cos and sin. */
 float hn_rope_frequencies(const struct hn_spec *s, const float *factors, float *inv_freq);
 
 #endif

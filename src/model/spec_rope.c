@@ -12,8 +12,8 @@ static double llama3(const struct hn_rope_spec *r, double f)
         return f;
     if (wavelength > original / r->low_freq_factor)
         return f / r->factor;
-    double smooth = (original / wavelength - r->low_freq_factor) /
-                    (r->high_freq_factor - r->low_freq_factor);
+    double smooth =
+        (original / wavelength - r->low_freq_factor) / (r->high_freq_factor - r->low_freq_factor);
     return (1 - smooth) * f / r->factor + smooth * f;
 }
 

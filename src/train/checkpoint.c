@@ -54,13 +54,14 @@ static int write_state(const struct hn_checkpoint *c, const struct hn_progress *
     float *values = hn_calloc((size_t)n, sizeof *values);
     char *path = hn_path_join(dir, state_name);
     for (size_t i = 0; i < HN_COUNT(parts); i++)
-        entries[i] = (struct hn_st_entry){
-            .name = parts[i].name, .dtype = HN_F32, .n_dims = 1, .shape = &n};
+        entries[i] =
+            (struct hn_st_entry){.name = parts[i].name, .dtype = HN_F32, .n_dims = 1, .shape = &n};
     hn_jw_init(&w, &progress, -1);
     hn_progress_write(&w, p);
     identity_json(c, &identity);
-    const struct hn_st_pair metadata[] = {
-        {"format", "hone"}, {"progress", hn_buf_str(&progress)}, {"identity", hn_buf_str(&identity)}};
+    const struct hn_st_pair metadata[] = {{"format", "hone"},
+                                          {"progress", hn_buf_str(&progress)},
+                                          {"identity", hn_buf_str(&identity)}};
     struct hn_st_writer writer;
     int rc = values && path && !progress.failed && !identity.failed
                  ? hn_st_writer_open(&writer, path, entries, HN_COUNT(entries), metadata,
@@ -116,7 +117,8 @@ int hn_checkpoint_save(const struct hn_checkpoint *c, const struct hn_progress *
                        struct hone_err *err)
 {
     const struct hone_train_options *o = c->options;
-    char *final = checkpoint_path(c, "", p->step), *temp = checkpoint_path(c, "unfinished-", p->step);
+    char *final = checkpoint_path(c, "", p->step),
+         *temp = checkpoint_path(c, "unfinished-", p->step);
     int rc = final && temp ? remove_dir(temp, err) : hn_fail_memory(err, "saving a checkpoint");
     if (!rc)
         rc = hn_dir_make(temp, err);
@@ -149,7 +151,8 @@ static int64_t step_of(const char *name)
     return *end ? -1 : v;
 }
 
-static int list_steps(const struct hn_checkpoint *c, int64_t **steps, size_t *n, struct hone_err *err)
+static int list_steps(const struct hn_checkpoint *c, int64_t **steps, size_t *n,
+                      struct hone_err *err)
 {
     char **names, *dir = hn_path_join(c->options->adapter_path, folder);
     size_t n_names, count = 0;

@@ -1,6 +1,6 @@
-/* Checkpoints: adapter_path/checkpoints/NNNNNNN/ (the optimizer step), each an adapter directory with a
- * state.safetensors beside it that holds parameters, moments and progress.  A checkpoint is written
- * under another name and renamed when it is whole, so what has its name is complete. */
+/* Checkpoints: adapter_path/checkpoints/NNNNNNN/ (the optimizer step), each an adapter directory
+ * with a state.safetensors beside it that holds parameters, moments and progress.  A checkpoint is
+ * written under another name and renamed when it is whole, so what has its name is complete. */
 #ifndef HN_TRAIN_CHECKPOINT_H
 #define HN_TRAIN_CHECKPOINT_H
 
@@ -23,8 +23,8 @@ struct hn_checkpoint {
 /* Write dir/checkpoints/STEP; path (freed with hn_free) is where. */
 HN_MUST_USE int hn_checkpoint_save(const struct hn_checkpoint *c, const struct hn_progress *p,
                                    char **path, struct hone_err *err);
-/* Load the newest checkpoint that is whole into the model; HONE_NOT_FOUND when there is none.  A setting
- * that would make the run another run is an error that names it. */
+/* Load the newest checkpoint that is whole into the model; HONE_NOT_FOUND when there is none.  A
+ * setting that would make the run another run is an error that names it. */
 HN_MUST_USE int hn_checkpoint_load(const struct hn_checkpoint *c, struct hn_progress *p,
                                    char **path, struct hone_err *err);
 /* Delete the oldest checkpoints until keep are left; the best step's is never deleted. */

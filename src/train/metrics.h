@@ -1,5 +1,5 @@
-/* metrics.jsonl: one record per report and per validation, appended as they come; a resumed run first
- * cuts off what lies after its checkpoint. */
+/* metrics.jsonl: one record per report and per validation, appended as they come; a resumed run
+ * first cuts off what lies after its checkpoint. */
 #ifndef HN_TRAIN_METRICS_H
 #define HN_TRAIN_METRICS_H
 

@@ -1,5 +1,5 @@
-/* Where a run stands: everything, beside the parameters and moments, that a resumed run needs to go on
- * bit for bit. */
+/* Where a run stands: everything, beside the parameters and moments, that a resumed run needs to go
+ * on bit for bit. */
 #ifndef HN_TRAIN_PROGRESS_H
 #define HN_TRAIN_PROGRESS_H
 
@@ -15,7 +15,7 @@ struct hn_progress {
     int64_t window_tokens, window_first_step;
     double best_loss; /* lowest validation loss; infinity before the first */
     int64_t best_step;
-    double seconds;   /* of training, earlier runs included */
+    double seconds; /* of training, earlier runs included */
 };
 
 void hn_progress_write(struct hn_json_writer *w, const struct hn_progress *p);

@@ -19,8 +19,9 @@ struct hn_run {
     const struct hone_train_options *o;
     struct hone_model *model;
     struct hone_tokenizer *tok;
-    struct hone_dataset *train_data, *valid_data; /* valid_data NULL: none, or a part of train_data */
-    struct hn_rows_view train, valid;             /* valid.n 0: no validation */
+    struct hone_dataset *train_data,
+        *valid_data;                  /* valid_data NULL: none, or a part of train_data */
+    struct hn_rows_view train, valid; /* valid.n 0: no validation */
     struct hone_dataset_info train_info, valid_info;
     struct hn_run_length length;
     uint64_t *order; /* [train.n] of the current epoch */
@@ -32,7 +33,7 @@ struct hn_run {
     struct hone_memory_plan memory;
     struct hn_batch_rows batch;
     struct hone_row row;
-    float *losses; /* [max rows of a batch] */
+    float *losses;                              /* [max rows of a batch] */
     struct hn_tensor **param, **grad, **m, **v; /* [n_params] each */
     size_t n_params;
 

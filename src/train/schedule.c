@@ -40,8 +40,8 @@ void hn_run_length(const struct hone_train_options *o, int64_t rows, struct hn_r
 
 double hn_learning_rate(const struct hone_train_options *o, int64_t step, int64_t total)
 {
-    double warmup = o->warmup_steps < 1 ? ceil(o->warmup_steps * (double)total)
-                                        : floor(o->warmup_steps);
+    double warmup =
+        o->warmup_steps < 1 ? ceil(o->warmup_steps * (double)total) : floor(o->warmup_steps);
     double at = (double)step, left = HN_MAX(1.0, (double)total - warmup);
     if (at < warmup)
         return o->learning_rate * at / HN_MAX(1.0, warmup);
@@ -57,7 +57,8 @@ double hn_learning_rate(const struct hone_train_options *o, int64_t step, int64_
     return o->learning_rate;
 }
 
-void hn_epoch_order(const struct hone_train_options *o, int64_t epoch, uint64_t *order, int64_t rows)
+void hn_epoch_order(const struct hone_train_options *o, int64_t epoch, uint64_t *order,
+                    int64_t rows)
 {
     struct hn_rng rng;
     for (int64_t i = 0; i < rows; i++)

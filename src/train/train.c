@@ -163,8 +163,7 @@ static int report(struct hn_run *r, double norm, double rate, double *window_sta
         .grad_norm = norm,
         .tokens = p->tokens,
         .tokens_per_second = seconds > 0 ? (double)(p->tokens - *window_tokens) / seconds : 0,
-        .steps_per_second =
-            seconds > 0 ? (double)(p->step - p->window_first_step) / seconds : 0,
+        .steps_per_second = seconds > 0 ? (double)(p->step - p->window_first_step) / seconds : 0,
         .seconds = p->seconds,
     };
     *window_tokens = p->tokens;
@@ -275,6 +274,34 @@ static int loop(struct hn_run *r, struct hone_err *err)
 
 /* -------------------------------------------------------------------------------------------- */
 
+/* The base model's tokenizer files, copied so that the adapter directory is complete (PEFT and
+ * mlx-lm users expect them there).  A GGUF carries its vocabulary inside: nothing to copy. */
+static int copy_tokenizer(struct hn_run *r, struct hone_err *err)
+{
+    static const char *const names[] = {
+        "tokenizer.json",      "tokenizer_config.json",
+        "tokenizer.model",     "special_tokens_map.json",
+        "chat_template.jinja", "added_tokens.json",
+        "vocab.json",          "merges.txt",
+    };
+    const char *from = r->model->files.tokenizer_path;
+    int rc = 0;
+    for (size_t i = 0; i < HN_COUNT(names) && !rc && hn_dir_exists(from); i++) {
+        char *source = hn_path_join(from, names[i]),
+             *target = hn_path_join(r->o->adapter_path, names[i]);
+        struct hn_buf bytes = {0};
+        if (!source || !target)
+            rc = hn_fail_memory(err, "copying the tokenizer");
+        else if (hn_file_exists(source) &&
+                 !(rc = hn_file_read(source, (size_t)1 << 30, &bytes, err)))
+            rc = hn_file_write(target, hn_buf_str(&bytes), bytes.len, err);
+        hn_buf_release(&bytes);
+        hn_free(source);
+        hn_free(target);
+    }
+    return rc;
+}
+
 static int start(struct hn_run *r, const char *yaml, struct hone_err *err)
 {
     const struct hone_train_options *o = r->o;
@@ -283,12 +310,15 @@ static int start(struct hn_run *r, const char *yaml, struct hone_err *err)
     if (!rc && o->resume) {
         rc = hn_checkpoint_load(&r->checkpoint, &r->progress, &r->saved_path, err);
         if (rc == HONE_NOT_FOUND) {
-            hn_run_note(r, "there is no checkpoint to resume from: the run starts at its beginning");
+            hn_run_note(r,
+                        "there is no checkpoint to resume from: the run starts at its beginning");
             rc = 0;
         } else if (!rc) {
             r->saved_step = r->progress.step;
         }
     }
+    if (!rc)
+        rc = copy_tokenizer(r, err);
     if (!rc)
         rc = hn_metrics_begin(r->metrics_path, r->progress.step, err);
     if (!rc && yaml) {

@@ -241,8 +241,7 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
 {
     if (o->resume_adapter_file) {
         int rc = hn_adapter_read(&m->adapter_file, o->resume_adapter_file, err);
-        return rc ? rc
-                  : hn_adapters_load(m, &m->adapter_file, true, (float)o->lora_dropout, err);
+        return rc ? rc : hn_adapters_load(m, &m->adapter_file, true, (float)o->lora_dropout, err);
     }
     const struct hn_adapter_config c = {
         .rank = o->lora_rank,
@@ -305,8 +304,8 @@ int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train
         .model = r->model,
         .options = o,
         .base_model = o->model,
-        .identity = {r->train.n, (int64_t)r->train_info.tokens, (int64_t)r->train_info.trained_tokens,
-                     r->model->adapters.n_parameters},
+        .identity = {r->train.n, (int64_t)r->train_info.tokens,
+                     (int64_t)r->train_info.trained_tokens, r->model->adapters.n_parameters},
     };
     r->metrics_path = hn_path_join(o->adapter_path, "metrics.jsonl");
     return rc || r->metrics_path ? rc : hn_fail_memory(err, "preparing a run");

@@ -1,4 +1,5 @@
-/* sampler.h: filters keep what they should, draws follow the probabilities, greedy is the arg max. */
+/* sampler.h: filters keep what they should, draws follow the probabilities, greedy is the arg max.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* plan.h: tensors that live at the same time never share bytes, those that do not may, and what lives
- * across the middle is counted as kept. */
+/* plan.h: tensors that live at the same time never share bytes, those that do not may, and what
+ * lives across the middle is counted as kept. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,8 +30,8 @@ static void check_layout(const struct hn_plan *p)
         for (size_t k = 0; k < i; k++) {
             const struct hn_plan_tensor *b = &p->tensors[k];
             bool together = a->first <= b->last && b->first <= a->last;
-            bool overlap = a->t.offset < b->t.offset + bytes_of(b) &&
-                           b->t.offset < a->t.offset + bytes_of(a);
+            bool overlap =
+                a->t.offset < b->t.offset + bytes_of(b) && b->t.offset < a->t.offset + bytes_of(a);
             if (together && overlap)
                 fail_msg("tensors %zu and %zu live together at %zu and %zu", i, k, a->t.offset,
                          b->t.offset);

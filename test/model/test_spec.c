@@ -10,7 +10,7 @@
 #include "model/spec.h"
 
 #define SHAPE                                                                                      \
-    "\"num_hidden_layers\":4,\"hidden_size\":64,\"num_attention_heads\":4,"                         \
+    "\"num_hidden_layers\":4,\"hidden_size\":64,\"num_attention_heads\":4,"                        \
     "\"num_key_value_heads\":2,\"intermediate_size\":96,\"vocab_size\":100"
 
 static int read_spec(const char *text, struct hn_spec *s, struct hone_err *err)
@@ -58,14 +58,17 @@ static void reads_windows(void **state)
     assert_true(s.window == 8 && s.sliding[0] && s.sliding[3]);
     must_read("{\"model_type\":\"mistral\"," SHAPE ",\"sliding_window\":null}", &s);
     assert_int_equal(s.window, 0);
-    must_read("{\"model_type\":\"qwen2\"," SHAPE ",\"sliding_window\":8,\"use_sliding_window\":false}",
+    must_read("{\"model_type\":\"qwen2\"," SHAPE
+              ",\"sliding_window\":8,\"use_sliding_window\":false}",
               &s);
     assert_int_equal(s.window, 0);
-    must_read("{\"model_type\":\"qwen2\"," SHAPE ",\"sliding_window\":8,\"use_sliding_window\":true,"
+    must_read("{\"model_type\":\"qwen2\"," SHAPE
+              ",\"sliding_window\":8,\"use_sliding_window\":true,"
               "\"max_window_layers\":2}",
               &s);
     assert_true(s.window == 8 && !s.sliding[1] && s.sliding[2]);
-    must_read("{\"model_type\":\"qwen2\"," SHAPE ",\"sliding_window\":8,\"use_sliding_window\":true,"
+    must_read("{\"model_type\":\"qwen2\"," SHAPE
+              ",\"sliding_window\":8,\"use_sliding_window\":true,"
               "\"layer_types\":[\"sliding_attention\",\"full_attention\",\"full_attention\","
               "\"sliding_attention\"]}",
               &s);
@@ -83,7 +86,8 @@ static void refuses_with_a_reason(void **state)
         {"{\"model_type\":\"llama\"," SHAPE ",\"head_dim\":15}", "expected an even number"},
         {"{\"model_type\":\"llama\"," SHAPE ",\"hidden_act\":\"gelu\"}", "gelu"},
         {"{\"model_type\":\"llama\"," SHAPE ",\"rms_norm_eps\":\"x\"}", "expected a number"},
-        {"{\"model_type\":\"llama\"," SHAPE ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}",
+        {"{\"model_type\":\"llama\"," SHAPE
+         ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}",
          "\"dynamic\" is not supported"},
         {"{\"model_type\":\"llama\",\"num_hidden_layers\":99999999}", "expected 1 to 1024"},
         {"{\"model_type\":\"llama\"," SHAPE ",\"num_key_value_heads\":3}", "not a multiple"},
