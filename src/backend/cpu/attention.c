@@ -189,18 +189,17 @@ static int64_t row_at(const struct job *j, const struct unit *u, int64_t r)
  */
 static void pack_queries(const struct job *j, const struct unit *u, const struct work *w)
 {
-    int64_t hd = j->shape->head_size, run = 0;
+    int64_t hd = j->shape->head_size, pad = pad_lanes(u->n_rows) - u->n_rows;
+    const float *rows[ROWS];
+    for (int64_t r = 0; r < u->n_rows; r++)
+        rows[r] = j->q + row_at(j, u, u->row + r);
     if (u->n_rows <= FEW) {
         for (int64_t r = 0; r < u->n_rows; r++)
-            memcpy(w->q + r * hd, j->q + row_at(j, u, u->row + r), (size_t)hd * sizeof(float));
+            memcpy(w->q + r * hd, rows[r], (size_t)hd * sizeof(float));
         memset(w->scores, 0, sizeof(float) * KEYS * FEW); /* columns beyond n_rows stay finite */
         return;
     }
-    for (int64_t r = 0; r < u->n_rows; r += run) { /* the heads of one token are adjacent */
-        run = HN_MIN(u->n_rows - r, j->group - (u->row + r) % j->group);
-        j->dev->vector->transpose(w->q + r, ROWS, j->q + row_at(j, u, u->row + r), hd, run, hd);
-    }
-    int64_t pad = pad_lanes(u->n_rows) - u->n_rows;
+    j->dev->vector->transpose(w->q, ROWS, rows, u->n_rows, hd);
     for (int64_t d = 0; d < hd && pad; d++)
         memset(w->q + d * ROWS + u->n_rows, 0, (size_t)pad * sizeof(float));
 }

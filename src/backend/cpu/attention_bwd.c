@@ -128,7 +128,10 @@ static int64_t end_tile(const struct job *j, const struct place *p, int64_t key_
 static void pack_transposed(const struct job *j, float *out, const float *x, int64_t n)
 {
     int64_t hd = j->shape->head_size;
-    j->dev->vector->transpose(out, TILE, x, j->shape->n_kv_heads * hd, n, hd);
+    const float *rows[TILE];
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = x + i * j->shape->n_kv_heads * hd;
+    j->dev->vector->transpose(out, TILE, rows, n, hd);
     for (int64_t d = 0; d < hd && n < TILE; d++)
         memset(out + d * TILE + n, 0, (size_t)(TILE - n) * sizeof(float));
 }

@@ -48,6 +48,11 @@ struct hn_cpu_vector {
     void (*adamw)(float *p, const float *g, float *m, float *v, int64_t n,
                   const struct hn_cpu_adamw *k);
 
+    /* n rounds of independent multiply-adds in registers, for measuring the peak; *x is any factor
+     * below one, and then a number that depends on all of them.  Returns the floating-point
+     * operations done. */
+    double (*burn)(int64_t n, float *x);
+
     /* C [m, n] (+)= A [m, k] B [k, n]: the attention products.  A(i, l) lies at a[i*a_row +
      * l*a_col], so either operand order of A costs the same; B and C are row-major with rows ldb,
      * ldc apart. The k terms are added in ascending order, one accumulator per element of C, which
@@ -60,8 +65,8 @@ struct hn_cpu_vector {
     void (*scores_few)(float *s, int64_t lds, const float *k, int64_t ldk, const float *q,
                        int64_t n_keys, int64_t n_cols, int64_t hd);
 
-    /* Transpose: y [n, m] = x [m, n]^T, rows ldy and ldx apart. */
-    void (*transpose)(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t m, int64_t n);
+    /* y [n, m] = the m rows x[0..m) of n elements each, transposed; rows of y are ldy apart. */
+    void (*transpose)(float *y, int64_t ldy, const float *const *x, int64_t m, int64_t n);
 
     /* One step of the online softmax (Milakov and Gimelshein 2018) on raw scores s [n_keys, ld], a
      * query per column, n_cols columns (a multiple of HN_CPU_LANES).  Key j counts in column c when

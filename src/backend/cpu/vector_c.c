@@ -107,6 +107,20 @@ static void adamw(float *p, const float *g, float *m, float *v, int64_t n,
     }
 }
 
+static double burn(int64_t n, float *x)
+{
+    float s[16];
+    for (int k = 0; k < 16; k++)
+        s[k] = (float)k;
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < 16; k++)
+            s[k] = s[k] * *x + *x;
+    for (int k = 1; k < 16; k++)
+        s[0] += s[k];
+    *x = s[0];
+    return 2.0 * 16 * (double)n;
+}
+
 static void product(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col,
                     const float *b, int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate)
 {
@@ -130,11 +144,11 @@ static void scores_few(float *s, int64_t lds, const float *k, int64_t ldk, const
             s[j * lds + c] = dot(k + j * ldk, q + c * hd, hd);
 }
 
-static void transpose(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t m, int64_t n)
+static void transpose(float *y, int64_t ldy, const float *const *x, int64_t m, int64_t n)
 {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++)
-            y[j * ldy + i] = x[i * ldx + j];
+            y[j * ldy + i] = x[i][j];
 }
 
 static void softmax(float *s, int64_t ld, int64_t n_keys, int64_t n_cols, float factor,
@@ -182,6 +196,7 @@ const struct hn_cpu_vector hn_cpu_vector_c = {
     .dot = dot,
     .sum_squares = sum_squares,
     .adamw = adamw,
+    .burn = burn,
     .product = product,
     .scores_few = scores_few,
     .transpose = transpose,
@@ -202,6 +217,7 @@ static void overlay(struct hn_cpu_vector *out, const struct hn_cpu_vector *v)
     SLOT(dot);
     SLOT(sum_squares);
     SLOT(adamw);
+    SLOT(burn);
     SLOT(product);
     SLOT(scores_few);
     SLOT(transpose);

@@ -1,0 +1,252 @@
+/* Rates of the CPU's inner loops, slot by slot and level by level on one thread, then of attention
+ * on all threads, beside what the machine can do (limits.h).  GB/s counts bytes read and written
+ * once.
+ *
+ *   kern_vector [level …]     the levels to time; all that the machine has when none is named */
+#include "backend/cpu/limits.h"
+#include "backend/cpu/vector.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/rng.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N = 1 << 16, RUNS = 7 }; /* 256 KB arrays: in the second-level cache */
+
+static struct hn_cpu_limits one, all;
+static float *x[6];
+static int n_threads = 1;
+
+static void fill(float *p, int64_t n)
+{
+    struct hn_rng rng;
+    hn_rng_init(&rng, 1, 1);
+    for (int64_t i = 0; i < n; i++)
+        p[i] = (float)(hn_rng_uniform(&rng) * 2 - 1);
+}
+
+/* Best seconds of one evaluation of code. */
+#define TIME(seconds, repeats, code)                                                               \
+    do {                                                                                           \
+        seconds = 1e9;                                                                             \
+        for (int run_ = 0; run_ < RUNS; run_++) {                                                  \
+            double start_ = hn_now();                                                              \
+            for (int repeat_ = 0; repeat_ < (repeats); repeat_++) {                                \
+                code;                                                                              \
+            }                                                                                      \
+            seconds = HN_MIN(seconds, (hn_now() - start_) / (repeats));                            \
+        }                                                                                          \
+    } while (0)
+
+static void show_bytes(const char *level, const char *slot, double seconds, double bytes)
+{
+    double rate = bytes / seconds * 1e-9;
+    printf("%-7s %-14s %8.1f GB/s     %5.2f of memory reads\n", level, slot, rate,
+           rate / one.read_gbs);
+}
+
+static void show_flops(const char *level, const char *slot, double seconds, double flops,
+                       const struct hn_cpu_limits *limits)
+{
+    double rate = flops / seconds * 1e-9;
+    printf("%-7s %-14s %8.1f GFLOP/s  %5.2f of peak\n", level, slot, rate,
+           rate / limits->fma_gflops);
+}
+
+static void time_rows(const char *level, const struct hn_cpu_vector *v)
+{
+    struct hn_cpu_adamw k = {1, 0.9f, 0.1f, 0.999f, 0.001f, 1, 0, 1, 1e-8f};
+    double s, array = N * sizeof(float);
+    TIME(s, 20, v->rms_norm_fwd(x[0], x[1], x[2], N / 1024, 1024, 1e-5f));
+    show_bytes(level, "rms_norm_fwd", s, 2 * array);
+    TIME(s, 20, v->rms_norm_bwd(x[0], x[1], x[2], x[3], N / 1024, 1024, 1e-5f, true));
+    show_bytes(level, "rms_norm_bwd", s, 4 * array);
+    TIME(s, 20, v->rope(x[0], x[1], x[2], N / 64, 64, 32, run_ & 1));
+    show_bytes(level, "rope", s, 2 * array);
+    TIME(s, 20, v->glu_fwd(x[0], x[1], x[2], N));
+    show_bytes(level, "glu_fwd", s, 3 * array);
+    TIME(s, 20, v->glu_bwd(x[0], x[3], x[1], x[2], x[4], N));
+    show_bytes(level, "glu_bwd", s, 5 * array);
+    memset(x[1], 0, (size_t)array);
+    TIME(s, 20, v->add(x[0], x[1], N));
+    show_bytes(level, "add", s, 3 * array);
+    TIME(s, 20, v->scale(x[0], x[3], 0.5f, N));
+    show_bytes(level, "scale", s, 2 * array);
+    volatile double sink;
+    TIME(s, 20, sink = (double)v->dot(x[2], x[3], N));
+    show_bytes(level, "dot", s, 2 * array);
+    TIME(s, 20, sink = v->sum_squares(x[2], N));
+    (void)sink;
+    show_bytes(level, "sum_squares", s, array);
+    for (int i = 0; i < 6; i++)
+        fill(x[i], N);
+    memset(x[3], 0, (size_t)array);
+    TIME(s, 20, v->adamw(x[0], x[1], x[2], x[3], N, &k));
+    show_bytes(level, "adamw", s, 7 * array);
+}
+
+static void time_tiles(const char *level, const struct hn_cpu_vector *v)
+{
+    double s;
+    char name[32];
+    static const int shapes[][3] = {{64, 64, 64}, {64, 64, 128}, {64, 128, 64}, {3, 64, 64}};
+    for (size_t i = 0; i < HN_COUNT(shapes); i++) {
+        int m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
+        snprintf(name, sizeof name, "product %dx%dx%d", m, n, k);
+        TIME(s, 50, v->product(x[0], n, x[1], 576, 1, x[2], n, m, n, k, true));
+        show_flops(level, name, s, 2.0 * m * n * k, &one);
+    }
+    TIME(s, 50, v->product(x[0], 64, x[1], 1, 64, x[2], 576, 64, 64, 64, true));
+    show_flops(level, "product A^T", s, 2.0 * 64 * 64 * 64, &one);
+    for (int cols = 1; cols <= 8; cols += cols == 1 ? 2 : 5) {
+        snprintf(name, sizeof name, "scores_few %d", cols);
+        TIME(s, 10, v->scores_few(x[0], 16, x[1], 64, x[2], N / 64, cols, 64));
+        show_bytes(level, name, s, N * 4.0);
+    }
+    const float *rows[64];
+    for (int i = 0; i < 64; i++)
+        rows[i] = x[1] + i * 576;
+    TIME(s, 50, v->transpose(x[0], 64, rows, 64, 64));
+    show_bytes(level, "transpose", s, 2 * 64 * 64 * 4.0);
+    fill(x[4], 64);
+    memset(x[5], 0, 1024);
+    TIME(s, 50, v->softmax(x[0], 64, 64, 64, 0.1f, NULL, NULL, x[4], x[5], x[5] + 64));
+    printf("%-7s %-14s %8.2f ns each\n", level, "softmax", s * 1e9 / 4096);
+    TIME(s, 50, v->softmax_bwd(x[0], x[1], 64, 64, 64, 0.1f, NULL, NULL, x[4], x[5]));
+    printf("%-7s %-14s %8.2f ns each\n", level, "softmax_bwd", s * 1e9 / 4096);
+}
+
+static struct hn_tensor tensor(int64_t rows, int64_t cols)
+{
+    struct hn_tensor t = {.rows = rows, .rows_max = rows, .cols = cols};
+    float *p = hn_alloc_aligned((size_t)(rows * cols) * sizeof *p);
+    if (!p)
+        exit(1);
+    fill(p, rows * cols);
+    t.data = p;
+    return t;
+}
+
+/* Attention of one sequence of T tokens, H heads over HK of HD; 4 HD operations per score forward,
+ * 10 backward; causal: half the square. */
+static void time_attention(struct hn_device *dev, const char *level, int64_t n, int64_t h,
+                           int64_t hk, int64_t hd)
+{
+    struct hone_err err = {0};
+    int32_t offsets[2] = {0, (int32_t)n}, past = 0, slot = 0;
+    struct hn_batch batch = {
+        .n_tokens = n, .n_seqs = 1, .offsets = offsets, .past = &past, .slots = &slot};
+    struct hn_attention shape = {h, hk, hd, 0.125f, 0};
+    struct hn_tensor q = tensor(n, h * hd), k = tensor(n, hk * hd), v = tensor(n, hk * hd);
+    struct hn_tensor o = tensor(n, h * hd), d_o = tensor(n, h * hd), dq = tensor(n, h * hd);
+    struct hn_tensor dk = tensor(n, hk * hd), dv = tensor(n, hk * hd), lse = tensor(n, h);
+    struct hn_kv *kv = NULL;
+    double s, scores = (double)n * (double)(n + 1) / 2 * (double)(h * hd);
+    char name[64];
+    if (hn_backend_cpu.kv_open(dev, 1, 1, n + 1, hk * hd, &kv, &err))
+        exit(1);
+    hn_backend_cpu.begin(dev, &batch);
+    TIME(s, 1, hn_backend_cpu.attention_fwd(dev, &o, &lse, &q, &k, &v, &shape));
+    snprintf(name, sizeof name, "fwd %lld", (long long)n);
+    show_flops(level, name, s, 4 * scores, &all);
+    TIME(s, 1,
+         hn_backend_cpu.attention_bwd(dev, &dq, &dk, &dv, &d_o, &q, &k, &v, &o, &lse, &shape));
+    snprintf(name, sizeof name, "bwd %lld", (long long)n);
+    show_flops(level, name, s, 10 * scores, &all);
+    TIME(s, 1, hn_backend_cpu.attention_cached(dev, &o, &q, &k, &v, kv, 0, &shape));
+    snprintf(name, sizeof name, "prefill %lld", (long long)n);
+    show_flops(level, name, s, 4 * scores, &all);
+    offsets[1] = 1;
+    past = (int32_t)n;
+    batch.n_tokens = q.rows = k.rows = v.rows = o.rows = 1;
+    TIME(s, 20, hn_backend_cpu.attention_cached(dev, &o, &q, &k, &v, kv, 0, &shape));
+    double rate = 2.0 * (double)((n + 1) * hk * hd) * 4 / s * 1e-9;
+    snprintf(name, sizeof name, "decode %lld", (long long)n);
+    printf("%-7s %-14s %8.1f GB/s     %5.2f of memory reads, %.1f us\n", level, name, rate,
+           rate / all.read_gbs, s * 1e6);
+    struct hn_tensor *ts[] = {&q, &k, &v, &o, &d_o, &dq, &dk, &dv, &lse};
+    for (size_t i = 0; i < HN_COUNT(ts); i++)
+        hn_free(ts[i]->data);
+    hn_backend_cpu.kv_close(dev, &kv);
+}
+
+static struct hn_device *open_device(const char *level, int n_threads)
+{
+    struct hone_err err = {0};
+    struct hn_device_options o = {.n_threads = n_threads, .level = level};
+    struct hn_device *dev = NULL;
+    if (hn_backend_cpu.open(&o, &dev, &err)) {
+        fprintf(stderr, "kern_vector: %s\n", err.message);
+        exit(1);
+    }
+    return dev;
+}
+
+static void time_level(const char *level)
+{
+    struct hone_err err = {0};
+    struct hn_device *dev = open_device(level, n_threads);
+    struct hn_limits limits = {.max_tokens = 2048,
+                               .max_seqs = 1,
+                               .max_rows = 1,
+                               .max_width = 64,
+                               .d_model = 64,
+                               .vocab = 64,
+                               .n_heads = 16,
+                               .n_kv_heads = 8,
+                               .head_size = 128,
+                               .max_context = 2049,
+                               .training = true};
+    if (hn_backend_cpu.reserve(dev, &limits, &err))
+        exit(1);
+    for (int i = 0; i < 6; i++)
+        fill(x[i], N);
+    time_rows(level, dev->vector);
+    for (int i = 0; i < 6; i++)
+        fill(x[i], N);
+    time_tiles(level, dev->vector);
+    if (dev->level > HN_CPU_C) {
+        printf("%s, 9 heads over 3 of 64:\n", hn_backend_cpu.describe(dev));
+        for (int64_t n = 128; n <= 2048; n *= 2)
+            time_attention(dev, level, n, 9, 3, 64);
+        printf("%s, 8 heads over 8 of 128:\n", hn_backend_cpu.describe(dev));
+        time_attention(dev, level, 512, 8, 8, 128);
+        time_attention(dev, level, 2048, 8, 8, 128);
+    }
+    hn_backend_cpu.close(&dev);
+}
+
+int main(int argc, char **argv)
+{
+    struct hone_err err = {0};
+    int first = 1;
+    if (argc > 2 && strcmp(argv[1], "-t") == 0) {
+        n_threads = (int)strtol(argv[2], NULL, 10);
+        first = 3;
+    }
+    struct hn_device *dev = open_device(NULL, 1);
+    if (hn_cpu_measure_limits(dev, &one, &err))
+        return 1;
+    hn_backend_cpu.close(&dev);
+    dev = open_device(NULL, n_threads);
+    double start = hn_now();
+    if (hn_cpu_measure_limits(dev, &all, &err))
+        return 1;
+    printf("%s: reads %.1f GB/s, multiply-adds %.1f GFLOP/s (one thread: %.1f, %.1f); %.2f s\n",
+           hn_backend_cpu.describe(dev), all.read_gbs, all.fma_gflops, one.read_gbs, one.fma_gflops,
+           hn_now() - start);
+    hn_backend_cpu.close(&dev);
+    for (int i = 0; i < 6; i++)
+        if (!(x[i] = hn_alloc_aligned(N * sizeof(float))))
+            return 1;
+    for (int i = first; i < argc; i++)
+        time_level(argv[i]);
+    for (int l = 0; l < HN_CPU_AMX && first == argc; l++)
+        if (hn_cpu_level_available(l))
+            time_level(hn_cpu_level_name(l));
+    for (int i = 0; i < 6; i++)
+        hn_free(x[i]);
+    return 0;
+}
