@@ -8,7 +8,7 @@ struct field {
     double *d;
 };
 
-enum { N_FIELDS = 9 };
+enum { N_FIELDS = 10 };
 
 static void fields(struct hn_progress *p, struct field f[N_FIELDS])
 {
@@ -21,6 +21,7 @@ static void fields(struct hn_progress *p, struct field f[N_FIELDS])
         {"window_first_step", &p->window_first_step, NULL},
         {"best_loss", NULL, &p->best_loss},
         {"best_step", &p->best_step, NULL},
+        {"validated_step", &p->validated_step, NULL},
         {"seconds", NULL, &p->seconds},
     };
     for (int k = 0; k < N_FIELDS; k++)

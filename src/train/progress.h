@@ -15,7 +15,8 @@ struct hn_progress {
     int64_t window_tokens, window_first_step;
     double best_loss; /* lowest validation loss; infinity before the first */
     int64_t best_step;
-    double seconds; /* of training, earlier runs included */
+    int64_t validated_step; /* of the newest validation */
+    double seconds;         /* of training, earlier runs included */
 };
 
 void hn_progress_write(struct hn_json_writer *w, const struct hn_progress *p);

@@ -182,6 +182,7 @@ static int validate(struct hn_run *r, struct hone_err *err)
     int rc = hn_run_evaluate(r, &loss, err);
     if (rc)
         return rc;
+    r->progress.validated_step = r->progress.step;
     struct hone_train_event e = {
         .kind = HONE_TRAIN_EVAL,
         .step = r->progress.step,
@@ -233,6 +234,17 @@ static bool due(enum hone_strategy s, int64_t every, const struct hn_run *r, boo
     return s == HONE_STEPS && every > 0 && r->progress.step % every == 0;
 }
 
+/* Is the step that was just done to be validated, and was it not yet? */
+static bool validation_due(const struct hn_run *r)
+{
+    const struct hn_progress *p = &r->progress;
+    bool last = p->micro >= r->length.total_micro;
+    if (!r->valid.n || r->o->eval_strategy == HONE_NEVER || p->validated_step == p->step)
+        return false;
+    return last || due(r->o->eval_strategy, r->o->steps_per_eval, r,
+                       p->micro % r->length.micro_per_epoch == 0);
+}
+
 /* From where progress stands to the end, or to a stop. */
 static int loop(struct hn_run *r, struct hone_err *err)
 {
@@ -240,6 +252,11 @@ static int loop(struct hn_run *r, struct hone_err *err)
     struct hn_progress *p = &r->progress;
     double window_start = hn_now(), norm = 0, rate = 0;
     int64_t window_tokens = p->tokens;
+    if (p->step > 0 && validation_due(r)) { /* the run was stopped before it came to that */
+        int rc = validate(r, err);
+        if (rc)
+            return rc;
+    }
     while (p->micro < r->length.total_micro && !r->stop) {
         struct window w = {.started = hn_now()};
         bool epoch_end = false, last = false;
@@ -255,13 +272,10 @@ static int loop(struct hn_run *r, struct hone_err *err)
             return rc;
         p->step++;
         p->seconds += hn_now() - w.started;
-        last |= r->stop;
         if (p->step % HN_MAX(o->steps_per_report, 1) == 0 || last)
             rc = report(r, norm, rate, &window_start, &window_tokens, err);
         double pause = hn_now();
-        if (!rc && r->valid.n && !r->stop &&
-            (due(o->eval_strategy, o->steps_per_eval, r, epoch_end) ||
-             (last && o->eval_strategy != HONE_NEVER)))
+        if (!rc && !r->stop && validation_due(r))
             rc = validate(r, err);
         if (!rc && (due(o->save_strategy, o->save_every, r, epoch_end) || last || r->stop))
             rc = save(r, err);
