@@ -25,6 +25,7 @@ void hn_memory_plan(const struct hone_model *m, const struct hn_plan *const *pla
     /* What the process holds by now, less the parts counted above that it may hold already. */
     uint64_t anonymous, mapped, counted = p.repacked + m->adapters.arena_size;
     hn_resident(&anonymous, &mapped);
+    mapped -= HN_MIN(mapped, m->touched_bytes);
     p.process = HN_MAX(anonymous, counted) - counted + mapped + host_size;
     p.total = p.process + p.weights + p.repacked + p.adapter + p.gradients + p.optimizer + p.kept +
               p.working + p.cache;

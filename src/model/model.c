@@ -1,5 +1,6 @@
 #include "model/model.h"
 #include "base/mem.h"
+#include "base/os.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -225,10 +226,14 @@ int hone_model_open(struct hone_model **out, const char *path,
     char *base = NULL;
     int rc = 0;
     bool adapter = hn_adapter_is_dir(path);
+    uint64_t anonymous, before, after;
+    hn_resident(&anonymous, &before);
     if (adapter)
         rc = hone_adapter_base_model(path, &base, err);
     if (!rc)
         rc = open_base(m, base ? base : path, options, err);
+    hn_resident(&anonymous, &after);
+    m->touched_bytes = after > before ? after - before : 0;
     if (!rc && adapter)
         rc = hone_model_load_adapter(m, path, err);
     hn_free(base);
