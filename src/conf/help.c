@@ -48,7 +48,7 @@ static void put_flags(struct hn_buf *out, const struct hn_option *o)
     bool on = o->type == HN_OPTION_BOOL && o->def && strcmp(o->def, "true") == 0;
     if (o->letter)
         hn_buf_printf(out, "-%c, ", o->letter);
-    hn_buf_printf(out, "--%s%s", on ? "no-" : "", o->name);
+    hn_buf_printf(out, "--%s%s", on ? "[no-]" : "", o->name);
     if (o->type != HN_OPTION_BOOL && o->value) {
         bool bare = o->flags & HN_OPTION_BARE;
         hn_buf_printf(out, " %s%s%s", bare ? "[" : "", o->value, bare ? "]" : "");
@@ -68,7 +68,7 @@ static void put_facts(struct hn_buf *out, const struct hn_option *o)
     if (number && o->def && *o->def && !off)
         hn_buf_printf(&facts, "%sdefault %s", facts.len ? "; " : "", o->def);
     if (o->type == HN_OPTION_BOOL && o->def && strcmp(o->def, "true") == 0)
-        hn_buf_add_str(&facts, "on by default; this turns it off");
+        hn_buf_add_str(&facts, "default on");
     if (facts.len)
         hn_buf_printf(out, " (%s)", hn_buf_str(&facts));
     hn_buf_release(&facts);
@@ -93,31 +93,53 @@ static void put_option(struct hn_buf *out, const struct hn_option *o, int width)
     hn_buf_release(&right);
 }
 
-/* The groups in the order in which the table first names them, "Accepted" last and unlisted. */
-static size_t list_groups(enum hn_command_id command, const char **groups, size_t max)
+/* The headings in the order in which a reader needs them; "Accepted" is for other systems' scripts
+ * and stands in docs/options.md alone. */
+static const char *const headings[] = {
+    "Model",
+    "Data",
+    "Input",
+    "Adapter",
+    "Optimizer",
+    "Length",
+    "Generation",
+    "Evaluation and saving",
+    "Run",
+    "Plan",
+    "Memory and device",
+    "Output",
+};
+
+static bool has_group(enum hn_command_id command, const char *group)
 {
     const struct hn_option *o;
-    size_t n = 0;
     for (size_t i = 0; (o = hn_option_at(i)); i++) {
-        if (!(o->commands & HN_BIT(command)) || strcmp(o->group, "Accepted") == 0)
-            continue;
-        size_t k = 0;
-        while (k < n && strcmp(groups[k], o->group) != 0)
-            k++;
-        if (k == n && n < max)
-            groups[n++] = o->group;
+        if (o->commands & HN_BIT(command) && strcmp(o->group, group) == 0)
+            return true;
     }
-    return n;
+    return false;
+}
+
+static void put_examples(struct hn_buf *out, const char *examples)
+{
+    if (*examples)
+        hn_buf_add_str(out, "\nExamples:\n");
+    for (const char *p = examples; *p;) {
+        size_t len = strcspn(p, "\n");
+        hn_buf_printf(out, "  %.*s\n", (int)len, p);
+        p += len + (p[len] == '\n');
+    }
 }
 
 void hn_help_command(struct hn_buf *out, enum hn_command_id command, int width)
 {
     const struct hn_command *c = &hn_commands[command];
-    const char *groups[16];
-    size_t n = list_groups(command, groups, HN_COUNT(groups));
     int at = 0;
     hn_buf_printf(out, "usage: hone %s%s%s%s\n\n", c->name, *c->arguments ? " " : "", c->arguments,
-                  n ? " [options]" : "");
+                  has_group(command, "Output") || has_group(command, "Input") ||
+                          has_group(command, "Model")
+                      ? " [options]"
+                      : "");
     wrap(out, c->summary, 0, bound(width), &at);
     hn_buf_add_str(out, "\n");
     if (*c->text) {
@@ -126,22 +148,17 @@ void hn_help_command(struct hn_buf *out, enum hn_command_id command, int width)
         wrap(out, c->text, 0, bound(width), &at);
         hn_buf_add_char(out, '\n');
     }
-    for (size_t g = 0; g < n; g++) {
-        hn_buf_printf(out, "\n%s:\n", groups[g]);
+    for (size_t g = 0; g < HN_COUNT(headings); g++) {
+        if (!has_group(command, headings[g]))
+            continue;
+        hn_buf_printf(out, "\n%s:\n", headings[g]);
         const struct hn_option *o;
         for (size_t i = 0; (o = hn_option_at(i)); i++) {
-            if (o->commands & HN_BIT(command) && strcmp(o->group, groups[g]) == 0)
+            if (o->commands & HN_BIT(command) && strcmp(o->group, headings[g]) == 0)
                 put_option(out, o, width);
         }
     }
-    if (*c->examples) {
-        hn_buf_add_str(out, "\nExamples:\n");
-        for (const char *p = c->examples; *p;) {
-            size_t len = strcspn(p, "\n");
-            hn_buf_printf(out, "  %.*s\n", (int)len, p);
-            p += len + (p[len] == '\n');
-        }
-    }
+    put_examples(out, c->examples);
 }
 
 /* ---- docs/options.md ------------------------------------------------------------------------- */

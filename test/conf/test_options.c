@@ -132,6 +132,23 @@ static void documentation_is_up_to_date(void **state)
     hn_buf_release(&have);
 }
 
+/* A row under a heading that help does not know would never be shown. */
+static void help_shows_every_row(void **state)
+{
+    (void)state;
+    for (int c = 0; c < HN_N_COMMANDS; c++) {
+        struct hn_buf out = {0};
+        const struct hn_option *o;
+        hn_help_command(&out, (enum hn_command_id)c, 80);
+        for (size_t i = 0; (o = hn_option_at(i)); i++) {
+            bool listed = strstr(hn_buf_str(&out), o->name) != NULL;
+            if (o->commands & HN_BIT(c) && strcmp(o->group, "Accepted") != 0 && !listed)
+                fail_msg("hone %s --help does not show %s", hn_commands[c].name, o->name);
+        }
+        hn_buf_release(&out);
+    }
+}
+
 static void help_fits_the_terminal(void **state)
 {
     (void)state;
@@ -159,6 +176,7 @@ int main(void)
         cmocka_unit_test(defaults_survive_the_round_trip),
         cmocka_unit_test(numbers_are_read_strictly),
         cmocka_unit_test(documentation_is_up_to_date),
+        cmocka_unit_test(help_shows_every_row),
         cmocka_unit_test(help_fits_the_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

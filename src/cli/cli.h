@@ -1,0 +1,40 @@
+/* What the commands share: their table's functions, opening what --model names, and printing JSON.
+ */
+#ifndef HN_CLI_CLI_H
+#define HN_CLI_CLI_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "cli/ui.h"
+#include "conf/conf.h"
+#include "hone/tokenizer.h"
+
+#define HN_VERSION_TEXT "0.1.0"
+
+/* A command: 0, or an enum hone_code with err filled. */
+typedef int hn_cmd_fn(struct hn_conf *c, struct hone_err *err);
+hn_cmd_fn hn_cmd_prepare, hn_cmd_train, hn_cmd_generate, hn_cmd_test, hn_cmd_tokenize, hn_cmd_info,
+    hn_cmd_bench, hn_cmd_help, hn_cmd_version;
+
+/* The one positional argument where there is one, else value. */
+const char *hn_cli_argument(const struct hn_conf *c, const char *value);
+
+/* Open the model that --model and --adapter-path name (an adapter's folder alone is enough), and
+ * its tokenizer unless tok is NULL.  Close both with the public functions. */
+HN_MUST_USE int hn_cli_open(const struct hn_conf *c, struct hone_model **model,
+                            struct hone_tokenizer **tok, struct hone_err *err);
+/* The tokenizer alone. */
+HN_MUST_USE int hn_cli_open_tokenizer(const char *name, struct hone_tokenizer **tok,
+                                      struct hone_err *err);
+
+/* Print the finished object and a newline on standard output; releases the buffer. */
+HN_MUST_USE int hn_cli_print_json(struct hn_buf *out, struct hone_err *err);
+/* Everything of a memory plan, as members of the open object. */
+void hn_cli_json_plan(struct hn_json_writer *w, const char *key,
+                      const struct hone_memory_plan *plan);
+
+/* From the first call on, the first Ctrl-C asks for an orderly stop and the second one kills. */
+void hn_cli_catch_interrupts(void);
+bool hn_cli_interrupted(void);
+
+#endif

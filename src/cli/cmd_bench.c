@@ -1,0 +1,112 @@
+/* hone bench: tokens per second beside what this machine could do at most. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "hone/bench.h"
+#include "hone/hub.h"
+
+static int on_note(void *arg, const char *text)
+{
+    struct hn_ui *ui = arg;
+    if (ui->terminal)
+        hn_ui_progress(ui, 0, true, "%s", text);
+    return hn_cli_interrupted();
+}
+
+static int stop_only(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+    return hn_cli_interrupted();
+}
+
+static int print_json(const char *model, const struct hone_bench_result *r, struct hone_err *err)
+{
+    struct hn_buf out = {0};
+    struct hn_json_writer w;
+    hn_jw_init(&w, &out, -1);
+    hn_jw_open(&w, '{');
+    hn_jw_key(&w, "model");
+    hn_jw_str(&w, model);
+    hn_jw_key(&w, "bytes_per_second_limit");
+    hn_jw_double(&w, r->limits.bytes_per_second);
+    hn_jw_key(&w, "flops_per_second_limit");
+    hn_jw_double(&w, r->limits.flops_per_second);
+    hn_jw_key(&w, "measurements");
+    hn_jw_open(&w, '[');
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const struct hone_bench_row *row = &r->rows[i];
+        hn_jw_open(&w, '{');
+        hn_jw_key(&w, "name");
+        hn_jw_str(&w, row->name);
+        hn_jw_key(&w, "tokens_per_second");
+        hn_jw_double(&w, row->tokens_per_second);
+        hn_jw_key(&w, "median_tokens_per_second");
+        hn_jw_double(&w, row->median);
+        hn_jw_key(&w, "bytes_per_token");
+        hn_jw_double(&w, row->bytes_per_token);
+        hn_jw_key(&w, "flops_per_token");
+        hn_jw_double(&w, row->flops_per_token);
+        hn_jw_key(&w, "limit");
+        hn_jw_str(&w, row->limit);
+        hn_jw_key(&w, "fraction_of_limit");
+        hn_jw_double(&w, row->fraction);
+        hn_jw_key(&w, "peak_memory_bytes");
+        hn_jw_int(&w, (int64_t)row->peak_memory);
+        hn_jw_close(&w, '}');
+    }
+    hn_jw_close(&w, ']');
+    hn_jw_close(&w, '}');
+    return hn_cli_print_json(&out, err);
+}
+
+static void print_table(const struct hone_bench_result *r, struct hn_ui *ui)
+{
+    char memory[HN_UI_TEXT];
+    struct hn_table t;
+    hn_ui_say(ui, HN_PLAIN, "This machine: %.1f GB/s of memory reads, %.1f GFLOP/s of float32",
+              r->limits.bytes_per_second / 1e9, r->limits.flops_per_second / 1e9);
+    hn_table_init(&t, 6, 0x36);
+    hn_table_add(&t, " ");
+    hn_table_add(&t, "tokens/s");
+    hn_table_add(&t, "median");
+    hn_table_add(&t, "limit");
+    hn_table_add(&t, "reached");
+    hn_table_add(&t, "peak memory");
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const struct hone_bench_row *row = &r->rows[i];
+        hn_table_add(&t, "%s", row->name);
+        hn_table_add(&t, "%.1f", row->tokens_per_second);
+        hn_table_add(&t, "%.1f", row->median);
+        hn_table_add(&t, "%s", row->limit);
+        hn_table_add(&t, "%.1f %%", 100 * row->fraction);
+        hn_table_add(&t, "%s", hn_ui_bytes(row->peak_memory, memory));
+    }
+    hn_table_print(&t, ui, true);
+}
+
+int hn_cmd_bench(struct hn_conf *c, struct hone_err *err)
+{
+    struct hone_bench_options o = c->set.bench;
+    struct hone_bench_result result = {0};
+    struct hn_ui ui;
+    char *path = NULL;
+    const char *name = hn_cli_argument(c, c->set.model);
+    if (!name)
+        return hn_fail(err, HONE_USAGE, "--model is missing: which model should be measured?");
+    hn_ui_init(&ui, stdout);
+    o.device = c->set.device;
+    o.train = c->set.train;
+    o.train.device = o.device;
+    int rc = hone_model_locate(name, &path, err);
+    hn_cli_catch_interrupts();
+    if (!rc)
+        rc = hone_bench(path, &o, c->set.json ? stop_only : on_note, &ui, &result, err);
+    hn_ui_clear(&ui);
+    if (!rc && c->set.json)
+        rc = print_json(name, &result, err);
+    else if (!rc)
+        print_table(&result, &ui);
+    hn_free(path);
+    return rc;
+}

@@ -1,0 +1,126 @@
+/* Opening what --model and --adapter-path name; JSON on standard output. */
+#include <string.h>
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "hone/hub.h"
+#include "hone/model.h"
+
+const char *hn_cli_argument(const struct hn_conf *c, const char *value)
+{
+    return c->n_arguments ? c->arguments[0] : value;
+}
+
+/* The base that an adapter's folder names when that is a name of the hub, located; *base stays NULL
+ * when the folder is none, or names a path, which the model layer follows by itself. */
+static int hub_base(const char *path, char **base, struct hone_err *err)
+{
+    struct hn_arena arena;
+    struct hn_buf text = {0};
+    struct hn_json *root = NULL;
+    struct hn_str name;
+    char *config = hn_path_join(path, "adapter_config.json"),
+         *model = hn_path_join(path, "config.json");
+    int rc = config && model ? 0 : hn_fail_memory(err, "opening a model");
+    hn_arena_init(&arena, 16 << 20);
+    if (!rc && hn_file_exists(config) && !hn_file_exists(model) &&
+        hn_file_read(config, 4 << 20, &text, NULL) == 0 &&
+        hn_json_parse(&arena, hn_buf_str(&text), text.len, HN_JSON_PYTHON, &root, NULL) == 0 &&
+        hn_json_str(hn_json_get(root, "base_model_name_or_path"), &name) &&
+        !hn_dir_exists(name.p) && !hn_file_exists(name.p) && memchr(name.p, '/', name.n)) {
+        char *beside = hn_path_join(path, name.p);
+        bool relative = beside && (hn_dir_exists(beside) || hn_file_exists(beside));
+        hn_free(beside);
+        if (!relative && (rc = hone_model_locate(name.p, base, err)))
+            rc = hn_fail_prefix(err, "the adapter in %s is for another model", path);
+    }
+    hn_free(config);
+    hn_free(model);
+    hn_buf_release(&text);
+    hn_arena_release(&arena);
+    return rc;
+}
+
+static int open_path(const struct hn_conf *c, const char *path, struct hone_model **model,
+                     struct hone_err *err)
+{
+    char *base = NULL;
+    int rc = hub_base(path, &base, err);
+    if (!rc)
+        rc = hone_model_open(model, base ? base : path, &c->set.device, err);
+    if (!rc && base)
+        rc = hone_model_load_adapter(*model, path, err);
+    if (!rc && c->set.adapter && c->set.model)
+        rc = hone_model_load_adapter(*model, c->set.adapter, err);
+    hn_free(base);
+    return rc;
+}
+
+int hn_cli_open(const struct hn_conf *c, struct hone_model **model, struct hone_tokenizer **tok,
+                struct hone_err *err)
+{
+    char *path = NULL;
+    const char *name = c->set.model ? c->set.model : c->set.adapter;
+    *model = NULL;
+    if (tok)
+        *tok = NULL;
+    if (!name)
+        return hn_fail(err, HONE_USAGE,
+                       "--model is missing: a model's folder, a .gguf file, an adapter's folder or "
+                       "ORG/NAME");
+    int rc = hone_model_locate(name, &path, err);
+    rc = rc ? rc : open_path(c, path, model, err);
+    if (!rc && tok) {
+        struct hone_model_info info;
+        hone_model_info(*model, &info);
+        rc = hone_tokenizer_open(tok, info.tokenizer_path, err);
+    }
+    if (rc)
+        hone_model_close(model);
+    hn_free(path);
+    return rc;
+}
+
+int hn_cli_open_tokenizer(const char *name, struct hone_tokenizer **tok, struct hone_err *err)
+{
+    char *path = NULL;
+    *tok = NULL;
+    int rc = hone_model_locate(name, &path, err);
+    rc = rc ? rc : hone_tokenizer_open(tok, path, err);
+    hn_free(path);
+    return rc;
+}
+
+int hn_cli_print_json(struct hn_buf *out, struct hone_err *err)
+{
+    int rc = out->failed ? hn_fail_memory(err, "writing JSON") : 0;
+    if (!rc) {
+        fwrite(hn_buf_str(out), 1, out->len, stdout);
+        putchar('\n');
+    }
+    hn_buf_release(out);
+    return rc;
+}
+
+void hn_cli_json_plan(struct hn_json_writer *w, const char *key, const struct hone_memory_plan *p)
+{
+    const struct {
+        const char *name;
+        uint64_t bytes;
+    } rows[] = {{"process", p->process}, {"weights", p->weights},     {"repacked", p->repacked},
+                {"adapter", p->adapter}, {"gradients", p->gradients}, {"optimizer", p->optimizer},
+                {"kept", p->kept},       {"working", p->working},     {"cache", p->cache},
+                {"total", p->total}};
+    hn_jw_key(w, key);
+    hn_jw_open(w, '{');
+    for (size_t i = 0; i < HN_COUNT(rows); i++) {
+        hn_jw_key(w, rows[i].name);
+        hn_jw_int(w, (int64_t)rows[i].bytes);
+    }
+    hn_jw_key(w, "checkpointing");
+    hn_jw_bool(w, p->checkpointing);
+    hn_jw_key(w, "max_tokens");
+    hn_jw_int(w, p->max_tokens);
+    hn_jw_close(w, '}');
+}
