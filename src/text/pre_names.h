@@ -1,0 +1,11 @@
+/* What tokenizer.ggml.pre names: which patterns cut the text before byte-level BPE. */
+#ifndef HN_TEXT_PRE_NAMES_H
+#define HN_TEXT_PRE_NAMES_H
+
+#include "text/tokenizer_impl.h"
+
+/* Append the splitters of this name to t->splits; an unknown name is refused with the list. */
+HN_MUST_USE int hn_pre_splits(struct hone_tokenizer *t, struct hn_str name, const char *path,
+                              struct hone_err *err);
+
+#endif
