@@ -101,7 +101,8 @@ int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens)
 
 int64_t hn_mm_tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t tile)
 {
-    return n_tokens * tile / hn_mm_n_tiles(mm, n_tokens); /* tiles differ by one row at most */
+    int64_t n = HN_MAX(1, hn_mm_n_tiles(mm, n_tokens)); /* tiles differ by one row at most */
+    return tile * (n_tokens / n) + HN_MIN(tile, n_tokens % n);
 }
 
 void hn_mm_pack(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx, int64_t n_tokens,
@@ -114,15 +115,67 @@ void hn_mm_pack(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx, int
     }
 }
 
-/* All tiles of packed tokens times one panel. */
-static void sweep(const struct hn_cpu_matmul *mm, const float *a, int64_t n_tokens, int64_t depth,
-                  const float *panel, float *c, int64_t ldc, int cols, bool add)
+/* Stored weights that will be decoded next, fetched while the present panel is multiplied: their
+ * rows lie too far apart for the processor to guess. */
+struct ahead {
+    const struct hn_matrix *w;
+    int64_t row, rows;
+    size_t at, size;               /* bytes of codes inside a row */
+    size_t scales_at, scales_size; /* bytes inside a row's scales and biases; size 0: none */
+};
+
+static struct ahead look_ahead(const struct hn_matrix *w, int64_t row, int64_t rows, int64_t col,
+                               int64_t cols)
 {
-    int64_t n_tiles = hn_mm_n_tiles(mm, n_tokens);
-    for (int64_t i = 0; i < n_tiles; i++) {
-        int64_t t = hn_mm_tile_bound(mm, n_tokens, i);
-        int rows = (int)(hn_mm_tile_bound(mm, n_tokens, i + 1) - t);
+    struct ahead a = {.w = w, .row = row};
+    if (rows <= 0 || cols <= 0)
+        return a;
+    a.rows = rows;
+    a.at = w->row_size * (size_t)col / (size_t)w->cols;
+    a.size = w->row_size * (size_t)cols / (size_t)w->cols;
+    if (w->layout == HN_LAYOUT_AFFINE) {
+        size_t width = hn_dtype_size(w->scale_dtype);
+        a.scales_at = (size_t)(col / w->group) * width;
+        a.scales_size = (size_t)(cols / w->group) * width;
+    }
+    return a;
+}
+
+static void fetch(const unsigned char *at, size_t size)
+{
+    for (size_t k = 0; k < size; k += 64)
+        HN_PREFETCH(at + k);
+    HN_PREFETCH(at + size - 1);
+}
+
+/* Rows [begin, end) of what lies ahead. */
+static void fetch_rows(const struct ahead *a, int64_t begin, int64_t end)
+{
+    for (int64_t r = begin; r < HN_MIN(end, a->rows); r++) {
+        size_t row = (size_t)hn_matrix_stored_row(a->w, a->row + r);
+        fetch(a->w->data + row * a->w->row_size + a->at, a->size);
+        if (a->scales_size) {
+            size_t groups = (size_t)(a->w->cols / a->w->group);
+            size_t at = row * groups * hn_dtype_size(a->w->scale_dtype) + a->scales_at;
+            fetch(a->w->scales + at, a->scales_size);
+            fetch(a->w->biases + at, a->scales_size);
+        }
+    }
+}
+
+/* All tiles of packed tokens times one panel, which is panel number i of n before what is ahead. */
+static void sweep(const struct hn_cpu_matmul *mm, const float *a, int64_t n_tokens, int64_t depth,
+                  const float *panel, float *c, int64_t ldc, int cols, bool add,
+                  const struct ahead *ahead, int64_t i, int64_t n)
+{
+    int64_t n_tiles = hn_mm_n_tiles(mm, n_tokens), longer = n_tokens % n_tiles, t = 0;
+    int64_t some = (ahead->rows + n * n_tiles - 1) / (n * n_tiles), row = some * n_tiles * i;
+    int least = (int)(n_tokens / n_tiles);
+    for (int64_t k = 0; k < n_tiles; k++, row += some) {
+        int rows = k < longer ? least + 1 : least;
+        fetch_rows(ahead, row, row + some);
         mm->tile(rows, depth, a + t * depth, panel, c + t * ldc, ldc, cols, add);
+        t += rows;
     }
 }
 
@@ -151,7 +204,9 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix 
                 decode(w, row + j + i, k0 + k, n, decoded + i * HN_MM_STRIP);
             mm->transpose(cols, decoded, HN_MM_STRIP, n, panel + k * mm->nr);
         }
-        sweep(mm, a, n_tokens, depth, panel, y + j, ldy, cols, add);
+        int64_t next = row + j + cols;
+        struct ahead ahead = look_ahead(w, next, HN_MIN(mm->nr, row + rows - next), k0, depth);
+        sweep(mm, a, n_tokens, depth, panel, y + j, ldy, cols, add, &ahead, 0, 1);
     }
 }
 
@@ -172,9 +227,12 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix
                 memset(to + used, 0, (size_t)(mm->nr - used) * sizeof *to);
             }
         }
+        int64_t next = j0 + strip, n_panels = (strip + mm->nr - 1) / mm->nr;
+        struct ahead ahead =
+            look_ahead(w, n0, depth, col + next, HN_MIN(HN_MM_STRIP, cols - next));
         for (int64_t j = 0; j < strip; j += mm->nr)
             sweep(mm, a, n_tokens, depth, panel + j * depth, dx + j0 + j, ldx,
-                  (int)HN_MIN(mm->nr, strip - j), add);
+                  (int)HN_MIN(mm->nr, strip - j), add, &ahead, j / mm->nr, n_panels);
     }
 }
 

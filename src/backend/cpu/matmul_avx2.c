@@ -51,6 +51,13 @@ INLINE void tile_rows(const int rows, int64_t depth, const float *a, const float
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++)
         s0[i] = s1[i] = _mm256_setzero_ps();
+    if (add) {
+#pragma GCC unroll 6
+        for (int i = 0; i < rows; i++) {
+            HN_PREFETCH(c + i * ldc);
+            HN_PREFETCH(c + i * ldc + NR - 1);
+        }
+    }
     for (int64_t k = 0; k < depth; k++, a += rows, b += NR) {
         __m256 b0 = _mm256_loadu_ps(b), b1 = _mm256_loadu_ps(b + LANES);
 #pragma GCC unroll 6

@@ -1,0 +1,322 @@
+/* Every slot of every level's table against C's: ragged sizes, odd addresses, guard pages.
+ * Decoders and dropout bit for bit; sums within the rounding of their terms. */
+#include "mm_fixture.h"
+
+static const struct hn_cpu_matmul *tables[HN_CPU_LEVEL_COUNT] = {
+    [HN_CPU_C] = &hn_cpu_matmul_c,
+    [HN_CPU_AVX2] = &hn_cpu_matmul_avx2,
+    [HN_CPU_AVX512] = &hn_cpu_matmul_avx512,
+};
+
+#define EACH_LEVEL(level, table)                                                                   \
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++)                                       \
+        for (const struct hn_cpu_matmul *table = tables[level];                                    \
+             table && level_tested((enum hn_cpu_level)level); table = NULL)
+
+static struct guarded random_floats(int64_t n)
+{
+    struct guarded g = guarded_open((size_t)n * sizeof(float));
+    for (int64_t i = 0; i < n; i++)
+        ((float *)(void *)g.data)[i] = uniform(-1, 1);
+    return g;
+}
+
+static float *floats(const struct guarded *g)
+{
+    return (float *)(void *)g->data;
+}
+
+static void same_bits(const char *what, int level, const void *got, const void *want, size_t size)
+{
+    const unsigned char *a = got, *b = want;
+    for (size_t i = 0; i < size; i++)
+        if (a[i] != b[i])
+            fail_msg("%s, %s: byte %zu of %zu is %02x, C's is %02x", what,
+                     hn_cpu_level_name((enum hn_cpu_level)level), i, size, a[i], b[i]);
+}
+
+/* ---- tile
+ * ------------------------------------------------------------------------------------------- */
+
+/* The textbook sum, and the bound of any order of float32 sums. */
+static void check_tile(int level, const struct hn_cpu_matmul *mm, int rows, int64_t depth, int cols,
+                       bool add)
+{
+    struct guarded a = random_floats(rows * depth), b = random_floats(mm->nr * depth);
+    int64_t ldc = cols + 3;
+    struct guarded c = random_floats((rows - 1) * ldc + cols);
+    float *before = malloc((size_t)(rows * ldc) * sizeof *before), *at = floats(&c);
+    memcpy(before, at, (size_t)((rows - 1) * ldc + cols) * sizeof *before);
+    mm->tile(rows, depth, floats(&a), floats(&b), at, ldc, cols, add);
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < (i + 1 < rows ? ldc : cols); j++) {
+            float got = at[i * ldc + j], old = before[i * ldc + j];
+            double want = add ? (double)old : 0, mag = fabs(want);
+            if (j >= cols) {
+                assert_true(got == old); /* between the rows nothing may change */
+                continue;
+            }
+            for (int64_t k = 0; k < depth; k++) {
+                double term = (double)floats(&a)[k * rows + i] * (double)floats(&b)[k * mm->nr + j];
+                want += term;
+                mag += fabs(term);
+            }
+            if (!(fabs((double)got - want) <= rounding(depth) * mag))
+                fail_msg("%s tile %d x %d, depth %lld: [%d, %d] is %.9g, expected %.9g",
+                         hn_cpu_level_name((enum hn_cpu_level)level), rows, cols, (long long)depth,
+                         i, j, (double)got, want);
+        }
+    }
+    free(before);
+    guarded_close(&a);
+    guarded_close(&b);
+    guarded_close(&c);
+}
+
+static void test_tile(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (int rows = 1; mm->tile && rows <= mm->mr; rows++)
+        for (int cols = 1; cols <= mm->nr; cols++)
+            check_tile(level, mm, rows, 1 + (int64_t)hn_rng_below(&rng, 70), cols, cols % 2);
+}
+
+/* ---- packing
+ * ---------------------------------------------------------------------------------------- */
+
+static void test_pack(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (int rows = 1; mm->pack && rows <= mm->mr; rows++) {
+        for (int64_t depth = 1; depth <= 70; depth += depth < 36 ? 1 : 17) {
+            int64_t ldx = depth + rows % 4;
+            struct guarded x = random_floats((rows - 1) * ldx + depth);
+            struct guarded a = random_floats(rows * depth);
+            mm->pack(rows, floats(&x), ldx, depth, floats(&a));
+            for (int64_t k = 0; k < depth; k++)
+                for (int i = 0; i < rows; i++)
+                    if (floats(&a)[k * rows + i] != floats(&x)[i * ldx + k])
+                        fail_msg("%s pack of %d x %lld: [%d, %lld] is wrong",
+                                 hn_cpu_level_name((enum hn_cpu_level)level), rows,
+                                 (long long)depth, i, (long long)k);
+            guarded_close(&x);
+            guarded_close(&a);
+        }
+    }
+}
+
+static void test_transpose(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (int cols = 1; mm->transpose && cols <= mm->nr; cols++) {
+        for (int64_t depth = 1; depth <= 70; depth += depth < 36 ? 1 : 17) {
+            int64_t ldw = depth + cols % 5;
+            struct guarded w = random_floats((cols - 1) * ldw + depth);
+            struct guarded panel = random_floats(mm->nr * depth);
+            mm->transpose(cols, floats(&w), ldw, depth, floats(&panel));
+            for (int64_t k = 0; k < depth; k++) {
+                for (int j = 0; j < mm->nr; j++) {
+                    float want = j < cols ? floats(&w)[j * ldw + k] : 0.0f;
+                    if (floats(&panel)[k * mm->nr + j] != want)
+                        fail_msg("%s transpose of %d x %lld: [%d, %lld] is wrong",
+                                 hn_cpu_level_name((enum hn_cpu_level)level), cols,
+                                 (long long)depth, j, (long long)k);
+                }
+            }
+            guarded_close(&w);
+            guarded_close(&panel);
+        }
+    }
+}
+
+/* ---- decoders
+ * --------------------------------------------------------------------------------------- */
+
+static void test_decode(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (size_t k = 0; k < HN_COUNT(formats); k++) {
+        const struct format *f = &formats[k];
+        if (!mm->decode[f->layout])
+            continue;
+        for (int blocks = 1; blocks <= 9; blocks += 2) {
+            struct weight w;
+            int64_t cols = f->group == 8 ? 8 * blocks + 3 : f->group * blocks, rows = 12;
+            weight_open(&w, f, rows, cols, blocks % 4 == 1 ? 6 : 0);
+            for (int64_t row = 0; row < rows; row++) {
+                int64_t col = f->group * (int64_t)hn_rng_below(&rng, (uint64_t)blocks);
+                struct guarded out = guarded_open((size_t)(cols - col) * sizeof(float));
+                float *want = malloc((size_t)cols * sizeof *want);
+                hn_matrix_decode(&w.w.m, row, col, cols - col, want);
+                mm->decode[f->layout](&w.w.m, row, col, cols - col, floats(&out));
+                same_bits(f->name, level, out.data, want, (size_t)(cols - col) * sizeof *want);
+                free(want);
+                guarded_close(&out);
+            }
+            weight_close(&w);
+        }
+    }
+}
+
+/* All 65,536 halves and bfloats, NaN and subnormals too. */
+static void test_decode_halves(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (int layout = HN_LAYOUT_F16; layout <= HN_LAYOUT_BF16; layout++) {
+        enum { N = 65536 };
+        if (!mm->decode[layout])
+            continue;
+        uint16_t *halves = malloc(N * sizeof *halves);
+        float *got = malloc(N * sizeof *got), *want = malloc(N * sizeof *want);
+        for (int i = 0; i < N; i++)
+            halves[i] = (uint16_t)i;
+        struct hn_matrix m = {.layout = (enum hn_layout)layout,
+                              .rows = 1,
+                              .cols = N,
+                              .data = (const unsigned char *)halves,
+                              .row_size = N * sizeof *halves};
+        mm->decode[layout](&m, 0, 0, N, got);
+        hn_matrix_decode(&m, 0, 0, N, want);
+        same_bits("halves", level, got, want, N * sizeof *got);
+        free(halves);
+        free(got);
+        free(want);
+    }
+}
+
+/* ---- dot products
+ * ----------------------------------------------------------------------------------- */
+
+static void test_dots(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (int nt = 1; mm->dots && nt <= HN_MM_VECTORS_MAX; nt++) {
+        for (int n = 1; n <= 9; n++) {
+            int64_t depth = 1 + (int64_t)hn_rng_below(&rng, 150), ldx = depth + 1, ldw = depth + 2;
+            struct guarded x = random_floats((nt - 1) * ldx + depth);
+            struct guarded w = random_floats((n - 1) * ldw + depth), y = random_floats(nt * n);
+            mm->dots(floats(&x), ldx, nt, floats(&w), ldw, n, depth, floats(&y), n);
+            for (int t = 0; t < nt; t++) {
+                for (int i = 0; i < n; i++) {
+                    double want = 0, mag = 0;
+                    for (int64_t k = 0; k < depth; k++) {
+                        double term =
+                            (double)floats(&x)[t * ldx + k] * (double)floats(&w)[i * ldw + k];
+                        want += term;
+                        mag += fabs(term);
+                    }
+                    double error = fabs((double)floats(&y)[t * n + i] - want);
+                    if (!(error <= rounding(depth) * mag))
+                        fail_msg("%s dots %d x %d, depth %lld: [%d, %d] is off by %.3g",
+                                 hn_cpu_level_name((enum hn_cpu_level)level), nt, n,
+                                 (long long)depth, t, i, error);
+                }
+            }
+            guarded_close(&x);
+            guarded_close(&w);
+            guarded_close(&y);
+        }
+    }
+}
+
+/* ---- dropout and softmax
+ * ---------------------------------------------------------------------------- */
+
+static void test_dropout(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (int64_t n = 1; n <= 600; n += n < 150 ? 1 : 61) {
+        if (!mm->dropout_mask || !mm->masked)
+            continue;
+        const uint32_t key[2] = {hn_rng_u32(&rng), hn_rng_u32(&rng)};
+        uint32_t t = hn_rng_u32(&rng), module = hn_rng_u32(&rng), step = hn_rng_u32(&rng);
+        uint32_t threshold = n % 5 ? (uint32_t)hn_rng_below(&rng, 65536) : 3277;
+        struct guarded got = guarded_open((size_t)(n + 7) / 8);
+        unsigned char want[80];
+        mm->dropout_mask(key, t, module, step, threshold, n, got.data);
+        hn_cpu_matmul_c.dropout_mask(key, t, module, step, threshold, n, want);
+        same_bits("dropout", level, got.data, want, (size_t)(n + 7) / 8);
+        struct guarded x = random_floats(n), y = random_floats(n);
+        float *sum = malloc((size_t)n * sizeof *sum);
+        memcpy(sum, y.data, (size_t)n * sizeof *sum);
+        for (int add = 0; add < 2; add++) {
+            mm->masked(got.data, 1.125f, floats(&x), n, floats(&y), add);
+            hn_cpu_matmul_c.masked(got.data, 1.125f, floats(&x), n, sum, add);
+            for (int64_t i = 0; i < n; i++) /* one more rounding where product and sum are fused */
+                if (fabsf(floats(&y)[i] - sum[i]) > 0x1p-22f)
+                    fail_msg("%s masked, add %d: [%lld] of %lld is %.9g, C's is %.9g",
+                             hn_cpu_level_name((enum hn_cpu_level)level), add, (long long)i,
+                             (long long)n, (double)floats(&y)[i], (double)sum[i]);
+        }
+        free(sum);
+        guarded_close(&got);
+        guarded_close(&x);
+        guarded_close(&y);
+    }
+}
+
+static void check_softmax(int level, const struct hn_cpu_matmul *mm, int64_t n, float spread,
+                          float start, double sum_start)
+{
+    struct guarded x = random_floats(n);
+    float max = start, top = start;
+    double sum = sum_start, want = 0;
+    int64_t best = -1;
+    float *copy = malloc((size_t)n * sizeof *copy);
+    for (int64_t i = 0; i < n; i++) {
+        copy[i] = floats(&x)[i] *= spread;
+        if (copy[i] > top) {
+            top = copy[i];
+            best = i;
+        }
+    }
+    if (n > 9) /* a tie: the first counts */
+        copy[n - 1] = floats(&x)[n - 1] = best < 0 ? start : top;
+    assert_int_equal(mm->softmax_step(floats(&x), n, &max, &sum), best);
+    assert_true(max == top);
+    want = sum_start > 0 ? sum_start * exp((double)start - (double)top) : 0;
+    for (int64_t i = 0; i < n; i++) {
+        double e = exp((double)copy[i] - (double)top);
+        want += e;
+        /* 4 ulp, the argument's rounding, and what is too small for a float32 */
+        double bound = e * (4 + fabs((double)copy[i] - (double)top)) * 0x1p-24 + 0x1p-126;
+        if (!(fabs((double)floats(&x)[i] - e) <= bound))
+            fail_msg("%s: exp(%.9g) is %.9g, expected %.9g",
+                     hn_cpu_level_name((enum hn_cpu_level)level), (double)(copy[i] - top),
+                     (double)floats(&x)[i], e);
+    }
+    assert_true(fabs(sum - want) <= want * (double)(n + 8 + (int)spread) * 0x1p-24);
+    free(copy);
+    guarded_close(&x);
+}
+
+static void test_softmax(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (int64_t n = 1; mm->softmax_step && n <= 300; n += n < 70 ? 1 : 37) {
+        check_softmax(level, mm, n, 5, -INFINITY, 0);
+        check_softmax(level, mm, n, 120, -INFINITY, 0);
+        check_softmax(level, mm, n, 3, 2.5f, 7.5);
+        check_softmax(level, mm, n, 3, 9.0f, 7.5);
+    }
+}
+
+int main(void)
+{
+    seed_rng();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tile),          cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_transpose),     cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_decode_halves), cmocka_unit_test(test_dots),
+        cmocka_unit_test(test_dropout),       cmocka_unit_test(test_softmax),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
