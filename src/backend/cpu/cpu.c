@@ -1,6 +1,7 @@
 /* The CPU backend's table: opening and closing the device, storage, and moving tensors in and out.
  * Operations run when they are called; eval has nothing left to do, and nothing can fail late. */
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/limits.h"
 #include "backend/cpu/matmul.h"
 #include "backend/cpu/vector.h"
 #include "base/mem.h"
@@ -305,12 +306,25 @@ static struct hn_op_info cpu_op_info(const struct hn_device *dev, enum hn_op op)
     return (struct hn_op_info){HN_CLASS_EXACT, 0}; /* copies */
 }
 
+static int cpu_measure_limits(struct hn_device *dev, double *bytes_per_second,
+                              double *flops_per_second, struct hone_err *err)
+{
+    struct hn_cpu_limits limits;
+    int rc = hn_cpu_measure_limits(dev, &limits, err);
+    if (rc)
+        return rc;
+    *bytes_per_second = limits.read_gbs * 1e9;
+    *flops_per_second = limits.fma_gflops * 1e9;
+    return 0;
+}
+
 const struct hn_backend hn_backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
     .close = cpu_close,
     .describe = cpu_describe,
     .op_info = cpu_op_info,
+    .measure_limits = cpu_measure_limits,
     .weight_open = hn_cpu_weight_open,
     .weight_close = hn_cpu_weight_close,
     .weight_private_size = hn_cpu_weight_private_size,
