@@ -25,6 +25,25 @@ void hn_arena_release(struct hn_arena *a)
     *a = (struct hn_arena){.limit = a->limit};
 }
 
+void hn_arena_clear(struct hn_arena *a)
+{
+    struct hn_arena_block *kept = NULL;
+    for (struct hn_arena_block *b = a->blocks, *next; b; b = next) {
+        next = b->next;
+        if (!kept && b->size == BLOCK_SIZE) {
+            kept = b;
+            kept->next = NULL;
+        } else {
+            hn_free(b);
+        }
+    }
+    if (kept) { /* what is handed out is zeroed */
+        memset(kept->data, 0, kept->used);
+        kept->used = 0;
+    }
+    *a = (struct hn_arena){.blocks = kept, .limit = a->limit};
+}
+
 void *hn_arena_alloc(struct hn_arena *a, size_t n, size_t size)
 {
     size_t total;

@@ -15,6 +15,8 @@ struct hn_arena {
 /* limit bounds what a hostile file can make us hold; 0 for no bound. */
 void hn_arena_init(struct hn_arena *a, size_t limit);
 void hn_arena_release(struct hn_arena *a);
+/* The same, but one block stays for the next use: for documents read one after the other. */
+void hn_arena_clear(struct hn_arena *a);
 
 /* n elements of size bytes, zeroed, 16-byte aligned, or NULL (and a->failed). */
 HN_MUST_USE void *hn_arena_alloc(struct hn_arena *a, size_t n, size_t size);
