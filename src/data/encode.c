@@ -44,7 +44,7 @@ void hn_encoder_release(struct hn_encoder *e)
     *e = (struct hn_encoder){0};
 }
 
-static int add_span(struct hn_encoder *e, size_t begin, size_t end, struct hone_err *err)
+int hn_encoder_add_span(struct hn_encoder *e, size_t begin, size_t end, struct hone_err *err)
 {
     if (hn_grow((void **)&e->spans, &e->cap_spans, 2 * e->n_spans + 2, sizeof *e->spans))
         return hn_fail_memory(err, "encoding a row");
@@ -63,7 +63,7 @@ static int join_plain(struct hn_encoder *e, struct hn_str prompt, struct hn_str 
     hn_buf_add(&e->expected, response.p, response.n);
     hn_buf_add(&e->text, prompt.p, prompt.n);
     hn_buf_add(&e->text, response.p, response.n);
-    return add_span(e, prompt.n, SIZE_MAX, err);
+    return hn_encoder_add_span(e, prompt.n, SIZE_MAX, err);
 }
 
 static int take_text(struct hn_encoder *e, const struct hn_record *r, struct hone_err *err)
@@ -73,85 +73,6 @@ static int take_text(struct hn_encoder *e, const struct hn_record *r, struct hon
                           (struct hn_str){r->text.p + r->prompt_size, r->text.n - r->prompt_size},
                           err);
     hn_buf_add(&e->text, r->text.p, r->text.n);
-    return 0;
-}
-
-/* Render messages[0, n) into out. */
-static int render(struct hn_encoder *e, const struct hn_record *r, const struct hn_json *messages,
-                  size_t n, bool generation_prompt, struct hn_buf *out, struct hone_err *err)
-{
-    struct hn_buf json = {0}, tools = {0};
-    struct hn_json some = *messages;
-    char *text = NULL;
-    some.n = n;
-    hn_json_dump(&json, &some, -1, false, false);
-    if (r->tools)
-        hn_json_dump(&tools, r->tools, -1, false, false);
-    int rc = json.failed || tools.failed ? hn_fail_memory(err, "encoding a row") : 0;
-    if (!rc)
-        rc = hone_chat_render(e->o.tokenizer, hn_buf_str(&json),
-                              r->tools ? hn_buf_str(&tools) : NULL, NULL, generation_prompt, &text,
-                              err);
-    if (!rc) {
-        hn_buf_clear(out);
-        hn_buf_add_str(out, text);
-    }
-    hone_free(text);
-    hn_buf_release(&json);
-    hn_buf_release(&tools);
-    return rc;
-}
-
-static size_t common(const struct hn_buf *a, const struct hn_buf *b)
-{
-    size_t n = HN_MIN(a->len, b->len), i = 0;
-    while (i < n && a->data[i] == b->data[i])
-        i++;
-    return i;
-}
-
-/* The span of assistant message i: what rendering it adds to the rendering of those before it.  A
- * template that writes earlier turns otherwise when later ones follow (thinking templates drop
- * their reasoning) shortens the common part; the span then begins and ends where they part. */
-static int chat_span(struct hn_encoder *e, const struct hn_record *r,
-                     const struct hn_json *messages, size_t i, struct hone_err *err)
-{
-    struct hn_buf upto = {0};
-    int rc = render(e, r, messages, i, true, &e->prompt, err);
-    if (!rc)
-        rc = render(e, r, messages, i + 1, false, &upto, err);
-    if (!rc) {
-        size_t begin = common(&e->prompt, &e->text), end = common(&upto, &e->text);
-        if (i + 1 == messages->n)
-            end = e->text.len;
-        if (end > begin)
-            rc = add_span(e, begin, end, err);
-    }
-    hn_buf_release(&upto);
-    return rc;
-}
-
-static int take_chat(struct hn_encoder *e, const struct hn_record *r,
-                     const struct hn_json *messages, bool parts, struct hone_err *err)
-{
-    e->templated = true;
-    int rc = render(e, r, messages, messages->n, false, &e->text, err);
-    bool last = false;
-    for (size_t i = 0; i < messages->n && !rc; i++) {
-        last = hn_json_is(hn_json_get(&messages->items[i], "role"), "assistant");
-        if (last && (e->o.mask_prompt || (parts && i + 1 == messages->n)))
-            rc = chat_span(e, r, messages, i, err);
-    }
-    if (rc || !last || !parts)
-        return rc;
-    /* e->prompt is the last message's, rendered by chat_span. */
-    struct hn_str content;
-    e->has_prompt = true;
-    if (hn_json_str(hn_json_get(&messages->items[messages->n - 1], "content"), &content))
-        hn_buf_add(&e->expected, content.p, content.n);
-    else
-        hn_buf_add(&e->expected, e->text.data + common(&e->prompt, &e->text),
-                   e->text.len - common(&e->prompt, &e->text));
     return 0;
 }
 
@@ -173,7 +94,7 @@ static int take_completion(struct hn_encoder *e, const struct hn_record *r, bool
         {.type = HN_JSON_OBJECT, .n = 2, .members = assistant},
     };
     struct hn_json messages = {.type = HN_JSON_ARRAY, .n = 2, .items = items};
-    return take_chat(e, r, &messages, parts, err);
+    return hn_encoder_take_chat(e, &messages, r->tools, parts, err);
 }
 
 /* Fill e->text, the spans and, if asked for, prompt and expected. */
@@ -189,7 +110,7 @@ static int take(struct hn_encoder *e, const struct hn_record *r, bool parts, str
         if (!e->info.chat_template)
             return hn_fail(err, HONE_FAILED,
                            "found a chat row, expected text: the model has no chat template");
-        rc = take_chat(e, r, r->messages, parts, err);
+        rc = hn_encoder_take_chat(e, r->messages, r->tools, parts, err);
     } else if (r->kind == HONE_RECORD_COMPLETION) {
         rc = take_completion(e, r, parts, err);
     } else {
@@ -218,16 +139,17 @@ static size_t decoded_size(struct hn_encoder *e, const int32_t *ids, size_t n)
     return same == len || partial ? same : SIZE_MAX;
 }
 
-/* The first token of t that starts at or after byte `at` of the text.  The tokens that the text
- * before `at` has alone, as far as they are the same, lie before it; from there the text of the
- * tokens is counted.  *straddles: a token begins before `at` and ends after it; the result is that
- * token, so that the whole response is trained. */
+/* The first token of t that starts at or after byte `at` of the text (SIZE_MAX: the end of t; the
+ * text's own length: what follows its last token, as EOS does).  The tokens that the text before
+ * `at` has alone, as far as they are the same, lie before it; from there the text of the tokens is
+ * counted.  *straddles: a token begins before `at` and ends after it; the result is that token, so
+ * that the whole response is trained. */
 static int find_token(struct hn_encoder *e, const struct hone_tokens *t, size_t at, size_t *index,
                       bool *straddles, struct hone_err *err)
 {
     size_t lead = e->templated ? 0 : e->lead, same = 0;
     *index = t->n;
-    if (at >= e->text.len)
+    if (at == SIZE_MAX)
         return 0;
     e->prefix.n = 0;
     int rc = hone_tokenizer_encode(e->o.tokenizer, hn_buf_str(&e->text), at, 0, &e->prefix, err);
@@ -263,7 +185,8 @@ static int mark(struct hn_encoder *e, struct hone_row *row, struct hn_encoded *f
     for (size_t i = 0; e->o.mask_prompt && i < e->n_spans; i++) {
         size_t begin, end;
         bool across = false;
-        int rc = find_token(e, t, e->spans[2 * i], &begin, &found->straddles, err);
+        int rc = find_token(e, t, e->spans[2 * i], &begin,
+                            e->templated ? &across : &found->straddles, err);
         rc = rc ? rc : find_token(e, t, e->spans[2 * i + 1], &end, &across, err);
         if (rc)
             return rc;

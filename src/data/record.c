@@ -305,7 +305,7 @@ int hn_record_parse(struct hn_record *r, const char *line, size_t n, enum hone_r
 {
     struct hn_str s = {line, n};
     struct hn_json *row = NULL;
-    hn_arena_release(&r->arena);
+    hn_arena_clear(&r->arena);
     hn_buf_clear(&r->buf);
     *r = (struct hn_record){.kind = forced ? forced : fallback,
                             .prompt_size = SIZE_MAX,
