@@ -115,6 +115,8 @@ def trim(path):
         j = json.load(open(f))
         for k in ("transformers_version", "peft_version"):
             j.pop(k, None)
+        if "target_modules" in j:
+            j["target_modules"].sort()  # a set in PEFT
         json.dump(j, open(f, "w"), indent=2, sort_keys=True)
 
 
@@ -197,7 +199,7 @@ def adapters():
     model = tiny().float()
     peft = get_peft_model(model, LoraConfig(
         task_type="CAUSAL_LM", r=4, lora_alpha=8, lora_dropout=0.1, use_rslora=True,
-        target_modules=["q_proj", "v_proj", "down_proj"], base_model_name_or_path="org/tiny",
+        target_modules=["q_proj", "v_proj", "down_proj"],
         rank_pattern={r"layers\.1\.self_attn\.q_proj": 6, "down_proj": 2},
         alpha_pattern={"^model.layers.0.self_attn.v_proj": 3}))
     expected = {}
@@ -208,6 +210,7 @@ def adapters():
             expected[p + ".a"] = m.lora_A["default"].weight.detach().clone()
             expected[p + ".b"] = m.lora_B["default"].weight.detach().clone()
             expected[p + ".scale"] = torch.tensor(m.scaling["default"], dtype=torch.float64)
+    peft.peft_config["default"].base_model_name_or_path = "org/tiny"
     peft.save_pretrained(root / "peft")
     (root / "peft/README.md").unlink(missing_ok=True)
     trim(root / "peft")

@@ -1,0 +1,432 @@
+/* Bundles: one model saved by transformers, by mlx-lm and as GGUF reads the same; and what is wrong
+ * with a directory is said. */
+#include "golden.h"
+#include "base/file.h"
+#include "format/bundle.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct hn_bundle *open_bundle(const char *path)
+{
+    struct hn_bundle *b = NULL;
+    struct hone_err err = {0};
+    if (hn_bundle_open(&b, path, &err))
+        fail_msg("%s", err.message);
+    return b;
+}
+
+/* Decode the weight, matrix or vector, and hold it against the golden one. */
+static void check_weight(const struct hn_bundle *b, const struct hn_st_tensor *t)
+{
+    struct hone_err err = {0};
+    struct hn_matrix m;
+    float *out = hn_calloc((size_t)t->n_elements, sizeof *out);
+    assert_non_null(out);
+    assert_true(hn_bundle_has(b, t->name));
+    if (t->n_dims == 1) {
+        if (hn_bundle_decode_vector(b, t->name, out, t->n_elements, &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(hn_bundle_decode_vector(b, t->name, out, t->n_elements + 1, &err),
+                         HONE_FAILED);
+    } else {
+        if (hn_bundle_matrix(b, t->name, &m, &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(m.rows, t->shape[0]);
+        assert_int_equal(m.cols, t->shape[1]);
+        for (int64_t row = 0; row < m.rows; row++)
+            hn_matrix_decode(&m, row, 0, m.cols, out + row * m.cols);
+    }
+    expect_bits(t, out, t->n_elements);
+    hn_free(out);
+}
+
+static void check_all(const struct hn_bundle *b, const char *goldens)
+{
+    struct hn_safetensors st;
+    open_golden(&st, goldens);
+    assert_true(st.n > 20);
+    for (size_t i = 0; i < st.n; i++)
+        check_weight(b, &st.tensors[i]);
+    hn_st_release(&st);
+}
+
+static int64_t config_int(const struct hn_bundle *b, const char *key)
+{
+    int64_t v = -1;
+    if (!hn_json_int(hn_json_get(hn_bundle_config(b), key), &v))
+        fail_msg("no %s", key);
+    return v;
+}
+
+static void check_info(const struct hn_bundle *b, enum hn_bundle_kind kind, const char *format,
+                       const char *quantization, size_t n_files)
+{
+    struct hn_bundle_info info;
+    hn_bundle_info(b, &info);
+    assert_int_equal(info.kind, kind);
+    assert_string_equal(info.format, format);
+    assert_string_equal(info.quantization, quantization);
+    assert_int_equal(info.n_files, n_files);
+    assert_string_equal(info.tokenizer_path, info.path);
+    assert_true(info.weight_bytes > 0 && info.weight_bytes < info.file_bytes);
+    /* embedding and head 2*40*32, norms (2*2 + 1)*32, per block q, o 32*32, k, v 16*32, biases of
+     * q, k, v, o 96, gate, up, down 3*32*64 */
+    assert_int_equal(info.n_parameters,
+                     2 * 40 * 32 + 5 * 32 + 2 * (2 * 1024 + 2 * 512 + 96 + 3 * 2048));
+}
+
+static void test_directory(void **state)
+{
+    (void)state;
+    struct hn_bundle *b = open_bundle(DATA "hf///"), *sharded = open_bundle(DATA "hf-sharded");
+    const int32_t *eos;
+    check_info(b, HN_BUNDLE_HF, "safetensors", "none (bfloat16)", 1);
+    check_info(sharded, HN_BUNDLE_HF, "safetensors", "none (float32)", 6);
+    assert_int_equal(config_int(b, "hidden_size"), 32);
+    assert_int_equal(hn_bundle_eos(b, &eos), 2);
+    assert_true(eos[0] == 2 && eos[1] == 7);
+    assert_int_equal(hn_bundle_bos(b), 1);
+    assert_non_null(hn_bundle_generation_config(b));
+    assert_null(hn_bundle_gguf(b));
+    /* the sharded one is the same model, widened to float32 */
+    for (size_t i = 0; i < hn_bundle_n_tensors(sharded); i++) {
+        struct hn_bundle_tensor t;
+        hn_bundle_tensor(sharded, i, &t);
+        assert_string_equal(t.type, "F32");
+        struct hn_matrix m;
+        struct hone_err err = {0};
+        int rc = t.n_dims == 1 ? hn_bundle_vector(sharded, t.name, &m, &err)
+                               : hn_bundle_matrix(sharded, t.name, &m, &err);
+        assert_int_equal(rc, 0);
+        struct hn_st_tensor golden = {.name = t.name,
+                                      .dtype = HN_F32,
+                                      .n_dims = t.n_dims,
+                                      .n_elements = m.rows * m.cols,
+                                      .data = m.data,
+                                      .size = t.size};
+        memcpy(golden.shape, t.shape, sizeof golden.shape);
+        check_weight(b, &golden);
+    }
+    assert_int_equal(hn_bundle_n_tensors(b), hn_bundle_n_tensors(sharded));
+    hn_bundle_close(&b);
+    hn_bundle_close(&sharded);
+    assert_null(b);
+}
+
+static void test_lookups(void **state)
+{
+    (void)state;
+    struct hn_bundle *b = open_bundle(DATA "hf");
+    struct hone_err err = {0};
+    struct hn_matrix m = {.rows = 123};
+    assert_false(hn_bundle_has(b, "nothing"));
+    assert_int_equal(hn_bundle_matrix(b, "nothing", &m, &err), HONE_NOT_FOUND);
+    expect_message(err.message, "\"nothing\"");
+    assert_int_equal(hn_bundle_matrix(b, "model.norm.weight", &m, &err), HONE_FAILED);
+    expect_message(err.message, "model.norm.weight|1 dimensions|expected 2");
+    assert_int_equal(hn_bundle_vector(b, "lm_head.weight", &m, &err), HONE_FAILED);
+    expect_message(err.message, "lm_head.weight|2 dimensions|expected 1");
+    assert_int_equal(m.rows, 123);
+    hn_bundle_close(&b);
+}
+
+static void test_mlx(void **state)
+{
+    (void)state;
+    struct hn_bundle *b = open_bundle(DATA "mlx");
+    struct hone_err err = {0};
+    struct hn_matrix m;
+    check_info(b, HN_BUNDLE_MLX, "MLX",
+               "affine 4-bit, groups of 32 (85%), bfloat16 (10%), affine 8-bit, groups of 32 (5%)",
+               1);
+    check_all(b, DATA "mlx.safetensors");
+    assert_int_equal(hn_bundle_matrix(b, "model.layers.0.self_attn.v_proj.weight", &m, &err), 0);
+    assert_int_equal(m.bits, 8);
+    assert_int_equal(hn_bundle_matrix(b, "model.layers.0.mlp.up_proj.weight", &m, &err), 0);
+    assert_int_equal(m.layout, HN_LAYOUT_BF16);
+    hn_bundle_close(&b);
+}
+
+static void test_gguf(void **state)
+{
+    (void)state;
+    struct hn_bundle *b = open_bundle(DATA "llama.gguf");
+    struct hn_matrix m;
+    struct hone_err err = {0};
+    const int32_t *eos;
+    check_all(b, DATA "llama.safetensors");
+    struct hn_bundle_info info;
+    hn_bundle_info(b, &info);
+    assert_string_equal(info.format, "GGUF v3");
+    assert_string_equal(info.quantization, "Q8_0");
+    assert_int_equal(hn_bundle_matrix(b, "model.layers.1.self_attn.k_proj.weight", &m, &err), 0);
+    assert_int_equal(m.rope_head, 8);
+    assert_int_equal(hn_bundle_matrix(b, "model.layers.1.self_attn.v_proj.weight", &m, &err), 0);
+    assert_int_equal(m.rope_head, 0);
+    const struct hn_json *c = hn_bundle_config(b);
+    assert_true(hn_json_is(hn_json_get(c, "model_type"), "llama"));
+    assert_true(hn_json_is(hn_json_at(hn_json_get(c, "architectures"), 0), "LlamaForCausalLM"));
+    static const struct {
+        const char *key;
+        int64_t value;
+    } ints[] = {{"hidden_size", 32},
+                {"num_hidden_layers", 2},
+                {"num_attention_heads", 4},
+                {"num_key_value_heads", 2},
+                {"head_dim", 8},
+                {"intermediate_size", 64},
+                {"vocab_size", 40},
+                {"max_position_embeddings", 64}};
+    for (size_t i = 0; i < HN_COUNT(ints); i++)
+        assert_int_equal(config_int(b, ints[i].key), ints[i].value);
+    double d;
+    bool yes;
+    assert_true(hn_json_float(hn_json_get(c, "rms_norm_eps"), &d) && d == 1e-5);
+    assert_true(hn_json_float(hn_json_get(c, "rope_theta"), &d) && d == 5e5);
+    assert_true(hn_json_bool(hn_json_get(c, "tie_word_embeddings"), &yes) && !yes);
+    assert_true(hn_json_bool(hn_json_get(c, "attention_bias"), &yes) && yes);
+    assert_int_equal(hn_json_get(c, "sliding_window")->type, HN_JSON_NULL);
+    assert_true(hn_json_is(hn_json_get(hn_json_get(c, "rope_scaling"), "rope_type"), "factors"));
+    assert_int_equal(hn_bundle_eos(b, &eos), 2);
+    assert_true(eos[0] == 2 && eos[1] == 9);
+    assert_int_equal(hn_bundle_bos(b), 1);
+    assert_non_null(hn_bundle_gguf(b));
+    assert_null(hn_bundle_generation_config(b));
+    hn_bundle_close(&b);
+}
+
+static char scratch[64];
+
+static void put(const char *name, const char *text)
+{
+    char path[256];
+    struct hone_err err = {0};
+    snprintf(path, sizeof path, "%s/%s", scratch, name);
+    assert_int_equal(hn_file_write(path, text, strlen(text), &err), 0);
+}
+
+static void link_golden(const char *from, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", scratch, name);
+    assert_int_equal(symlink(from, path), 0);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(scratch, sizeof scratch, "/tmp/hone-test-XXXXXX");
+    return mkdtemp(scratch) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char **names, path[400];
+    size_t n;
+    struct hone_err err = {0};
+    if (hn_dir_list(scratch, &names, &n, &err))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", scratch, names[i]);
+        unlink(path);
+    }
+    hn_free(names);
+    return rmdir(scratch);
+}
+
+static void refuse(const char *words)
+{
+    struct hn_bundle *b = NULL;
+    struct hone_err err = {0};
+    if (hn_bundle_open(&b, scratch, &err) == 0)
+        fail_msg("accepted, expected: %s", words);
+    expect_message(err.message, scratch);
+    expect_message(err.message, words);
+    assert_null(b);
+}
+
+static void test_no_config(void **state)
+{
+    (void)state;
+    refuse("no config.json|nothing");
+    put("readme", "");
+    put("x.gguf", "");
+    refuse("no config.json|readme|.gguf file, give its own path");
+    put("adapter_config.json", "{}");
+    refuse("adapter, not a model");
+    put("config.json", "{");
+    refuse("config.json|line 1");
+    put("config.json", "[]");
+    refuse("config.json|an array");
+}
+
+static void test_no_weights(void **state)
+{
+    (void)state;
+    put("config.json", "{}");
+    refuse("no model.safetensors|config.json");
+    put("consolidated.safetensors", "");
+    refuse("Mistral's own layout");
+    put("pytorch_model-00001-of-00002.bin", "");
+    put("adapter.safetensors", "");
+    refuse("Mistral's own layout");
+}
+
+static void test_pickle(void **state)
+{
+    (void)state;
+    put("config.json", "{}");
+    put("pytorch_model.bin", "");
+    refuse("pickle|save_pretrained");
+    put("model.safetensors", "");
+    refuse("model.safetensors|too few");
+}
+
+static void test_index(void **state)
+{
+    (void)state;
+    put("config.json", "{}");
+    put("model.safetensors.index.json", "{}");
+    refuse("weight_map is nothing");
+    put("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"../x.safetensors\"}}");
+    refuse("\"a\"|in this directory");
+    put("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"x.bin\"}}");
+    refuse("\"a\"|in this directory");
+    put("model.safetensors.index.json", "{\"weight_map\":{\"a\":\"part.safetensors\"}}");
+    refuse("part.safetensors is missing");
+    link_golden(DATA "hf/model.safetensors", "part.safetensors");
+    refuse("tensor \"a\" in part.safetensors");
+    put("model.safetensors.index.json",
+        "{\"weight_map\":{\"lm_head.weight\":\"part.safetensors\"}}");
+    struct hn_bundle *b = open_bundle(scratch);
+    hn_bundle_close(&b);
+    link_golden(DATA "hf/model.safetensors", "model.safetensors");
+    refuse("an index that names other files");
+    put("model.safetensors.index.json", "{\"weight_map\":{\"lm_head.weight\":\"part.safetensors\","
+                                        "\"model.norm.weight\":\"model.safetensors\"}}");
+    refuse("two tensors are|part.safetensors|model.safetensors");
+}
+
+static void test_missing_shard(void **state)
+{
+    (void)state;
+    put("config.json", "{}");
+    link_golden(DATA "hf-sharded/model-00001-of-00006.safetensors",
+                "model-00001-of-00006.safetensors");
+    link_golden(DATA "hf-sharded/model-00003-of-00006.safetensors",
+                "model-00003-of-00006.safetensors");
+    refuse("model-00002-of-00006.safetensors is missing");
+}
+
+static void test_methods(void **state)
+{
+    (void)state;
+    link_golden(DATA "hf/model.safetensors", "model.safetensors");
+    put("config.json", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}}");
+    refuse("gptq");
+    put("config.json", "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"awq\"}}}");
+    refuse("awq");
+    put("generation_config.json", "{\"eos_token_id\":");
+    put("config.json", "{}");
+    refuse("generation_config.json");
+}
+
+/* What the config does not say is told from the shapes; what it says wrongly is an error. */
+static void test_mlx_config(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *words;
+    } cases[] = {
+        {"{\"hidden_size\":32,\"intermediate_size\":64,\"quantization\":{\"group_size\":64,"
+         "\"bits\":4}}",
+         NULL},
+        {"{\"hidden_size\":32,\"intermediate_size\":64}", NULL},
+        {"{\"text_config\":{\"hidden_size\":32,\"intermediate_size\":64}}", NULL},
+        {"{\"hidden_size\":32,\"intermediate_size\":64,\"quantization\":{\"lm_head\":{\"bits\":8,"
+         "\"group_size\":32}}}",
+         "lm_head.weight|does not fit"},
+        {"{\"hidden_size\":32,\"intermediate_size\":64,\"quantization\":{\"lm_head\":false}}",
+         "lm_head.weight|not quantised"},
+        {"{\"hidden_size\":32,\"intermediate_size\":64,\"quantization\":{\"lm_head\":{\"mode\":"
+         "\"mxfp4\"}}}",
+         "lm_head.weight|mode"},
+    };
+    link_golden(DATA "mlx/model.safetensors", "model.safetensors");
+    for (size_t i = 0; i < HN_COUNT(cases); i++) {
+        put("config.json", cases[i].config);
+        if (cases[i].words) {
+            refuse(cases[i].words);
+            continue;
+        }
+        struct hn_bundle *b = open_bundle(scratch);
+        check_all(b, DATA "mlx.safetensors");
+        hn_bundle_close(&b);
+    }
+}
+
+static void test_other_prefixes(void **state)
+{
+    (void)state;
+    static const char *const names[][3] = {
+        {"embed_tokens.weight", "layers.0.x.weight", "lm_head.weight"},
+        {"language_model.model.embed_tokens.weight", "language_model.model.layers.0.x.weight",
+         "language_model.lm_head.weight"},
+        {"model.language_model.embed_tokens.weight", "model.language_model.layers.0.x.weight",
+         "lm_head.weight"},
+    };
+    static const int64_t shape[] = {1, 1};
+    static const float value = 3;
+    put("config.json", "{\"text_config\":{\"eos_token_id\":5}}");
+    for (size_t i = 0; i < HN_COUNT(names); i++) {
+        struct hn_st_entry e[3];
+        struct hone_err err = {0};
+        char path[128];
+        for (int k = 0; k < 3; k++)
+            e[k] = (struct hn_st_entry){names[i][k], HN_F32, 2, shape, &value};
+        snprintf(path, sizeof path, "%s/model.safetensors", scratch);
+        assert_int_equal(hn_st_write(path, e, 3, NULL, 0, &err), 0);
+        struct hn_bundle *b = open_bundle(scratch);
+        assert_true(hn_bundle_has(b, "model.embed_tokens.weight"));
+        assert_true(hn_bundle_has(b, "model.layers.0.x.weight"));
+        assert_true(hn_bundle_has(b, "lm_head.weight"));
+        const int32_t *eos;
+        assert_int_equal(hn_bundle_eos(b, &eos), 1);
+        assert_int_equal(eos[0], 5);
+        hn_bundle_close(&b);
+    }
+}
+
+static void test_other_files(void **state)
+{
+    (void)state;
+    struct hn_bundle *b = NULL;
+    struct hone_err err = {0};
+    assert_int_equal(hn_bundle_open(&b, "/nonexistent/model", &err), HONE_NOT_FOUND);
+    assert_int_equal(hn_bundle_open(&b, DATA "hf/model.safetensors", &err), HONE_FAILED);
+    expect_message(err.message, "config.json");
+    assert_int_equal(hn_bundle_open(&b, DATA "hf/config.json", &err), HONE_FAILED);
+    expect_message(err.message, "not a GGUF file");
+    assert_int_equal(hn_bundle_open(&b, DATA "types.gguf", &err), HONE_FAILED);
+    expect_message(err.message, "types.gguf|llama.");
+    assert_int_equal(hn_bundle_open(&b, DATA "peft", &err), HONE_FAILED);
+    expect_message(err.message, "adapter");
+    assert_null(b);
+}
+
+#define scratch_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_directory),   cmocka_unit_test(test_lookups),
+        cmocka_unit_test(test_mlx),         cmocka_unit_test(test_gguf),
+        cmocka_unit_test(test_other_files), scratch_test(test_no_config),
+        scratch_test(test_no_weights),      scratch_test(test_pickle),
+        scratch_test(test_index),           scratch_test(test_missing_shard),
+        scratch_test(test_methods),         scratch_test(test_mlx_config),
+        scratch_test(test_other_prefixes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
