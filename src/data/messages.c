@@ -70,7 +70,7 @@ static int check_role(const char *list, size_t i, struct hn_json *role, bool sha
         }
     }
     struct hn_buf found = {0};
-    hn_buf_printf(&found, "\"%.40s\"", s.p);
+    hn_record_quote(&found, s);
     int rc = fail_in(list, i, key, hn_buf_str(&found),
                      share ? "\"human\", \"gpt\", \"system\" or \"tool\"" : "a name", err);
     hn_buf_release(&found);

@@ -71,12 +71,26 @@ static enum hone_record_kind detect(const struct hn_json *row)
     return HONE_RECORD_AUTO;
 }
 
+void hn_record_quote(struct hn_buf *out, struct hn_str s)
+{
+    enum { LONGEST = 40 };
+    struct hn_json v = {.type = HN_JSON_STRING, .text = s};
+    while (v.text.n > LONGEST ||
+           (v.text.n < s.n && v.text.n && ((unsigned char)s.p[v.text.n] & 0xc0) == 0x80))
+        v.text.n--;
+    hn_json_dump(out, &v, -1, false, false);
+    if (v.text.n < s.n)
+        hn_buf_add_str(out, "\xe2\x80\xa6");
+}
+
 /* "the keys "a", "b" and 3 more", for messages about rows of no known kind. */
 static void name_keys(const struct hn_json *row, struct hn_buf *out)
 {
     hn_buf_add_str(out, row->n == 1 ? "the key " : "the keys ");
-    for (size_t i = 0; i < row->n && i < 6; i++)
-        hn_buf_printf(out, "%s\"%.40s\"", i ? ", " : "", row->members[i].key.p);
+    for (size_t i = 0; i < row->n && i < 6; i++) {
+        hn_buf_add_str(out, i ? ", " : "");
+        hn_record_quote(out, row->members[i].key);
+    }
     if (row->n > 6)
         hn_buf_printf(out, " and %zu more", row->n - 6);
 }

@@ -50,6 +50,8 @@ HN_MUST_USE int hn_record_read_messages(struct hn_record *r, const struct hn_jso
 /* The "tools" of a row, as r->tools. */
 HN_MUST_USE int hn_record_read_tools(struct hn_record *r, const struct hn_json *row,
                                      struct hone_err *err);
+/* s in quotes and escaped as JSON, for a message; a long one is cut. */
+void hn_record_quote(struct hn_buf *out, struct hn_str s);
 /* Fails, naming the key, when s holds a lone surrogate: no tokenizer can encode one. */
 HN_MUST_USE int hn_record_check_text(const char *key, struct hn_str s, struct hone_err *err);
 

@@ -184,6 +184,9 @@ static const struct refusal refusals[] = {
     {"{\"txt\":\"a\"}", 0, "found the key \"txt\"" EXPECTED_KEYS},
     {"{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8}", 0,
      "found the keys \"a\", \"b\", \"c\", \"d\", \"e\", \"f\" and 2 more" EXPECTED_KEYS},
+    {"{\"a\\nb\\\"\":1,\"12345678901234567890123456789012345678éé\":2}", 0,
+     "found the keys \"a\\nb\\\"\", "
+     "\"12345678901234567890123456789012345678é\"…" EXPECTED_KEYS},
     {"{\"prompt\":\"a\"}", 0, "found the key \"prompt\"" EXPECTED_KEYS},
     {"{\"txt\":\"a\"}", HONE_RECORD_TASK, "found the key \"txt\"" EXPECTED_KEYS},
     /* of a wrong type */
