@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "text/charsmap.h"
 #include "text/text_steps.h"
 #include "text/unicode.h"
 
@@ -61,6 +62,43 @@ static int replace_regex(const struct hn_norm_step *step, struct hn_str s, struc
     return rc;
 }
 
+/* SentencePiece's Normalizer: map, then spaces (escaped, squeezed, cut at the ends), then prefix.
+ */
+static void sentencepiece(const struct hn_norm_step *step, struct hn_str s, bool leading,
+                          struct hn_buf *out)
+{
+    struct hn_str space = {step->escape_spaces ? "\xe2\x96\x81" : " ", step->escape_spaces ? 3 : 1};
+    size_t start = out->len;
+    bool was_space = step->remove_spaces, any = !step->remove_spaces;
+    for (size_t i = 0; i < s.n;) {
+        struct hn_str rest = {s.p + i, s.n - i}, to = rest;
+        size_t n = step->charsmap ? hn_charsmap_match(step->charsmap, rest, false, &to) : 0;
+        if (n == 0) {
+            size_t k = i;
+            (void)hn_utf8_next(s.p, s.n, &k);
+            n = k - i;
+            to.n = n;
+        }
+        i += n;
+        for (size_t k = 0; k < to.n; k++) {
+            bool is_space = to.p[k] == ' ';
+            if (is_space && step->remove_spaces && was_space)
+                continue;
+            if (out->len == start && step->prefix && (leading || step->prefix_each))
+                hn_buf_add(out, space.p, space.n);
+            if (is_space)
+                hn_buf_add(out, space.p, space.n);
+            else
+                hn_buf_add_char(out, to.p[k]);
+            was_space = is_space;
+            any |= !is_space;
+        }
+    }
+    while (step->remove_spaces && out->len - start >= space.n && any &&
+           memcmp(out->data + out->len - space.n, space.p, space.n) == 0)
+        out->len -= space.n;
+}
+
 int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf *out,
                 size_t *n_leading, struct hn_text_work *w, struct hone_err *err)
 {
@@ -85,6 +123,9 @@ int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf 
     case HN_NORM_STRIP:
         strip(step, s, out, n_leading);
         break;
+    case HN_NORM_SENTENCEPIECE:
+        sentencepiece(step, s, *n_leading > 0, out);
+        break;
     case HN_NORM_BYTE_LEVEL:
         hn_byte_level_map(s, out);
         break;
@@ -100,4 +141,5 @@ int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf 
 void hn_norm_step_release(struct hn_norm_step *step)
 {
     hn_regex_close(&step->re);
+    hn_charsmap_close(&step->charsmap);
 }

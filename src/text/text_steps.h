@@ -55,9 +55,10 @@ enum hn_norm_kind {
     HN_NORM_STRIP_ACCENTS,
     HN_NORM_NMT,
     HN_NORM_BYTE_LEVEL,
-    HN_NORM_BERT_CLEAN,   /* control characters out, white space to ' ' */
-    HN_NORM_BERT_CHINESE, /* spaces around Chinese characters */
-    HN_NORM_CHARSMAP,     /* SentencePiece's precompiled map */
+    HN_NORM_BERT_CLEAN,    /* control characters out, white space to ' ' */
+    HN_NORM_BERT_CHINESE,  /* spaces around Chinese characters */
+    HN_NORM_CHARSMAP,      /* SentencePiece's precompiled map, as tokenizer.json's Precompiled */
+    HN_NORM_SENTENCEPIECE, /* all that SentencePiece itself does: map, spaces, prefix */
 };
 
 struct hn_charsmap;
@@ -68,7 +69,8 @@ struct hn_norm_step {
     struct hn_str literal;        /* REPLACE: of what, when re is NULL */
     struct hn_regex *re;          /* REPLACE: of what; owned */
     bool left, right;             /* STRIP */
-    struct hn_charsmap *charsmap; /* CHARSMAP; owned */
+    struct hn_charsmap *charsmap; /* CHARSMAP, SENTENCEPIECE (or NULL); owned */
+    bool prefix, prefix_each, remove_spaces, escape_spaces; /* SENTENCEPIECE */
 };
 
 /* out: s rewritten.  *n_leading: how many bytes at the front of s came from the very first byte of

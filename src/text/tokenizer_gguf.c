@@ -3,18 +3,10 @@
 #include "base/mem.h"
 #include "format/gguf.h"
 #include "text/pre_names.h"
+#include "text/tokenizer_spm.h"
 #include "text/tokenizer_impl.h"
 
 #include <string.h>
-
-enum { /* tokenizer.ggml.token_type */
-       TYPE_NORMAL = 1,
-       TYPE_UNKNOWN,
-       TYPE_CONTROL,
-       TYPE_USER,
-       TYPE_UNUSED,
-       TYPE_BYTE
-};
 
 struct source {
     struct hone_tokenizer *t;
@@ -132,16 +124,16 @@ static int read_added(struct source *s)
     int64_t type;
     for (uint32_t id = 0; s->types && id < t->vocab.n_ids; id++)
         n += hn_gguf_int_at(s->types, id, &type) &&
-             (type == TYPE_CONTROL || type == TYPE_USER || type == TYPE_UNKNOWN);
+             (type == HN_SPM_CONTROL || type == HN_SPM_USER_DEFINED || type == HN_SPM_UNKNOWN);
     int rc = hn_added_init(&t->added, n, t->vocab.n_ids, s->err);
     for (uint32_t id = 0; rc == 0 && s->types && id < t->vocab.n_ids; id++) {
         if (!hn_gguf_int_at(s->types, id, &type) || t->vocab.texts[id].n == 0 ||
             hn_vocab_find(&t->vocab, t->vocab.texts[id]) != (int32_t)id)
             continue;
-        if (type != TYPE_CONTROL && type != TYPE_USER && type != TYPE_UNKNOWN)
+        if (type != HN_SPM_CONTROL && type != HN_SPM_USER_DEFINED && type != HN_SPM_UNKNOWN)
             continue;
         struct hn_added_token token = {
-            .text = t->vocab.texts[id], .id = (int32_t)id, .special = type != TYPE_USER};
+            .text = t->vocab.texts[id], .id = (int32_t)id, .special = type != HN_SPM_USER_DEFINED};
         rc = hn_added_put(&t->added, &token, s->err);
     }
     return rc;
@@ -164,6 +156,48 @@ static int read_byte_level(struct source *s)
     return rc;
 }
 
+/* Scores and types in the form that hn_spm_build reads. */
+static int read_scores(struct source *s, float *scores, uint8_t *types)
+{
+    const struct hn_gguf_value *v = get(s, "scores");
+    for (uint32_t id = 0; id < s->t->vocab.n_ids; id++) {
+        double score = 0;
+        int64_t type = HN_SPM_NORMAL;
+        if (!hn_gguf_float_at(v, id, &score) || score != score)
+            return hn_fail(s->err, HONE_FAILED,
+                           "%s: tokenizer.ggml.scores has no number for token %u", s->path, id);
+        (void)hn_gguf_int_at(s->types, id, &type);
+        scores[id] = (float)score;
+        types[id] = type >= HN_SPM_NORMAL && type <= HN_SPM_BYTE ? (uint8_t)type : HN_SPM_NORMAL;
+    }
+    return 0;
+}
+
+static int read_spm(struct source *s)
+{
+    struct hone_tokenizer *t = s->t;
+    int64_t unk = 0;
+    float *scores = hn_calloc(t->vocab.n_ids, sizeof *scores);
+    uint8_t *types = hn_calloc(t->vocab.n_ids, 1);
+    (void)hn_gguf_int(get(s, "unknown_token_id"), &unk);
+    struct hn_spm_source spm = {
+        .scores = scores,
+        .types = types,
+        .byte_fallback = true,
+        .dummy_prefix = flag(s, "add_space_prefix", true),
+        .remove_spaces = flag(s, "remove_extra_whitespaces", false),
+        .escape_spaces = true,
+        .prefix_each = true, /* as llama.cpp does */
+        .unk = unk >= 0 && unk < t->vocab.n_ids ? (int32_t)unk : -1,
+    };
+    int rc = scores && types ? read_scores(s, scores, types)
+                             : hn_fail_memory(s->err, "reading a vocabulary");
+    rc = rc ? rc : hn_spm_build(t, &spm, s->err);
+    hn_free(scores);
+    hn_free(types);
+    return rc;
+}
+
 static int read_specials(struct source *s)
 {
     struct hone_tokenizer *t = s->t;
@@ -176,7 +210,7 @@ static int read_specials(struct source *s)
     rc = rc ? rc : special_id(s, "unknown_token_id", &info->unk);
     if (rc)
         return rc;
-    bool spm = t->model.kind == HN_MODEL_BPE && !t->model.raw_bytes && t->model.byte_fallback;
+    bool spm = t->model.byte_fallback;
     info->adds_bos = flag(s, "add_bos_token", spm) && info->bos >= 0;
     info->adds_eos = flag(s, "add_eos_token", false) && info->eos >= 0;
     if (info->adds_bos)
@@ -200,13 +234,18 @@ int hn_tokenizer_from_gguf(struct hone_tokenizer *t, const struct hn_gguf *g, co
                        "%s: no tokenizer is inside (tokenizer.ggml.model and tokenizer.ggml.tokens "
                        "are expected)",
                        path);
-    if (!hn_str_is(model, "gpt2"))
+    bool spm = hn_str_is(model, "llama");
+    if (!spm && !hn_str_is(model, "gpt2"))
         return hn_fail(err, HONE_FAILED,
                        "%s: tokenizer.ggml.model is \"%.*s\"; supported are gpt2 and llama", path,
                        (int)HN_MIN(model.n, (size_t)60), model.p);
     int rc = read_tokens(&s);
-    rc = rc ? rc : read_byte_level(&s);
-    rc = rc ? rc : read_added(&s);
+    if (rc == 0 && spm) {
+        rc = read_spm(&s);
+    } else if (rc == 0) {
+        rc = read_byte_level(&s);
+        rc = rc ? rc : read_added(&s);
+    }
     rc = rc ? rc : read_specials(&s);
     return rc ? rc : hn_tokenizer_finish(t, err);
 }

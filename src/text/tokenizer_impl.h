@@ -63,6 +63,9 @@ HN_MUST_USE int hn_tokenizer_from_json(struct hone_tokenizer *t, const struct hn
 /* The same from bytes (for tests and fuzzing). */
 HN_MUST_USE int hn_tokenizer_parse_json(struct hone_tokenizer *t, const char *text, size_t n,
                                         const char *path, struct hone_err *err);
+/* A SentencePiece model.  prefix_each: the dummy prefix stands after special tokens too. */
+HN_MUST_USE int hn_tokenizer_parse_model(struct hone_tokenizer *t, const void *data, size_t n,
+                                         bool prefix_each, const char *path, struct hone_err *err);
 
 /* The ids of one piece, appended to out. */
 struct hn_model_work {

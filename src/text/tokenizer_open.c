@@ -28,6 +28,17 @@ static int open_json(struct hone_tokenizer *t, const char *path, struct hone_err
     return rc;
 }
 
+static int open_model(struct hone_tokenizer *t, const char *path, struct hone_err *err)
+{
+    struct hn_map map;
+    int rc = hn_map_open(&map, path, err);
+    if (rc)
+        return rc;
+    rc = hn_tokenizer_parse_model(t, map.data, map.size, false, path, err);
+    hn_map_close(&map);
+    return rc;
+}
+
 static int open_dir(struct hone_tokenizer *t, const char *dir, struct hone_err *err)
 {
     char *json = hn_path_join(dir, "tokenizer.json");
@@ -51,7 +62,8 @@ int hone_tokenizer_open(struct hone_tokenizer **out, const char *path, struct ho
     hn_arena_init(&t->arena, 0);
     int rc = hn_dir_exists(path)           ? open_dir(t, path, err)
              : hn_ends_with(path, ".gguf") ? open_gguf(t, path, err)
-                                           : open_json(t, path, err);
+             : hn_ends_with(path, ".json") ? open_json(t, path, err)
+                                           : open_model(t, path, err);
     if (rc)
         hone_tokenizer_close(&t);
     else
