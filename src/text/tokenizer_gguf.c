@@ -89,6 +89,7 @@ static int read_merges(struct source *s)
     struct hn_gguf_items items = hn_gguf_items(merges);
     struct hn_str m;
     char joined[1024];
+    int32_t id = -1;
     if (!merges || merges->type != HN_GGUF_ARRAY || merges->item_type != HN_GGUF_STRING ||
         n > HN_VOCAB_MAX_ID)
         return hn_fail(s->err, HONE_FAILED,
@@ -105,7 +106,7 @@ static int read_merges(struct source *s)
         memcpy(joined, a.p, a.n);
         memcpy(joined + a.n, b.p, b.n);
         int32_t left = hn_vocab_find(v, a), right = hn_vocab_find(v, b);
-        int32_t id = hn_vocab_find(v, (struct hn_str){joined, a.n + b.n});
+        id = hn_vocab_find_near(v, (struct hn_str){joined, a.n + b.n}, id + 1);
         if (left < 0 || right < 0 || id < 0)
             return hn_fail(s->err, HONE_FAILED,
                            "%s: merge %u of tokenizer.ggml.merges, \"%.*s\", names a token that "

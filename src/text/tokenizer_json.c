@@ -161,6 +161,7 @@ static int read_merges(const struct hn_tj *r, const struct hn_json *merges)
     struct hone_tokenizer *t = r->t;
     struct hn_buf joined = {0};
     uint32_t rank = 0;
+    int32_t id = -1;
     if (!merges || merges->type != HN_JSON_ARRAY || merges->n > HN_VOCAB_MAX_ID)
         return hn_tj_fail(r, "model.merges", merges, "an array");
     int rc = hn_bpe_init(&t->model.bpe, merges->n, r->err);
@@ -178,7 +179,8 @@ static int read_merges(const struct hn_tj *r, const struct hn_json *merges)
         if (b.n >= cut)
             hn_buf_add(&joined, b.p + cut, b.n - cut);
         int32_t left = hn_vocab_find(&t->vocab, a), right = hn_vocab_find(&t->vocab, b);
-        int32_t id = hn_vocab_find(&t->vocab, (struct hn_str){hn_buf_str(&joined), joined.len});
+        id =
+            hn_vocab_find_near(&t->vocab, (struct hn_str){hn_buf_str(&joined), joined.len}, id + 1);
         if (joined.failed)
             rc = hn_fail_memory(r->err, "reading a tokenizer");
         else if (left < 0 || right < 0 || id < 0 || b.n < cut)

@@ -23,12 +23,14 @@ void hn_vocab_release(struct hn_vocab *v)
     *v = (struct hn_vocab){0};
 }
 
-/* Where the text is, or where it would go. */
-static size_t slot_of(const struct hn_vocab *v, struct hn_str text)
+/* Where the text is, or where it would go.  The stored part of the hash saves a look at the texts
+ * of nearly all slots that are passed by. */
+static size_t slot_of(const struct hn_vocab *v, struct hn_str text, uint64_t hash)
 {
-    size_t at = hn_hash(text.p, text.n) & (v->n_slots - 1);
-    while (v->slots[at] && !hn_str_eq(v->texts[v->slots[at] - 1], text))
-        at = (at + 1) & (v->n_slots - 1);
+    size_t at = hash & (v->n_slots - 1);
+    for (uint64_t slot; (slot = v->slots[at]) != 0; at = (at + 1) & (v->n_slots - 1))
+        if (slot >> 32 == hash >> 32 && hn_str_eq(v->texts[(uint32_t)slot - 1], text))
+            break;
     return at;
 }
 
@@ -42,21 +44,33 @@ int hn_vocab_add(struct hn_vocab *v, struct hn_str text, int64_t id, struct hone
         return hn_fail(err, HONE_FAILED, "the id %lld belongs to two tokens, \"%.*s\" and \"%.*s\"",
                        (long long)id, (int)HN_MIN(v->texts[id].n, (size_t)60), v->texts[id].p,
                        (int)HN_MIN(text.n, (size_t)60), text.p);
-    size_t at = slot_of(v, text);
+    uint64_t hash = hn_hash(text.p, text.n);
+    size_t at = slot_of(v, text, hash);
     if (v->slots[at])
         return hn_fail(err, HONE_FAILED, "the token \"%.*s\" stands twice, with ids %lld and %lld",
-                       (int)HN_MIN(text.n, (size_t)60), text.p, (long long)v->slots[at] - 1,
-                       (long long)id);
+                       (int)HN_MIN(text.n, (size_t)60), text.p,
+                       (long long)(uint32_t)v->slots[at] - 1, (long long)id);
     HN_ASSERT(v->n_tokens < v->n_slots / 2 + 1);
     v->texts[id] = text;
-    v->slots[at] = (uint32_t)id + 1;
+    v->slots[at] = hash >> 32 << 32 | ((uint32_t)id + 1);
     v->n_tokens++;
     return 0;
 }
 
 int32_t hn_vocab_find(const struct hn_vocab *v, struct hn_str text)
 {
-    return v->n_slots ? (int32_t)v->slots[slot_of(v, text)] - 1 : -1;
+    if (!v->n_slots)
+        return -1;
+    return (int32_t)(uint32_t)v->slots[slot_of(v, text, hn_hash(text.p, text.n))] - 1;
+}
+
+int32_t hn_vocab_find_near(const struct hn_vocab *v, struct hn_str text, int64_t guess)
+{
+    /* Only where no text stands twice does a match at the guess settle it. */
+    if (guess >= 0 && guess < v->n_ids && v->n_tokens == v->n_ids &&
+        hn_str_eq(v->texts[guess], text))
+        return (int32_t)guess;
+    return hn_vocab_find(v, text);
 }
 
 struct hn_str hn_vocab_text(const struct hn_vocab *v, int64_t id)

@@ -13,7 +13,7 @@ struct hn_vocab {
     struct hn_str *texts; /* [n_ids]; p is NULL where no token has the id */
     uint32_t n_ids;       /* largest id + 1 */
     size_t n_tokens;
-    uint32_t *slots; /* [n_slots] id + 1, or 0: open addressing by hash of the text */
+    uint64_t *slots; /* [n_slots] part of the hash << 32 | id + 1, or 0: open addressing */
     size_t n_slots;  /* a power of two */
 };
 
@@ -27,6 +27,8 @@ HN_MUST_USE int hn_vocab_add(struct hn_vocab *v, struct hn_str text, int64_t id,
                              struct hone_err *err);
 /* The id, or -1. */
 int32_t hn_vocab_find(const struct hn_vocab *v, struct hn_str text);
+/* The same, trying this id first: neighbours in a file are often neighbours in the vocabulary. */
+int32_t hn_vocab_find_near(const struct hn_vocab *v, struct hn_str text, int64_t guess);
 /* The text; p is NULL when no token has this id. */
 struct hn_str hn_vocab_text(const struct hn_vocab *v, int64_t id);
 
