@@ -313,9 +313,9 @@ static int commit(struct prepare *p, struct hn_file_writer w[N_SPLITS])
     return rc;
 }
 
-static int second_reading(struct prepare *p, const uint64_t counts[N_SPLITS])
+static int second_reading(struct prepare *p, const uint64_t counts[N_SPLITS],
+                          struct hn_file_writer w[N_SPLITS])
 {
-    struct hn_file_writer w[N_SPLITS] = {0};
     int rc = open_outputs(p, counts, w), k = TRAIN;
     uint64_t in_split = 0;
     for (size_t i = 0; i < p->index.n && !rc; i++, in_split++) {
@@ -325,9 +325,6 @@ static int second_reading(struct prepare *p, const uint64_t counts[N_SPLITS])
         double part = (double)(i + 1) / (double)p->index.n;
         rc = rc ? rc : tell(p, p->source.size + (uint64_t)(part * (double)p->source.size));
     }
-    rc = rc ? rc : commit(p, w);
-    for (k = 0; k < N_SPLITS; k++)
-        hn_file_writer_cancel(&w[k]);
     return rc;
 }
 
@@ -398,8 +395,18 @@ static int run(struct prepare *p, struct hone_prepare_report *report)
         hn_notes_add(
             &p->notes, HN_NOTE_OTHER, o->output, 0,
             "with duplicates kept, rows of the held-out splits may also be in train.jsonl");
-    rc = second_reading(p, counts);
-    return rc ? rc : fill_report(p, counts, report);
+    struct hn_file_writer w[N_SPLITS] = {0};
+    struct hone_prepare_report r = {0};
+    rc = second_reading(p, counts, w);
+    rc = rc ? rc : fill_report(p, counts, &r);
+    rc = rc ? rc : commit(p, w); /* last: nothing can fail once the outputs are there */
+    for (int k = 0; k < N_SPLITS; k++)
+        hn_file_writer_cancel(&w[k]);
+    if (rc)
+        hone_prepare_report_release(&r);
+    else
+        *report = r;
+    return rc;
 }
 
 int hone_prepare(const struct hone_prepare_options *o, hone_progress_fn *progress, void *arg,

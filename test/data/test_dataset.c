@@ -1,5 +1,6 @@
-/* hone_dataset: rows as tokens and which of them are trained, against Hugging Face's ids and offsets
- * (tools/make_data_goldens.py); truncation, findings, and the part of hone_prepare that counts tokens. */
+/* hone_dataset: rows as tokens and which of them are trained, against Hugging Face's ids and
+ * offsets (tools/make_data_goldens.py); truncation, findings, and the part of hone_prepare that
+ * counts tokens. */
 #include "data_case.h"
 
 #include "base/json.h"
@@ -54,7 +55,8 @@ static void check_row(const struct hn_json *want, const struct hone_row *row, co
         fail_msg("%s: %zu tokens, expected %zu", where, row->tokens.n, ids->n);
     for (size_t k = 0; k < ids->n; k++) {
         int64_t id = -1, mark = -1;
-        assert_true(hn_json_int(hn_json_at(ids, k), &id) && hn_json_int(hn_json_at(trained, k), &mark));
+        assert_true(hn_json_int(hn_json_at(ids, k), &id) &&
+                    hn_json_int(hn_json_at(trained, k), &mark));
         if (row->tokens.ids[k] != id || row->trained[k] != mark)
             fail_msg("%s: token %zu is %d (trained %d), expected %d (%d)", where, k,
                      row->tokens.ids[k], row->trained[k], (int)id, (int)mark);
@@ -149,6 +151,337 @@ static void rows_of_a_template_that_moves_the_system_message(void **state)
     check_goldens("last_user");
 }
 
+/* -------------------------------------------------------------------------------------------- */
+
+static void check_dataset_notes(const struct hone_dataset_info *info, const char *const *want,
+                                size_t n)
+{
+    for (size_t i = 0; i < info->n_notes && i < n; i++)
+        assert_string_equal(info->notes[i], want[i]);
+    assert_int_equal(info->n_notes, n);
+}
+
+static void long_rows_lose_their_end(void **state)
+{
+    (void)state;
+    struct hone_tokenizer *tok = open_tokenizer("pieces");
+    write_text("rows.jsonl", "{\"text\": \"a b c d e f g h\"}\n"
+                             "{\"text\": \"a long prompt ### RESPONSE:\\nthe answer is cut\"}\n"
+                             "{\"text\": \"x ### RESPONSE:\\n\"}\n"
+                             "{\"text\": \"a b c d e f g h\"}\n"
+                             "\n"
+                             "{\"prompt\": \"q\", \"completion\": \"x\"}\n");
+    struct hone_dataset_options o = {.tokenizer = tok, .append_eos = true};
+    struct hone_dataset *d = open_rows("rows.jsonl", &o);
+    struct hone_dataset_info info;
+    struct hone_row row = {0};
+    hone_dataset_info(d, &info);
+    assert_int_equal(info.rows, 5);
+    assert_int_equal(info.empty, 1);
+    assert_int_equal(info.duplicates, 1);
+    assert_int_equal(info.truncated, 0);
+    assert_int_equal(info.unlabelled, 0);
+    /* Without masking everything but each row's first token is trained. */
+    assert_int_equal(info.trained_tokens, info.tokens - info.rows);
+    int64_t whole = hone_dataset_length(d, 0), second = hone_dataset_length(d, 1);
+    read_row(d, 0, &row);
+    int32_t ids[4];
+    memcpy(ids, row.tokens.ids, sizeof ids);
+    assert_int_equal(row.tokens.ids[row.tokens.n - 1], hone_tokenizer_find(tok, "</s>"));
+    hone_dataset_close(&d);
+
+    o.max_seq_length = 4;
+    d = open_rows("rows.jsonl", &o);
+    hone_dataset_info(d, &info);
+    assert_int_equal(info.rows, 5);
+    assert_int_equal(info.max_tokens, 4);
+    assert_int_equal(hone_dataset_length(d, 0), 4);
+    read_row(d, 0, &row);
+    assert_int_equal(row.tokens.n, 4);
+    assert_memory_equal(row.tokens.ids, ids, sizeof ids);
+    assert_string_equal(row.text, "a b c d e f g h");
+    hone_dataset_close(&d);
+
+    /* The marker is beyond the limit: nothing that carries loss is left. */
+    o.max_seq_length = 4;
+    o.mask_prompt = true;
+    d = open_rows("rows.jsonl", &o);
+    hone_dataset_info(d, &info);
+    assert_int_equal(info.rows, 1);
+    assert_int_equal(info.unlabelled, 4);
+    char notes[8][120];
+    snprintf(notes[0], 120, "rows.jsonl, line 1: %d tokens, truncated to 4", (int)whole);
+    snprintf(notes[2], 120, "rows.jsonl, line 2: %d tokens, truncated to 4", (int)second);
+    const char *want[] = {
+        notes[0],
+        "rows.jsonl, line 1: no token carries loss (no response is marked), left out",
+        notes[2],
+        "rows.jsonl, line 2: no token carries loss (none of the response is left after "
+        "truncation), left out",
+    };
+    for (size_t i = 0; i < HN_COUNT(want); i++)
+        assert_string_equal(info.notes[i], want[i]);
+    read_row(d, 0, &row);
+    assert_int_equal(row.line, 6);
+    assert_int_equal(row.kind, HONE_RECORD_COMPLETION);
+    assert_string_equal(row.path, "rows.jsonl");
+    hone_row_release(&row);
+    hone_dataset_close(&d);
+    hone_tokenizer_close(&tok);
+}
+
+static void findings_are_noted(void **state)
+{
+    (void)state;
+    struct hone_tokenizer *tok = open_tokenizer("pieces");
+    write_text("rows.jsonl",
+               "{\"text\": \"<s>twice\"}\n{\"text\": \"once\"}\n\n{\"text\": \"once\"}\n"
+               "{\"prompt\": \"the t\", \"completion\": \"rain\"}\n");
+    struct hone_dataset_options o = {.tokenizer = tok, .append_eos = true};
+    struct hone_dataset *d = open_rows("rows.jsonl", &o);
+    struct hone_dataset_info info;
+    struct hone_row row = {0};
+    hone_dataset_info(d, &info);
+    static const char *const notes[] = {
+        "rows.jsonl, line 1: the text starts with the begin token, and the tokenizer adds it again",
+        "rows.jsonl, line 3: empty, left out",
+        "rows.jsonl, line 4: the same as an earlier row",
+        "rows.jsonl, line 5: a completion row, while the file's first is a text row",
+    };
+    check_dataset_notes(&info, notes, HN_COUNT(notes));
+    read_row(d, 0, &row);
+    assert_int_equal(row.tokens.ids[0], hone_tokenizer_find(tok, "<s>"));
+    assert_int_equal(row.tokens.ids[1], hone_tokenizer_find(tok, "<s>"));
+    assert_false(row.templated);
+    hone_row_release(&row);
+    hone_dataset_close(&d);
+    hone_tokenizer_close(&tok);
+}
+
+static void check_refused(const char *text, const struct hone_dataset_options *o, int code,
+                          const char *message)
+{
+    struct hone_dataset *d = NULL;
+    struct hone_err err = {0};
+    const char *path = "rows.jsonl";
+    write_text(path, text);
+    int rc = hone_dataset_open(&d, &path, 1, o, &err);
+    if (rc != code || d || strcmp(err.message, message) != 0)
+        fail_msg("gave %d: %s\nexpected %d: %s", rc, err.message, code, message);
+}
+
+static void what_cannot_be_used_is_refused(void **state)
+{
+    (void)state;
+    struct hone_tokenizer *tok = open_tokenizer("pieces");
+    struct hone_dataset_options o = {.tokenizer = tok, .append_eos = true};
+    check_refused("{\"text\":\"a\"}\n{\"text\":2}\n", &o, HONE_FAILED,
+                  "rows.jsonl, line 2: \"text\": found an integer, expected a string");
+    check_refused("", &o, HONE_FAILED,
+                  "rows.jsonl hold no rows (0 empty), expected one object per line");
+    check_refused("{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}", &o, HONE_FAILED,
+                  "rows.jsonl, line 1: found a chat row, expected text: the model has no chat "
+                  "template");
+    o.mask_prompt = true;
+    check_refused(
+        "\n{\"text\":\"a\"}\n", &o, HONE_FAILED,
+        "rows.jsonl hold no row with a token that carries loss (1 rows without, 1 empty); "
+        "rows.jsonl, line 2: no token carries loss (no response is marked), left out");
+    o.max_seq_length = -1;
+    check_refused("", &o, HONE_USAGE, "max_seq_length is -1, expected 0 (no limit) or more");
+    o = (struct hone_dataset_options){0};
+    check_refused("", &o, HONE_USAGE, "rows cannot be encoded without a tokenizer");
+    hone_tokenizer_close(&tok);
+}
+
+static void a_file_that_changes_is_noticed(void **state)
+{
+    (void)state;
+    struct hone_tokenizer *tok = open_tokenizer("pieces");
+    struct hone_dataset_options o = {.tokenizer = tok};
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"{\"text\":\"a\"}\n{\"text\":\"b b b\"}\n", NULL},
+        {"{\"text\":\"a\"}\n{\"text\":\"b\"}    \n",
+         "rows.jsonl, line 2: found 3 tokens, 5 when the "
+         "file was opened: it has changed while in use"},
+        {"{\"text\":\"a\"}\n", "rows.jsonl, line 2: the row is gone: the file has changed while it "
+                               "was in use"},
+        {"{\"text\":\"a\"}\n}", "rows.jsonl, line 2: column 1: found '}', expected a JSON value"},
+    };
+    write_text("rows.jsonl", "{\"text\":\"a\"}\n{\"text\":\"b b b\"}\n");
+    struct hone_dataset *d = open_rows("rows.jsonl", &o);
+    struct hone_row row = {0};
+    for (size_t i = 0; i < HN_COUNT(cases); i++) {
+        struct hone_err err = {0};
+        write_text("rows.jsonl", cases[i].text);
+        int rc = hone_dataset_read(d, 1, &row, &err);
+        assert_int_equal(rc, cases[i].message ? HONE_FAILED : 0);
+        if (cases[i].message)
+            assert_int_equal(strncmp(err.message, cases[i].message, 22), 0);
+    }
+    hone_row_release(&row);
+    hone_dataset_close(&d);
+    hone_tokenizer_close(&tok);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+/* hone_prepare with a tokenizer */
+
+static int64_t count(const struct hone_tokenizer *tok, const char *path, bool eos, uint64_t i)
+{
+    struct hone_dataset_options o = {.tokenizer = tok, .append_eos = eos};
+    struct hone_dataset *d = open_rows(path, &o);
+    int64_t n = hone_dataset_length(d, i);
+    hone_dataset_close(&d);
+    return n;
+}
+
+static void cut_rows_fit_and_are_whole_characters(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"bytes", "pieces", "thinking", "last_user"};
+    const char *inputs[] = {"in.jsonl"};
+    struct hn_buf text = {0};
+    for (size_t k = 0; k < HN_COUNT(names); k++) {
+        struct hone_tokenizer *tok = open_tokenizer(names[k]);
+        struct hone_tokenizer_info about;
+        hone_tokenizer_info(tok, &about);
+        write_text(
+            "in.jsonl",
+            "{\"text\": \"Take the tram: S\xc3\xa3o Paulo, \xe6\x9d\xb1\xe4\xba\xac "
+            "\xf0\x9f\x98\x80\xf0\x9f\x98\x80 and  more \\n\\n of the  same\"}\n"
+            "{\"prompt\": \"Take the tram: \xe6\x9d\xb1\xe4\xba\xac\", \"completion\": \"metro "
+            "\xf0\x9f\x98\x80\xf0\x9f\x98\x80 and back again to the park\"}\n");
+        for (int limit = 24; limit <= 60; limit++) {
+            struct hone_prepare_options o;
+            struct hone_prepare_report r;
+            struct hone_err err = {0};
+            hone_prepare_defaults(&o);
+            o.inputs = inputs;
+            o.n_inputs = 1;
+            o.output = "out.jsonl";
+            o.shuffle = false;
+            o.tokenizer = tok;
+            o.max_seq_length = limit;
+            if (hone_prepare(&o, NULL, NULL, &r, &err))
+                fail_msg("%s, %d: %s", names[k], limit, err.message);
+            assert_true(r.measured && r.max_tokens <= (uint64_t)limit);
+            uint64_t sum = 0;
+            for (uint64_t i = 0; i < 2; i++) {
+                int64_t cut = count(tok, "out.jsonl", true, i),
+                        all = count(tok, "in.jsonl", true, i);
+                if (cut > limit || (all <= limit && cut != all) || (all > limit && cut < limit - 8))
+                    fail_msg("%s, limit %d: row %d has %d tokens of %d", names[k], limit, (int)i,
+                             (int)cut, (int)all);
+                sum += (uint64_t)cut;
+            }
+            assert_int_equal(r.tokens, sum);
+            read_text("out.jsonl", &text);
+            assert_int_equal(hn_utf8_check(text.data, text.len), text.len);
+            assert_null(strstr(text.data, "\\ufffd"));
+            hone_prepare_report_release(&r);
+        }
+        hone_tokenizer_close(&tok);
+    }
+    hn_buf_release(&text);
+}
+
+static void lengths_are_of_what_is_written(void **state)
+{
+    (void)state;
+    struct hone_tokenizer *tok = open_tokenizer("pieces");
+    const char *inputs[] = {"in.jsonl"};
+    struct hn_buf b = {0};
+    for (int i = 1; i <= 40; i++) { /* 3 to 42 tokens: <s>, i letters, </s> */
+        hn_buf_add_str(&b, "{\"text\": \"");
+        for (int k = 0; k < i; k++)
+            hn_buf_add_str(&b, "~");
+        hn_buf_add_str(&b, "\"}\n");
+    }
+    hn_buf_add_str(&b, "{\"text\": \"~~~\"}\n{\"text\": \"~~~\"}\n");
+    write_text("in.jsonl", hn_buf_str(&b));
+    hn_buf_release(&b);
+    struct hone_prepare_options o;
+    struct hone_prepare_report r;
+    struct hone_err err = {0};
+    hone_prepare_defaults(&o);
+    o.inputs = inputs;
+    o.n_inputs = 1;
+    o.output = "out";
+    o.tokenizer = tok;
+    o.drop_duplicates = true;
+    assert_int_equal(hone_prepare(&o, NULL, NULL, &r, &err), 0);
+    int64_t one = count(tok, "in.jsonl", true, 0), two = count(tok, "in.jsonl", true, 1);
+    assert_int_equal(two - one, 1);
+    assert_int_equal(r.train_rows, 40);
+    assert_int_equal(r.rows, 42);
+    assert_int_equal(r.duplicates, 2);
+    assert_int_equal(r.min_tokens, one);
+    assert_int_equal(r.max_tokens, one + 39);
+    assert_int_equal(r.median_tokens, one + 19);
+    assert_int_equal(r.p95_tokens, one + 37);
+    assert_int_equal(r.tokens, 40 * one + 39 * 40 / 2);
+    hone_prepare_report_release(&r);
+    o.append_eos = false;
+    o.max_seq_length = one + 10;
+    assert_int_equal(hone_prepare(&o, NULL, NULL, &r, &err), 0);
+    assert_int_equal(r.truncated, 28);
+    assert_int_equal(r.max_tokens, one + 10);
+    assert_int_equal(r.min_tokens, one - 1);
+    hone_prepare_report_release(&r);
+    hone_tokenizer_close(&tok);
+}
+
+static void chats_lose_their_last_turns(void **state)
+{
+    (void)state;
+    struct hone_tokenizer *tok = open_tokenizer("bytes");
+    const char *inputs[] = {"in.jsonl"};
+    write_text(
+        "in.jsonl",
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", "
+        "\"content\": \"~~~~~~~~~~~~~~~~~~~~\"}, {\"role\": \"user\", \"content\": "
+        "\"b\"}, {\"role\": \"assistant\", \"content\": \"~~~~~~~~~~~~~~~~~~~~\"}]}\n");
+    struct hone_prepare_options o;
+    struct hone_err err = {0};
+    hone_prepare_defaults(&o);
+    o.inputs = inputs;
+    o.n_inputs = 1;
+    o.output = "out.jsonl";
+    o.tokenizer = tok;
+    int64_t all = count(tok, "in.jsonl", true, 0);
+    static const struct {
+        int less;
+        const char *want;
+    } cases[] = {
+        {0, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", "
+            "\"content\": \"~~~~~~~~~~~~~~~~~~~~\"}, {\"role\": \"user\", \"content\": "
+            "\"b\"}, {\"role\": \"assistant\", \"content\": \"~~~~~~~~~~~~~~~~~~~~\"}]}\n"},
+        {15, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", "
+             "\"content\": \"~~~~~~~~~~~~~~~~~~~~\"}, {\"role\": \"user\", \"content\": "
+             "\"b\"}, {\"role\": \"assistant\", \"content\": \"~~~~~\"}]}\n"},
+        {24, "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", "
+             "\"content\": \"~~~~~~~~~~~~~~~~~~~~\"}]}\n"},
+    };
+    for (size_t i = 0; i < HN_COUNT(cases); i++) {
+        struct hone_prepare_report r;
+        o.max_seq_length = all - cases[i].less;
+        if (hone_prepare(&o, NULL, NULL, &r, &err))
+            fail_msg("%s", err.message);
+        check_file("out.jsonl", cases[i].want);
+        assert_int_equal(r.truncated, cases[i].less > 0);
+        hone_prepare_report_release(&r);
+    }
+    struct hone_prepare_report r;
+    o.max_seq_length = 3;
+    assert_int_equal(hone_prepare(&o, NULL, NULL, &r, &err), HONE_FAILED);
+    assert_string_equal(err.message, "in.jsonl, line 1: nothing would be left of the row within "
+                                     "max_seq_length 3; allow more tokens");
+    hone_tokenizer_close(&tok);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, data_setup, data_teardown)
 
 int main(void)
@@ -158,6 +491,13 @@ int main(void)
         CASE(rows_of_a_sentencepiece_tokenizer),
         CASE(rows_of_a_template_that_drops_reasoning),
         CASE(rows_of_a_template_that_moves_the_system_message),
+        CASE(long_rows_lose_their_end),
+        CASE(findings_are_noted),
+        CASE(what_cannot_be_used_is_refused),
+        CASE(a_file_that_changes_is_noticed),
+        CASE(cut_rows_fit_and_are_whole_characters),
+        CASE(lengths_are_of_what_is_written),
+        CASE(chats_lose_their_last_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
