@@ -9,8 +9,9 @@
 
 enum { BLOCK = 32 };
 
-void hn_decode_q4_0(const unsigned char *at, int64_t n, float *out)
+void hn_decode_q4_0(const unsigned char *row, int64_t col, int64_t n, float *out)
 {
+    const unsigned char *at = row + col / BLOCK * 18;
     for (; n > 0; n -= BLOCK, at += 18, out += BLOCK) {
         float d = hn_dtype_load(HN_F16, at, 0);
         for (int j = 0; j < BLOCK / 2; j++) {
@@ -20,8 +21,9 @@ void hn_decode_q4_0(const unsigned char *at, int64_t n, float *out)
     }
 }
 
-void hn_decode_q4_1(const unsigned char *at, int64_t n, float *out)
+void hn_decode_q4_1(const unsigned char *row, int64_t col, int64_t n, float *out)
 {
+    const unsigned char *at = row + col / BLOCK * 20;
     for (; n > 0; n -= BLOCK, at += 20, out += BLOCK) {
         float d = hn_dtype_load(HN_F16, at, 0), m = hn_dtype_load(HN_F16, at, 1);
         for (int j = 0; j < BLOCK / 2; j++) {
@@ -31,8 +33,9 @@ void hn_decode_q4_1(const unsigned char *at, int64_t n, float *out)
     }
 }
 
-void hn_decode_q8_0(const unsigned char *at, int64_t n, float *out)
+void hn_decode_q8_0(const unsigned char *row, int64_t col, int64_t n, float *out)
 {
+    const unsigned char *at = row + col / BLOCK * 34;
     for (; n > 0; n -= BLOCK, at += 34, out += BLOCK) {
         float d = hn_dtype_load(HN_F16, at, 0);
         for (int j = 0; j < BLOCK; j++)

@@ -1,14 +1,17 @@
-/* The decoders behind hn_matrix_decode, one per stored layout.  Each writes out[n] from whole
- * blocks that begin at `at` (n a multiple of the block). */
+/* The decoders behind hn_matrix_decode, one per stored layout. */
 #ifndef HN_QUANT_CODEC_H
 #define HN_QUANT_CODEC_H
 
 #include "quant/matrix.h"
 
-/* Blocks of 32 and 256, as ggml defines them. */
-void hn_decode_q4_0(const unsigned char *at, int64_t n, float *out);
-void hn_decode_q4_1(const unsigned char *at, int64_t n, float *out);
-void hn_decode_q8_0(const unsigned char *at, int64_t n, float *out);
+/* out[n] = elements [col, col+n) of the row whose blocks begin at row; col and n are multiples
+ * of 32. Blocks of 32 and 256, as ggml defines them. */
+void hn_decode_q4_0(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q4_1(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q8_0(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q4_k(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q5_k(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q6_k(const unsigned char *row, int64_t col, int64_t n, float *out);
 
 /* Code number i of a row's bit stream: bits [i*bits, (i+1)*bits), least significant first. */
 unsigned hn_affine_code(const unsigned char *row, int64_t i, int bits);

@@ -2,7 +2,7 @@
 #include "quant/matrix.h"
 #include "quant/codec.h"
 
-typedef void decode_fn(const unsigned char *at, int64_t n, float *out);
+typedef void decode_fn(const unsigned char *row, int64_t col, int64_t n, float *out);
 
 static const struct {
     const char *name;
@@ -17,6 +17,9 @@ static const struct {
     [HN_LAYOUT_Q4_0] = {"Q4_0", 32, 18, hn_decode_q4_0},
     [HN_LAYOUT_Q4_1] = {"Q4_1", 32, 20, hn_decode_q4_1},
     [HN_LAYOUT_Q8_0] = {"Q8_0", 32, 34, hn_decode_q8_0},
+    [HN_LAYOUT_Q4_K] = {"Q4_K", 256, 144, hn_decode_q4_k},
+    [HN_LAYOUT_Q5_K] = {"Q5_K", 256, 176, hn_decode_q5_k},
+    [HN_LAYOUT_Q6_K] = {"Q6_K", 256, 210, hn_decode_q6_k},
 };
 
 size_t hn_layout_row_size(enum hn_layout layout, int64_t cols, int bits)
@@ -88,12 +91,9 @@ void hn_matrix_decode(const struct hn_matrix *m, int64_t row, int64_t col, int64
     case HN_LAYOUT_AFFINE:
         decode_affine(m, row, col, n, out);
         break;
-    default: {
-        int block = layouts[m->layout].block;
-        HN_ASSERT(col % block == 0 && n % block == 0);
-        layouts[m->layout].decode(at + (size_t)(col / block * layouts[m->layout].block_size), n,
-                                  out);
-    }
+    default:
+        HN_ASSERT(col % 32 == 0 && n % 32 == 0);
+        layouts[m->layout].decode(at, col, n, out);
     }
 }
 

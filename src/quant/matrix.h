@@ -5,6 +5,7 @@
  *   HN_LAYOUT_AFFINE        MLX: codes as one LSB-first bit stream per row; value = q*scale + bias,
  *                           scale and bias [rows, cols/group], widened to float32 first
  *   HN_LAYOUT_Q4_0 …        GGUF blocks of 32 along a row (18, 20, 34 bytes)
+ *   HN_LAYOUT_Q4_K …        GGUF blocks of 256 along a row (144, 176, 210 bytes)
  *
  * The data pointer may be unaligned (MLX writes such files). */
 #ifndef HN_QUANT_MATRIX_H
@@ -21,6 +22,9 @@ enum hn_layout {
     HN_LAYOUT_Q4_0,
     HN_LAYOUT_Q4_1,
     HN_LAYOUT_Q8_0,
+    HN_LAYOUT_Q4_K,
+    HN_LAYOUT_Q5_K,
+    HN_LAYOUT_Q6_K,
     HN_LAYOUT_COUNT
 };
 
@@ -56,7 +60,7 @@ int hn_layout_block(enum hn_layout layout); /* elements that are stored together
                                                though a group may be longer) or 256 */
 
 /* out[n] = elements [row, col .. col+n) as float32.  row is in Hugging Face order; col and n are
- * multiples of the block (32 or the group) unless the layout is plain.  This is the specification
+ * multiples of 32 (AFFINE: any) unless the layout is plain.  This is the specification
  * that every faster decoder is tested against, bit for bit. */
 void hn_matrix_decode(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out);
 

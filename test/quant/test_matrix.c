@@ -52,17 +52,17 @@ static void test_blocks(void **state)
     at[0] = 0x00; /* d = 2.0 */
     at[1] = 0x40;
     at[2] = 0xf3; /* weight 0: code 3, weight 16: code 15 */
-    hn_decode_q4_0(at, 32, out);
+    hn_decode_q4_0(at, 0, 32, out);
     assert_true(out[0] == -10 && out[16] == 14 && out[1] == -16);
     at[2] = 0x00; /* m = -1.5 */
     at[3] = 0xbe;
     at[4] = 0xf3;
-    hn_decode_q4_1(at, 32, out);
+    hn_decode_q4_1(at, 0, 32, out);
     assert_true(out[0] == 4.5f && out[16] == 28.5f && out[1] == -1.5f);
     memset(at + 2, 0, 32);
     at[2] = 0x80; /* -128 */
     at[33] = 0x7f;
-    hn_decode_q8_0(at, 32, out);
+    hn_decode_q8_0(at, 0, 32, out);
     assert_true(out[0] == -256 && out[31] == 254 && out[5] == 0);
 }
 
@@ -82,7 +82,7 @@ static void test_stored_rows(void **state)
 static void test_parts(void **state)
 {
     (void)state;
-    unsigned char data[2 * 256], scales[2 * 8], biases[2 * 8];
+    unsigned char data[2 * 512], scales[2 * 8], biases[2 * 8];
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (unsigned char)(i * 29 + 7);
     for (int i = 0; i < 8; i++) {
@@ -91,9 +91,9 @@ static void test_parts(void **state)
         memcpy(scales + 2 * i, &half, 2);
         memcpy(biases + 2 * i, &bias, 2);
     }
-    static const enum hn_layout layouts[] = {HN_LAYOUT_F32,    HN_LAYOUT_F16,  HN_LAYOUT_BF16,
-                                             HN_LAYOUT_AFFINE, HN_LAYOUT_Q4_0, HN_LAYOUT_Q4_1,
-                                             HN_LAYOUT_Q8_0};
+    static const enum hn_layout layouts[] = {
+        HN_LAYOUT_F32,  HN_LAYOUT_F16,  HN_LAYOUT_BF16, HN_LAYOUT_AFFINE, HN_LAYOUT_Q4_0,
+        HN_LAYOUT_Q4_1, HN_LAYOUT_Q8_0, HN_LAYOUT_Q4_K, HN_LAYOUT_Q5_K,   HN_LAYOUT_Q6_K};
     for (size_t k = 0; k < HN_COUNT(layouts); k++) {
         struct hn_matrix m = {.layout = layouts[k], .rows = 2, .cols = 128, .data = data};
         if (m.layout == HN_LAYOUT_AFFINE) {
@@ -103,14 +103,14 @@ static void test_parts(void **state)
             m.scales = scales;
             m.biases = biases;
         }
-        if (m.layout == HN_LAYOUT_F32)
-            m.cols = 32;
+        if (hn_layout_block(m.layout) == 256)
+            m.cols = 256;
         m.row_size = hn_layout_row_size(m.layout, m.cols, m.bits);
-        float whole[128], part[128];
+        float whole[256], part[256];
         hn_matrix_decode(&m, 1, 0, m.cols, whole);
-        if (m.cols > 32) {
-            hn_matrix_decode(&m, 1, 64, 32, part);
-            assert_memory_equal(part, whole + 64, 32 * sizeof *part);
+        for (int64_t col = 0; col < m.cols; col += 32) {
+            hn_matrix_decode(&m, 1, col, 32, part);
+            assert_memory_equal(part, whole + col, 32 * sizeof *part);
         }
         if (hn_layout_block(m.layout) == 1) {
             hn_matrix_decode(&m, 1, 3, 7, part);
