@@ -32,6 +32,9 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
         [HN_CPU_AVX2] = &hn_cpu_matmul_avx2,
         [HN_CPU_AVX512] = &hn_cpu_matmul_avx512,
     };
+    static const struct hn_cpu_gemv *const gemv[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_AVX512] = &hn_cpu_gemv_avx512,
+    };
     *out = hn_cpu_matmul_c;
     for (int k = 0; k < HN_LAYOUT_COUNT; k++) /* formats without a row in any table */
         if (!out->decode[k])
@@ -39,6 +42,10 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
     for (int k = 0; k <= (int)level && k < HN_CPU_LEVEL_COUNT; k++)
         if (tables[k])
             overlay(out, tables[k]);
+    for (int k = 0; k <= (int)level && k < HN_CPU_LEVEL_COUNT; k++)
+        for (int i = 0; gemv[k] && i < HN_LAYOUT_COUNT; i++)
+            if (gemv[k]->layout[i].rows)
+                out->gemv.layout[i] = gemv[k]->layout[i];
 }
 
 /* ---- scratch ------------------------------------------------------------------------------------
@@ -228,8 +235,7 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix
             }
         }
         int64_t next = j0 + strip, n_panels = (strip + mm->nr - 1) / mm->nr;
-        struct ahead ahead =
-            look_ahead(w, n0, depth, col + next, HN_MIN(HN_MM_STRIP, cols - next));
+        struct ahead ahead = look_ahead(w, n0, depth, col + next, HN_MIN(HN_MM_STRIP, cols - next));
         for (int64_t j = 0; j < strip; j += mm->nr)
             sweep(mm, a, n_tokens, depth, panel + j * depth, dx + j0 + j, ldx,
                   (int)HN_MIN(mm->nr, strip - j), add, &ahead, j / mm->nr, n_panels);
@@ -326,26 +332,59 @@ static void forward_job(void *arg, int thread, int n_threads)
     }
 }
 
-/* Few tokens: every weight row is decoded once and met by all of them. */
+/* ---- forward, few tokens ------------------------------------------------------------------------
+ */
+
+enum { STREAM_ROWS = 64 }; /* rows of W whose sums are collected before they go to y */
+
+/* sums [n_tokens][STREAM_ROWS] of n rows from row on. */
+static void stream_rows(const struct forward *f, const struct hn_matrix *w, int64_t row, int64_t n,
+                        float *work, bool prepared, float *sums)
+{
+    const struct hn_cpu_matmul *mm = f->dev->matmul;
+    int nt = (int)f->n_tokens;
+    if (!mm->gemv.layout[w->layout].rows) {
+        for (int64_t j = 0; j < n; j++) {
+            mm->decode[w->layout](w, row + j, 0, f->depth, work);
+            mm->dots(f->x, f->depth, nt, work, f->depth, 1, f->depth, sums + j, STREAM_ROWS);
+        }
+        return;
+    }
+    const float *x = prepared ? work : f->x;
+    int64_t ldx = prepared ? (int64_t)hn_gemv_prepared_floats(f->depth) : f->depth;
+    mm->gemv.layout[w->layout].rows(w, row, n, x, ldx, nt, sums, STREAM_ROWS);
+}
+
 static void vectors_job(void *arg, int thread, int n_threads)
 {
     struct forward *f = arg;
-    const struct hn_cpu_matmul *mm = f->dev->matmul;
-    float *decoded = f->panels + (size_t)thread * hn_mm_scratch_floats((size_t)f->depth);
-    float sum[HN_MM_VECTORS_MAX];
+    size_t stride = hn_gemv_prepared_floats(f->depth);
+    float *work = f->panels + (size_t)thread * hn_mm_scratch_floats(stride * HN_MM_VECTORS_MAX);
+    float sums[HN_MM_VECTORS_MAX * STREAM_ROWS];
     for (int i = 0; i < f->n; i++) {
         const struct hn_mm_out *o = &f->out[i];
+        hn_gemv_prepare_fn *prepare = f->dev->matmul->gemv.layout[o->w->layout].prepare;
         int64_t begin, end, n = o->w->rows;
         forward_part(f, i, thread, n_threads, &begin, &end);
-        for (int64_t j = begin; j < end; j++) {
-            mm->decode[o->w->layout](o->w, j, 0, f->depth, decoded);
-            mm->dots(f->x, f->depth, (int)f->n_tokens, decoded, f->depth, 1, f->depth, sum, 1);
+        for (int64_t t = 0; prepare && begin < end && t < f->n_tokens; t++)
+            prepare(o->w, f->x + t * f->depth, work + (size_t)t * stride);
+        for (int64_t j = begin; j < end; j += STREAM_ROWS) {
+            int64_t rows = HN_MIN(STREAM_ROWS, end - j);
+            stream_rows(f, o->w, j, rows, work, prepare != NULL, sums);
             for (int64_t t = 0; t < f->n_tokens; t++) {
-                float y = o->bias ? sum[t] + o->bias[j] : sum[t];
-                o->y[t * n + j] = f->add ? o->y[t * n + j] + y : y;
+                float *y = o->y + t * n + j;
+                for (int64_t r = 0; r < rows; r++) {
+                    float sum = sums[t * STREAM_ROWS + r] + (o->bias ? o->bias[j + r] : 0.0f);
+                    y[r] = f->add ? y[r] + sum : sum;
+                }
             }
         }
     }
+}
+
+static size_t vectors_floats(int64_t depth, size_t n_threads)
+{
+    return hn_mm_scratch_floats(hn_gemv_prepared_floats(depth) * HN_MM_VECTORS_MAX) * n_threads;
 }
 
 void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
@@ -354,7 +393,7 @@ void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
     struct forward f = {dev, x, n_tokens, depth, out, n, add, {NULL, NULL}, NULL};
     size_t threads = (size_t)hn_pool_size(dev->pool);
     if (n_tokens <= HN_MM_VECTORS_MAX) {
-        f.panels = hn_mm_scratch_take(&s, hn_mm_scratch_floats((size_t)depth) * threads);
+        f.panels = hn_mm_scratch_take(&s, vectors_floats(depth, threads));
         hn_pool_run(dev->pool, vectors_job, &f);
         return;
     }
@@ -421,7 +460,7 @@ size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64
 {
     size_t threads = (size_t)hn_pool_size(dev->pool);
     size_t block = (size_t)HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * HN_MM_DEPTH_MAX;
-    size_t vectors = hn_mm_scratch_floats(hn_mm_scratch_floats((size_t)width) * threads);
+    size_t vectors = hn_mm_scratch_floats(vectors_floats(width, threads));
     size_t blocked =
         2 * hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);
     return HN_MAX(vectors, blocked);

@@ -14,7 +14,7 @@
 #ifndef HN_BACKEND_CPU_MATMUL_H
 #define HN_BACKEND_CPU_MATMUL_H
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/gemv.h"
 
 enum {
     HN_MM_TILE_MAX = 16,    /* most rows of a tile, of any level */
@@ -22,7 +22,6 @@ enum {
     HN_MM_DEPTH_MAX = 512,  /* most steps of depth between two visits to the output */
     HN_MM_TOKENS_MAX = 512, /* tokens packed at a time */
     HN_MM_STRIP = 256,      /* columns decoded at a time; a multiple of every format's block */
-    HN_MM_VECTORS_MAX = 8,  /* up to so many tokens the weights are streamed, not packed */
 };
 
 /* A frozen weight's decoder: as hn_matrix_decode, bit for bit. */
@@ -48,6 +47,7 @@ struct hn_cpu_matmul {
 
     hn_mm_decode_fn *decode[HN_LAYOUT_COUNT];
     hn_mm_dots_fn *dots;
+    struct hn_cpu_gemv gemv; /* select fills it from the levels' own tables */
 
     /* mask[c/8] bit c%8 = dropout keeps element (t, c), c < n; see struct hn_adapter.  threshold is
      * round(dropout*65536). */
