@@ -9,8 +9,6 @@
 #include "conf/conf.h"
 #include "hone/tokenizer.h"
 
-#define HN_VERSION_TEXT "0.1.0"
-
 /* A command: 0, or an enum hone_code with err filled. */
 typedef int hn_cmd_fn(struct hn_conf *c, struct hone_err *err);
 hn_cmd_fn hn_cmd_prepare, hn_cmd_train, hn_cmd_generate, hn_cmd_test, hn_cmd_tokenize, hn_cmd_info,

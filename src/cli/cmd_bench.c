@@ -8,15 +8,7 @@
 static int on_note(void *arg, const char *text)
 {
     struct hn_ui *ui = arg;
-    if (ui->terminal)
-        hn_ui_progress(ui, 0, true, "%s", text);
-    return hn_cli_interrupted();
-}
-
-static int stop_only(void *arg, const char *text)
-{
-    (void)arg;
-    (void)text;
+    hn_ui_progress(ui, 0, true, "%s", text);
     return hn_cli_interrupted();
 }
 
@@ -94,14 +86,14 @@ int hn_cmd_bench(struct hn_conf *c, struct hone_err *err)
     const char *name = hn_cli_argument(c, c->set.model);
     if (!name)
         return hn_fail(err, HONE_USAGE, "--model is missing: which model should be measured?");
-    hn_ui_init(&ui, stdout);
+    hn_ui_init(&ui, c->set.json ? stderr : stdout);
     o.device = c->set.device;
     o.train = c->set.train;
     o.train.device = o.device;
     int rc = hone_model_locate(name, &path, err);
     hn_cli_catch_interrupts();
     if (!rc)
-        rc = hone_bench(path, &o, c->set.json ? stop_only : on_note, &ui, &result, err);
+        rc = hone_bench(path, &o, on_note, &ui, &result, err);
     hn_ui_clear(&ui);
     if (!rc && c->set.json)
         rc = print_json(name, &result, err);

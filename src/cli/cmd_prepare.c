@@ -222,14 +222,14 @@ int hn_cmd_prepare(struct hn_conf *c, struct hone_err *err)
     struct hone_prepare_report report = {0};
     struct hone_tokenizer *tok = NULL;
     struct hn_ui ui;
-    hn_ui_init(&ui, stdout);
+    hn_ui_init(&ui, c->set.json ? stderr : stdout);
     int rc = gather_inputs(c, err);
     if (!rc && c->set.model)
         rc = hn_cli_open_tokenizer(c->set.model, &tok, err);
     p->tokenizer = tok;
     if (!rc && p->output) {
         hn_cli_catch_interrupts();
-        rc = hone_prepare(p, c->set.json ? NULL : on_progress, &ui, &report, err);
+        rc = hone_prepare(p, on_progress, &ui, &report, err);
         hn_ui_clear(&ui);
         if (!rc && c->set.json)
             rc = print_json(&report, p->output, err);

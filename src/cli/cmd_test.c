@@ -92,10 +92,9 @@ static int on_row(void *arg, const struct hone_test_row *r, uint64_t done, uint6
         show_row(v, r);
     if (v->before)
         v->failed = hn_before_add(v->before, r, v->err);
-    if (!v->c->set.json)
-        hn_ui_progress(&v->ui, total ? (double)done / (double)total : 0, false,
-                       "row %llu of %llu · loss %.4f", (unsigned long long)done,
-                       (unsigned long long)total, v->tokens ? v->loss / (double)v->tokens : 0);
+    hn_ui_progress(&v->ui, total ? (double)done / (double)total : 0, false,
+                   "row %llu of %llu · loss %.4f", (unsigned long long)done,
+                   (unsigned long long)total, v->tokens ? v->loss / (double)v->tokens : 0);
     return v->failed || hn_cli_interrupted();
 }
 
@@ -191,8 +190,7 @@ static int run(struct view *v, struct hone_model *model, struct hone_tokenizer *
     hn_jw_key(&v->w, "rows");
     hn_jw_open(&v->w, '[');
     hn_cli_catch_interrupts();
-    if (v->ui.terminal && !v->c->set.json)
-        hn_ui_progress(&v->ui, 0, true, "measuring the loss");
+    hn_ui_progress(&v->ui, 0, true, "measuring the loss");
     int rc = hone_test(model, tok, data, &o, on_row, v, sum, err);
     hn_ui_clear(&v->ui);
     hn_free(inside);
@@ -205,7 +203,8 @@ int hn_cmd_test(struct hn_conf *c, struct hone_err *err)
     struct hone_model *model = NULL;
     struct hone_tokenizer *tok = NULL;
     struct hone_test_summary sum = {0};
-    hn_ui_init(&v.ui, stdout);
+    /* Under --json standard output is the object's alone. */
+    hn_ui_init(&v.ui, c->set.json ? stderr : stdout);
     int rc = check(c, err);
     if (!rc && c->set.compare_with)
         rc = hn_before_open(&v.before, c->set.compare_with, err);

@@ -181,7 +181,7 @@ static int run(struct view *v, struct hone_err *err)
         rc = hn_fail_memory(err, "writing the settings");
     if (!rc) {
         options.model = path;
-        if (v->c->mlx_only)
+        if (v->c->mlx_only && v->c->called && strcmp(v->c->called, "lora") == 0)
             note_differences(v);
         hn_cli_catch_interrupts();
         rc = hone_train(&options, hn_buf_str(&yaml), on_event, v, err);

@@ -150,17 +150,18 @@ static void add_rate(struct hn_table *t, const char *name, double before, double
     hn_table_add(t, "%.1f %%", 100 * now / now_of);
 }
 
+enum { MAX_LINES = 12 };
+
 static void print_text(struct hn_ui *ui, enum hn_style style, const char *what, const char *text)
 {
     hn_ui_say(ui, HN_DIM, "  %s", what);
-    for (int lines = 0; *text && lines < 24; lines++) {
+    for (int lines = 0; *text; lines++) {
         size_t n = strcspn(text, "\n");
-        char line[600];
-        struct hn_buf cut = {0};
-        snprintf(line, sizeof line, "%.*s", (int)HN_MIN(n, sizeof line - 1), text);
-        hn_ui_cut(&cut, line, (size_t)HN_MAX(ui->width - 4, 20));
-        hn_ui_say(ui, style, "    %s", hn_buf_str(&cut));
-        hn_buf_release(&cut);
+        if (lines == MAX_LINES) {
+            hn_ui_say(ui, HN_DIM, "    …");
+            return;
+        }
+        hn_ui_say(ui, style, "    %.*s", (int)HN_MIN(n, (size_t)2000), text);
         text += n + (text[n] == '\n');
     }
 }

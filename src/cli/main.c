@@ -99,6 +99,7 @@ int main(int argc, char **argv)
     } else {
         int skip = HN_MIN(argc, 2);
         rc = hn_conf_init(&conf, id, argc - skip, argv + skip, &err);
+        conf.called = argc > 1 ? argv[1] : NULL;
         if (!rc)
             rc = conf.help ? show_help(id) : functions[id](&conf, &err);
         hn_conf_release(&conf);

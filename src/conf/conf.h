@@ -18,8 +18,9 @@ struct hn_conf {
     unsigned char from[HN_MAX_OPTIONS];      /* enum hn_source of each row */
     const char *arguments[HN_MAX_ARGUMENTS]; /* what is no option; borrowed from argv */
     size_t n_arguments;
-    bool help;     /* -h or --help was met: nothing else was checked */
-    bool mlx_only; /* options were given, and mlx_lm.lora has all of them */
+    const char *called; /* what the command was called by (\"lora\"); borrowed; NULL: unknown */
+    bool help;          /* -h or --help was met: nothing else was checked */
+    bool mlx_only;      /* options were given, and mlx_lm.lora has all of them */
 };
 
 /* argv[0..argc): what follows the command's name.  Release it in any case. */
