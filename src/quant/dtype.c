@@ -115,3 +115,27 @@ float hn_dtype_load(enum hn_dtype t, const unsigned char *data, size_t i)
         HN_ASSERT(!"a floating-point type");
     }
 }
+
+void hn_dtype_store(enum hn_dtype t, unsigned char *data, size_t i, float v)
+{
+    uint16_t half;
+    double wide = (double)v;
+    switch (t) {
+    case HN_F32:
+        memcpy(data + i * 4, &v, 4);
+        break;
+    case HN_F16:
+        half = hn_f16_from_f32(v);
+        memcpy(data + i * 2, &half, 2);
+        break;
+    case HN_BF16:
+        half = hn_bf16_from_f32(v);
+        memcpy(data + i * 2, &half, 2);
+        break;
+    case HN_F64:
+        memcpy(data + i * 8, &wide, 8);
+        break;
+    default:
+        HN_ASSERT(!"a floating-point type");
+    }
+}

@@ -37,5 +37,7 @@ uint16_t hn_bf16_from_f32(float v); /* round to nearest even; NaN stays NaN */
 
 /* Element i of an array of floating-point type t (F32, F16, BF16, F64) that may be unaligned. */
 float hn_dtype_load(enum hn_dtype t, const unsigned char *data, size_t i);
+/* Set it, rounding to nearest even. */
+void hn_dtype_store(enum hn_dtype t, unsigned char *data, size_t i, float v);
 
 #endif

@@ -1,6 +1,7 @@
 /* Every layout against what MLX and gguf-py decode, bit for bit. */
 #include "golden.h"
 #include "format/gguf.h"
+#include "quant/affine.h"
 #include "quant/matrix.h"
 
 static void decode_all(const struct hn_matrix *m, const struct hn_st_tensor *expected)
@@ -53,6 +54,47 @@ static void test_affine(void **state)
     hn_st_release(&st);
 }
 
+/* What hone quantises is what MLX's CPU build quantises, code by code and scale by scale. */
+static void test_affine_quantise(void **state)
+{
+    (void)state;
+    struct hn_safetensors st;
+    open_golden(&st, DATA "affine.safetensors");
+    int seen = 0;
+    for (size_t i = 0; i < st.n; i++) {
+        const struct hn_st_tensor *source = &st.tensors[i];
+        int bits, group, used = 0;
+        if (sscanf(source->name, "b%d.g%d.%n", &bits, &group, &used) != 2 ||
+            !strstr(source->name, ".source"))
+            continue;
+        static const char *const parts[] = {"weight", "scales", "biases"};
+        const struct hn_st_tensor *part[3];
+        for (int k = 0; k < 3; k++) {
+            char name[64];
+            snprintf(name, sizeof name, "%.*s%s",
+                     (int)(strstr(source->name, "source") - source->name), source->name, parts[k]);
+            part[k] = golden(&st, name);
+        }
+        int64_t rows = source->shape[0], cols = source->shape[1];
+        size_t code_size = part[0]->size / (size_t)rows, scale_size = part[1]->size / (size_t)rows;
+        for (int64_t r = 0; r < rows; r++) {
+            float w[128];
+            unsigned char codes[128], scales[16], biases[16];
+            for (int64_t c = 0; c < cols; c++)
+                w[c] = hn_dtype_load(source->dtype, source->data, (size_t)(r * cols + c));
+            hn_affine_quantize(w, cols, bits, group, source->dtype, codes, scales, biases);
+            size_t at = (size_t)r;
+            if (memcmp(scales, part[1]->data + at * scale_size, scale_size) ||
+                memcmp(biases, part[2]->data + at * scale_size, scale_size) ||
+                memcmp(codes, part[0]->data + at * code_size, code_size))
+                fail_msg("%s, row %d", source->name, (int)r);
+        }
+        seen++;
+    }
+    assert_int_equal(seen, 54);
+    hn_st_release(&st);
+}
+
 static void test_gguf(void **state)
 {
     (void)state;
@@ -86,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_affine),
+        cmocka_unit_test(test_affine_quantise),
         cmocka_unit_test(test_gguf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
