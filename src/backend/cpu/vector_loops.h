@@ -329,7 +329,7 @@ INLINE void few(int nk, int nc, float *s, int64_t lds, const float *k, int64_t l
         }
     }
     v_store(out, v_sums(sums));
-    for (int64_t j = 0; j < n; j++)
+    for (int64_t j = 0; j < nk && j < n; j++)
         for (int c = 0; c < nc; c++)
             s[j * lds + c] = out[j * nc + c];
 }

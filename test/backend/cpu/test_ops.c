@@ -19,12 +19,11 @@ static void run(const char *level, int n_threads)
 static void every_level(void **state)
 {
     (void)state;
-    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
-        if (!hn_cpu_level_available(level))
-            continue;
-        run(hn_cpu_level_name(level), 1);
-        run(hn_cpu_level_name(level), 3);
-    }
+    run("c", 1);
+    for (int level = HN_CPU_C + 1; level <= HN_CPU_AVX512; level++) /* AMX has no slots here */
+        if (hn_cpu_level_available(level))
+            run(hn_cpu_level_name(level), 3);
+    run(NULL, 1);
 }
 
 static void levels_by_name(void **state)
