@@ -2,6 +2,9 @@
  * failure leaves nothing behind.  test_dataset.c has the part that counts tokens. */
 #include "data_case.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 static struct hone_prepare_options options(const char *const *inputs, size_t n, const char *output)
 {
     struct hone_prepare_options o;
@@ -376,6 +379,39 @@ static void progress_is_told_and_stops(void **state)
     hone_prepare_report_release(&r);
 }
 
+static int die_while_writing(void *arg, uint64_t done, uint64_t total)
+{
+    (void)arg;
+    if (done > total / 4 * 3)
+        raise(SIGKILL);
+    return 0;
+}
+
+static void a_killed_run_leaves_the_outputs_as_they_were(void **state)
+{
+    (void)state;
+    write_numbers("n.jsonl", 0, 60000);
+    assert_int_equal(hn_dir_make("d", &(struct hone_err){0}), 0);
+    write_text("d/train.jsonl", "old\n");
+    const char *inputs[] = {"n.jsonl"};
+    struct hone_prepare_options o = options(inputs, 1, "d");
+    struct hone_prepare_report r;
+    o.valid_fraction = 0.5;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(hone_prepare(&o, die_while_writing, NULL, &r, NULL) ? 1 : 0);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    check_file("d/train.jsonl", "old\n");
+    assert_false(hn_file_exists("d/valid.jsonl"));
+    /* And the next run is not hindered by what the killed one left. */
+    prepare(&o, &r);
+    assert_int_equal(r.valid_rows, 30000);
+    hone_prepare_report_release(&r);
+}
+
 static void the_input_may_be_the_output(void **state)
 {
     (void)state;
@@ -403,6 +439,7 @@ int main(void)
         CASE(failures_name_the_place_and_leave_nothing),
         CASE(options_are_checked),
         CASE(progress_is_told_and_stops),
+        CASE(a_killed_run_leaves_the_outputs_as_they_were),
         CASE(the_input_may_be_the_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
