@@ -271,7 +271,7 @@ def make_gguf(name, spec, config, out):
         w.add_key_length(head)
         w.add_value_length(head)
     w.add_tokenizer_model("gpt2")
-    w.add_tokenizer_pre("default")
+    w.add_tokenizer_pre("gpt-2")
     w.add_token_list(make_vocab(config.vocab_size))
     w.add_token_types([3, 3, 3] + [1] * (config.vocab_size - 3))
     w.add_token_merges(["q z"])
