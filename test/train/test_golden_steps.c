@@ -141,7 +141,6 @@ static void set_options(const struct golden *g, const struct hn_json *steps,
     o->eval_strategy = HONE_NEVER;
     o->save_strategy = HONE_NEVER;
     o->steps_per_report = 1;
-    o->device.n_threads = 2;
 }
 
 static void train(const struct golden *g, const char *dir, int64_t batch_size)
@@ -161,6 +160,7 @@ static void train(const struct golden *g, const char *dir, int64_t batch_size)
     o.resume_adapter_file = start;
     o.batch_size = batch_size;
     o.grad_accumulation_steps = 2 / batch_size;
+    o.device.n_threads = (int)batch_size;
     if (hone_train(&o, NULL, on_event, &seen, &err))
         fail_msg("%s: %s", g->name, err.message);
     assert_int_equal(seen.n, o.max_steps);
