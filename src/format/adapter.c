@@ -107,6 +107,10 @@ static int read_weights(struct hn_adapter_file *f, const char *path, struct hone
     hn_st_release(&st);
     if (!rc)
         hn_adapter_sort(f->modules, f->n);
+    if (!rc && !(f->dropout >= 0 && f->dropout <= 1))
+        rc = hn_fail(err, HONE_FAILED,
+                     "%s: adapter_config.json gives a dropout of %g, expected 0 to 1", path,
+                     f->dropout);
     for (size_t i = 1; i < f->n && !rc; i++)
         if (strcmp(f->modules[i - 1].path, f->modules[i].path) == 0)
             rc = hn_fail(err, HONE_FAILED, "%s: module \"%s\" is there twice", path,

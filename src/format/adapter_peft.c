@@ -180,10 +180,14 @@ static int number(const struct hn_adapter_file *f, const char *key, double *out,
                   struct hone_err *err)
 {
     const struct hn_json *j = hn_json_get(f->config, key);
-    if (!j || hn_json_float(j, out))
+    if (!j)
         return 0;
-    return hn_fail(err, HONE_FAILED, "adapter_config.json: %s is %s, expected a number", key,
-                   hn_json_type_name(j));
+    if (!hn_json_float(j, out))
+        return hn_fail(err, HONE_FAILED, "adapter_config.json: %s is %s, expected a number", key,
+                       hn_json_type_name(j));
+    if (!(*out - *out == 0))
+        return hn_fail(err, HONE_FAILED, "adapter_config.json: %s is not finite", key);
+    return 0;
 }
 
 static int read_settings(struct hn_adapter_file *f, struct settings *s, struct hone_err *err)

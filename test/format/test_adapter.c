@@ -152,6 +152,9 @@ static void test_refused_configs(void **state)
         {"{\"peft_type\":\"IA3\"}", "peft_type \"IA3\""},
         {"{}", "neither peft_type nor lora_alpha"},
         {"{\"r\":2,\"lora_alpha\":\"x\"}", "lora_alpha is a string"},
+        {"{\"r\":2,\"lora_alpha\":NaN}", "lora_alpha is not finite"},
+        {"{\"r\":2,\"lora_alpha\":4,\"lora_dropout\":NaN}", "lora_dropout is not finite"},
+        {"{\"r\":2,\"lora_alpha\":4,\"lora_dropout\":-1}", "dropout of -1"},
         {"{\"r\":3,\"lora_alpha\":4}", "q_proj|rank 2|says 3"},
         {"{\"r\":2,\"lora_alpha\":4,\"use_dora\":true}", "use_dora|DoRA"},
         {"{\"r\":2,\"lora_alpha\":4,\"bias\":\"all\"}", "bias \"all\""},
@@ -241,6 +244,8 @@ static void test_refused_files(void **state)
     refuse(scratch, "scale");
     put("adapter_config.json", "{\"lora_parameters\":{\"rank\":2,\"scale\":\"1\"}}");
     refuse(scratch, "scale is a string");
+    put("adapter_config.json", "{\"lora_parameters\":{\"rank\":2,\"scale\":1.5,\"dropout\":NaN}}");
+    refuse(scratch, "dropout");
     put("adapter_config.json", "{\"lora_parameters\":{\"rank\":2,\"scale\":1.5}}");
     struct hn_adapter_file f;
     read_adapter(&f, scratch);
