@@ -5,15 +5,11 @@
  * divided by 16^s beforehand (exact, both): no shifts.  Scales and biases are applied to the sums
  * of a block: sum over k of (q*scale + bias) * x = scale * (sum of q*x) + bias * (sum of x) */
 #include "backend/cpu/gemv.h"
+#include "backend/cpu/codes_avx512.h"
 
 #ifndef __AVX512F__
 const struct hn_cpu_gemv hn_cpu_gemv_avx512 = {{{0}}};
 #else
-
-#include <immintrin.h>
-#include <string.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 enum { LANES = 16, BLOCK = 32, CHUNK = 128, CHUNK_FLOATS = 9 * LANES, BLOCK_FLOATS = 3 * LANES };
 
@@ -21,74 +17,17 @@ enum { LANES = 16, BLOCK = 32, CHUNK = 128, CHUNK_FLOATS = 9 * LANES, BLOCK_FLOA
  * (4-bit rows of 2048: 6.9 GB/s without, 10.7 with). */
 enum { AHEAD = 2048 };
 
-static const unsigned char *row_at(const struct hn_matrix *w, int64_t row)
-{
-    return w->data + (size_t)hn_matrix_stored_row(w, row) * w->row_size;
-}
-
-INLINE __m128i load_16(const unsigned char *at)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)at);
-}
-
-INLINE __mmask16 first(int64_t n)
-{
-    return n >= LANES ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
-}
-
 /* ---- 4 bits: the tokens' order
  * ---------------------------------------------------------------------- */
 
-/* One 4 x 4 square of x: out[s] lane j = row j's element s, times scale[s]; *sum adds the rows up.
- */
-INLINE void square(const float *row0, int64_t stride, float s0, float step, float *out,
-                   int64_t out_stride, __m128 *sum)
-{
-    __m128 r0 = _mm_loadu_ps(row0), r1 = _mm_loadu_ps(row0 + stride);
-    __m128 r2 = _mm_loadu_ps(row0 + 2 * stride), r3 = _mm_loadu_ps(row0 + 3 * stride);
-    _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
-    *sum = _mm_add_ps(*sum, _mm_add_ps(_mm_add_ps(r0, r1), _mm_add_ps(r2, r3)));
-    _mm_storeu_ps(out, _mm_mul_ps(r0, _mm_set1_ps(s0)));
-    _mm_storeu_ps(out + out_stride, _mm_mul_ps(r1, _mm_set1_ps(s0 * step)));
-    _mm_storeu_ps(out + 2 * out_stride, _mm_mul_ps(r2, _mm_set1_ps(s0 * step * step)));
-    _mm_storeu_ps(out + 3 * out_stride, _mm_mul_ps(r3, _mm_set1_ps(s0 * step * step * step)));
-}
-
-/* Code 7 would reach the sign, so it alone is shifted down and its x is not divided. */
-static void undo_last(float *vectors)
-{
-    for (int i = 0; i < LANES; i++)
-        vectors[7 * LANES + i] *= 0x1p28f;
-}
-
-/* Byte p of a block holds elements p and p + 16: word j, code s is element 4j + s/2 + 16*(s%2). */
 static void prepare_halves(const struct hn_matrix *w, const float *x, float *out)
 {
-    memset(out, 0, (size_t)((w->cols + CHUNK - 1) / CHUNK) * CHUNK_FLOATS * sizeof *out);
-    for (int64_t k = 0; k < w->cols; k += BLOCK) {
-        float *to = out + k / CHUNK * CHUNK_FLOATS + k % CHUNK / BLOCK * 4;
-        __m128 sum = _mm_setzero_ps();
-        square(x + k, 4, 1.0f, 0x1p-8f, to, 2 * LANES, &sum);
-        square(x + k + 16, 4, 0x1p-4f, 0x1p-8f, to + LANES, 2 * LANES, &sum);
-        _mm_storeu_ps(to + 8 * LANES, sum);
-    }
-    for (int64_t k = 0; k < w->cols; k += CHUNK)
-        undo_last(out + k / CHUNK * CHUNK_FLOATS);
+    prepare_words(LANES, 16, w, x, out);
 }
 
-/* Byte p holds elements 2p and 2p + 1: word j, code s is element 8j + s. */
 static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
 {
-    memset(out, 0, (size_t)((w->cols + CHUNK - 1) / CHUNK) * CHUNK_FLOATS * sizeof *out);
-    for (int64_t k = 0; k < w->cols; k += BLOCK) {
-        float *to = out + k / CHUNK * CHUNK_FLOATS + k % CHUNK / BLOCK * 4;
-        __m128 sum = _mm_setzero_ps();
-        square(x + k, 8, 1.0f, 0x1p-4f, to, LANES, &sum);
-        square(x + k + 4, 8, 0x1p-16f, 0x1p-4f, to + 4 * LANES, LANES, &sum);
-        _mm_storeu_ps(to + 8 * LANES, sum);
-    }
-    for (int64_t k = 0; k < w->cols; k += CHUNK)
-        undo_last(out + k / CHUNK * CHUNK_FLOATS);
+    prepare_words(LANES, 1, w, x, out);
 }
 
 /* ---- 4 bits: one chunk of each format
@@ -115,8 +54,8 @@ INLINE struct chunk load_q4_1(const unsigned char *at, int64_t n_blocks)
         low = _mm512_loadu_si512(at);
         high = _mm512_loadu_si512(at + 16);
     } else {
-        low = _mm512_maskz_loadu_epi32(first(5 * n_blocks), at);
-        high = _mm512_maskz_loadu_epi32(first(5 * n_blocks - 4), at + 16);
+        low = _mm512_maskz_loadu_epi32(lanes(5 * n_blocks), at);
+        high = _mm512_maskz_loadu_epi32(lanes(5 * n_blocks - 4), at + 16);
     }
     word = _mm512_setr_epi32(1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 28, 29, 30, 31);
     struct chunk c = {.codes = _mm512_permutex2var_epi32(low, word, high)};
@@ -176,9 +115,9 @@ INLINE struct chunk load_affine4(const enum hn_dtype t, const struct hn_matrix *
     __m512i lane = _mm512_srli_epi32(
         _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3), (unsigned)shift);
     struct chunk c = {.codes = n_blocks >= 4 ? _mm512_loadu_si512(at)
-                                             : _mm512_maskz_loadu_epi32(first(4 * n_blocks), at)};
-    c.scale = _mm512_permutexvar_ps(lane, load_scales(t, w->scales, g, (__mmask8)first(n)));
-    c.bias = _mm512_permutexvar_ps(lane, load_scales(t, w->biases, g, (__mmask8)first(n)));
+                                             : _mm512_maskz_loadu_epi32(lanes(4 * n_blocks), at)};
+    c.scale = _mm512_permutexvar_ps(lane, load_scales(t, w->scales, g, (__mmask8)lanes(n)));
+    c.bias = _mm512_permutexvar_ps(lane, load_scales(t, w->biases, g, (__mmask8)lanes(n)));
     return c;
 }
 
@@ -295,10 +234,8 @@ INLINE void rows_q8_0(const enum hn_layout layout, const int nt, const struct hn
         for (int t = 0; t < nt; t++)
             total[t] = _mm512_setzero_ps();
         for (int64_t b = 0; b < w->cols / BLOCK; b++, at += 34) {
-            uint16_t h;
-            memcpy(&h, at, sizeof h);
             HN_PREFETCH(at + AHEAD);
-            __m512 scale = _mm512_set1_ps(_cvtsh_ss(h)), sum[HN_MM_VECTORS_MAX];
+            __m512 scale = _mm512_set1_ps(half(at)), sum[HN_MM_VECTORS_MAX];
 #pragma GCC unroll 8
             for (int t = 0; t < nt; t++)
                 sum[t] = _mm512_setzero_ps();
@@ -314,23 +251,6 @@ INLINE void rows_q8_0(const enum hn_layout layout, const int nt, const struct hn
     }
 }
 
-/* 16 codes that begin at a byte: each lane takes the two bytes that its code lies in. */
-INLINE __m512i affine_16(const unsigned char *at, const int bits)
-{
-    if (bits == 8)
-        return _mm512_cvtepu8_epi32(load_16(at));
-    __m512i bit =
-        _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                           _mm512_set1_epi32(bits));
-    __m512i pick =
-        _mm512_add_epi32(_mm512_mullo_epi32(_mm512_srli_epi32(bit, 3), _mm512_set1_epi32(0x101)),
-                         _mm512_set1_epi32((int)0x80800100));
-    __m128i bytes = _mm_maskz_loadu_epi8((__mmask16)((1u << 2 * bits) - 1), at);
-    __m512i pair = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), pick);
-    return _mm512_and_si512(_mm512_srlv_epi32(pair, _mm512_and_si512(bit, _mm512_set1_epi32(7))),
-                            _mm512_set1_epi32((1 << bits) - 1));
-}
-
 INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w, int64_t row,
                         int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
 {
@@ -344,10 +264,8 @@ INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w,
             total[t] = _mm512_setzero_ps();
         for (int64_t k = 0; k < w->cols; k += w->group, g++) {
             __m512 zero = _mm512_setzero_ps(), sum[HN_MM_VECTORS_MAX], xs[HN_MM_VECTORS_MAX];
-            __m512 scale = _mm512_broadcastss_ps(
-                _mm512_castps512_ps128(load_scales(w->scale_dtype, w->scales, g, 1)));
-            __m512 bias = _mm512_broadcastss_ps(
-                _mm512_castps512_ps128(load_scales(w->scale_dtype, w->biases, g, 1)));
+            __m512 scale = _mm512_set1_ps(widen(w->scale_dtype, w->scales, g));
+            __m512 bias = _mm512_set1_ps(widen(w->scale_dtype, w->biases, g));
 #pragma GCC unroll 8
             for (int t = 0; t < nt; t++)
                 sum[t] = xs[t] = zero;
@@ -373,21 +291,11 @@ INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w,
 /* ---- plain weights
  * ------------------------------------------------------------------------------------ */
 
-INLINE __m512 load_plain(const enum hn_layout layout, __mmask16 m, const unsigned char *at,
-                         int64_t k)
-{
-    if (layout == HN_LAYOUT_F32)
-        return _mm512_maskz_loadu_ps(m, at + k * 4);
-    __m256i h = _mm256_maskz_loadu_epi16(m, at + k * 2);
-    if (layout == HN_LAYOUT_F16)
-        return _mm512_cvtph_ps(h);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
-}
-
 /* Four sums per token hide the latency when there is one; with more tokens one each does. */
 INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
                        int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
 {
+    const int64_t size = layout == HN_LAYOUT_F32 ? 4 : 2;
     for (int64_t j = 0; j < n; j++) {
         const unsigned char *at = row_at(w, row + j);
         __m512 sum[HN_MM_VECTORS_MAX][4];
@@ -398,9 +306,9 @@ INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct h
         for (; k + 4 * LANES <= w->cols; k += 4 * LANES) {
 #pragma GCC unroll 4
             for (int i = 0; i < 4; i++) {
-                __m512 v = load_plain(layout, 0xffff, at, k + i * LANES);
+                __m512 v = load_plain(layout, 0xffff, at + (k + i * LANES) * size);
                 if (layout == HN_LAYOUT_F32 || i % 2 == 0)
-                    HN_PREFETCH(at + (k + i * LANES) * (layout == HN_LAYOUT_F32 ? 4 : 2) + AHEAD);
+                    HN_PREFETCH(at + (k + i * LANES) * size + AHEAD);
 #pragma GCC unroll 8
                 for (int t = 0; t < nt; t++) {
                     __m512 *s = &sum[t][nt > 4 ? 0 : i];
@@ -409,8 +317,8 @@ INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct h
             }
         }
         for (; k < w->cols; k += LANES) {
-            __mmask16 m = first(w->cols - k);
-            __m512 v = load_plain(layout, m, at, k);
+            __mmask16 m = lanes(w->cols - k);
+            __m512 v = load_plain(layout, m, at + k * size);
 #pragma GCC unroll 8
             for (int t = 0; t < nt; t++)
                 sum[t][0] =

@@ -33,6 +33,7 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
         [HN_CPU_AVX512] = &hn_cpu_matmul_avx512,
     };
     static const struct hn_cpu_gemv *const gemv[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_AVX2] = &hn_cpu_gemv_avx2,
         [HN_CPU_AVX512] = &hn_cpu_gemv_avx512,
     };
     *out = hn_cpu_matmul_c;
@@ -89,16 +90,7 @@ int64_t hn_mm_depth_block(const struct hn_device *dev, int64_t n, int64_t grain)
 
 int64_t hn_mm_grain(const struct hn_matrix *w)
 {
-    switch (w->layout) {
-    case HN_LAYOUT_F32:
-    case HN_LAYOUT_F16:
-    case HN_LAYOUT_BF16:
-        return 8;
-    case HN_LAYOUT_AFFINE:
-        return w->group;
-    default:
-        return 32;
-    }
+    return w->layout == HN_LAYOUT_AFFINE ? w->group : HN_MAX(8, hn_layout_block(w->layout));
 }
 
 int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens)

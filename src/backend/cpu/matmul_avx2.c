@@ -1,17 +1,12 @@
 /* The pieces of the matrix product for AVX2, FMA and F16C. */
+#include "backend/cpu/codes_avx2.h"
 #include "backend/cpu/matmul.h"
 
 #ifndef __AVX2__
 const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {0};
 #else
 
-#include <immintrin.h>
-#include <math.h>
-#include <string.h>
-
 enum { MR = 6, NR = 16, LANES = 8 };
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* ---- tile: 6 rows of 2 vectors
  * -------------------------------------------------------------------- */
@@ -168,13 +163,6 @@ static void transpose_f32_16(int cols, const float *w, int64_t ldw, int64_t dept
 /* ---- decoders
  * ------------------------------------------------------------------------------------- */
 
-INLINE float half(const unsigned char *at)
-{
-    uint16_t h;
-    memcpy(&h, at, sizeof h);
-    return _cvtsh_ss(h);
-}
-
 INLINE void store_codes(__m128i codes, __m256 scale, __m256 bias, float *out)
 {
     __m256 q = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes));
@@ -188,45 +176,35 @@ INLINE void store_16(__m128i codes, __m256 scale, __m256 bias, float *out)
     store_codes(_mm_srli_si128(codes, 8), scale, bias, out + 8);
 }
 
-static const unsigned char *row_at(const struct hn_matrix *m, int64_t row)
-{
-    return m->data + (size_t)hn_matrix_stored_row(m, row) * m->row_size;
-}
-
 static void decode_f32(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
 {
     memcpy(out, row_at(m, row) + col * 4, (size_t)n * sizeof *out);
 }
 
-static void decode_f16(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+INLINE void decode_halves(const enum hn_layout layout, const unsigned char *at, int64_t n,
+                          float *out)
 {
-    const unsigned char *at = row_at(m, row) + col * 2;
     int64_t k = 0;
     for (; k + LANES <= n; k += LANES)
-        _mm256_storeu_ps(out + k, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(at + k * 2))));
+        _mm256_storeu_ps(out + k, load_plain_8(layout, at + k * 2));
     for (; k < n; k++)
-        out[k] = half(at + k * 2);
+        out[k] = widen((enum hn_dtype)layout, at, (size_t)k);
+}
+
+static void decode_f16(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
+{
+    decode_halves(HN_LAYOUT_F16, row_at(m, row) + col * 2, n, out);
 }
 
 static void decode_bf16(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
 {
-    const unsigned char *at = row_at(m, row) + col * 2;
-    int64_t k = 0;
-    for (; k + LANES <= n; k += LANES) {
-        __m256i v = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(at + k * 2)));
-        _mm256_storeu_si256((__m256i *)(out + k), _mm256_slli_epi32(v, 16));
-    }
-    for (; k < n; k++) {
-        uint16_t h;
-        memcpy(&h, at + k * 2, sizeof h);
-        out[k] = hn_bf16_to_f32(h);
-    }
+    decode_halves(HN_LAYOUT_BF16, row_at(m, row) + col * 2, n, out);
 }
 
 /* 16 bytes of nibbles: the low ones are elements 0-15, the high ones 16-31. */
 INLINE void nibbles(const unsigned char *at, __m128i *low, __m128i *high)
 {
-    __m128i v = _mm_loadu_si128((const __m128i *)at), mask = _mm_set1_epi8(15);
+    __m128i v = load_16(at), mask = _mm_set1_epi8(15);
     *low = _mm_and_si128(v, mask);
     *high = _mm_and_si128(_mm_srli_epi16(v, 4), mask);
 }
@@ -279,46 +257,17 @@ static void decode_q8_0(const struct hn_matrix *m, int64_t row, int64_t col, int
 INLINE void affine_32(const unsigned char *at, const int bits, __m256 scale, __m256 bias,
                       float *out)
 {
-    if (bits == 8) {
-        for (int i = 0; i < 2; i++)
-            store_16(_mm_loadu_si128((const __m128i *)(at + i * 16)), scale, bias, out + i * 16);
-    } else if (bits == 4) {
+    if (bits == 4) {
         __m128i low, high;
         nibbles(at, &low, &high);
         store_16(_mm_unpacklo_epi8(low, high), scale, bias, out);
         store_16(_mm_unpackhi_epi8(low, high), scale, bias, out + 16);
-    } else {
-        /* 8 codes are bits bytes: one 64-bit word, shifted differently in each lane */
-        __m256i mask = _mm256_set1_epi64x((1 << bits) - 1);
-        __m256i shift = _mm256_setr_epi64x(0, bits, 2 * bits, 3 * bits);
-        __m256i shift4 = _mm256_add_epi64(shift, _mm256_set1_epi64x(4 * bits));
-        __m256i pick = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-        for (int i = 0; i < 4; i++) {
-            uint64_t word = 0;
-            memcpy(&word, at + i * bits, (size_t)bits);
-            __m256i v = _mm256_set1_epi64x((long long)word);
-            __m256i a = _mm256_and_si256(_mm256_srlv_epi64(v, shift), mask);
-            __m256i b = _mm256_and_si256(_mm256_srlv_epi64(v, shift4), mask);
-            __m256i q = _mm256_blend_epi32(_mm256_permutevar8x32_epi32(a, pick),
-                                           _mm256_permutevar8x32_epi32(b, pick), 0xf0);
-            _mm256_storeu_ps(out + i * 8,
-                             _mm256_add_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(q), scale), bias));
-        }
+        return;
     }
-}
-
-INLINE float widen(enum hn_dtype t, const unsigned char *at, size_t i)
-{
-    float v;
-    if (t == HN_F32) {
-        memcpy(&v, at + i * 4, 4);
-        return v;
+    for (int i = 0; i < 4; i++) {
+        __m256 q = _mm256_cvtepi32_ps(affine_8(at, i, bits));
+        _mm256_storeu_ps(out + i * 8, _mm256_add_ps(_mm256_mul_ps(q, scale), bias));
     }
-    if (t == HN_F16)
-        return half(at + i * 2);
-    uint16_t h;
-    memcpy(&h, at + i * 2, 2);
-    return hn_bf16_to_f32(h);
 }
 
 INLINE void affine_row(const struct hn_matrix *m, const int bits, int64_t row, int64_t col,
@@ -361,13 +310,6 @@ static void decode_affine(const struct hn_matrix *m, int64_t row, int64_t col, i
 
 /* ---- few tokens, dropout, softmax
  * ----------------------------------------------------------------- */
-
-INLINE float sum_lanes(__m256 v)
-{
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
-}
 
 static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_t ldw, int n,
                      int64_t depth, float *y, int64_t ldy)

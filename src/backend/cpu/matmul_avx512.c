@@ -1,21 +1,12 @@
 /* The pieces of the matrix product for AVX-512 (F, BW, DQ, VL). */
+#include "backend/cpu/codes_avx512.h"
 #include "backend/cpu/matmul.h"
 
 #ifndef __AVX512F__
 const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {0};
 #else
 
-#include <immintrin.h>
-#include <string.h>
-
 enum { MR = 14, NR = 32, LANES = 16 };
-
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE __mmask16 lanes(int64_t n)
-{
-    return n >= LANES ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
-}
 
 /* ---- tile: 14 rows of 2 vectors
  * ------------------------------------------------------------------- */
@@ -161,18 +152,6 @@ static void transpose_f32_32(int cols, const float *w, int64_t ldw, int64_t dept
 /* ---- decoders
  * ------------------------------------------------------------------------------------- */
 
-INLINE float half(const unsigned char *at)
-{
-    uint16_t h;
-    memcpy(&h, at, sizeof h);
-    return _cvtsh_ss(h);
-}
-
-INLINE __m128i load_16(const unsigned char *at)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)at);
-}
-
 /* 16 codes of one byte each; one product and one sum, each rounded. */
 INLINE void store_codes(__m512i codes, __m512 scale, __m512 bias, float *out)
 {
@@ -184,18 +163,12 @@ INLINE void store_signed(__m512i codes, __m512 scale, float *out)
     _mm512_storeu_ps(out, _mm512_mul_ps(_mm512_cvtepi32_ps(codes), scale));
 }
 
-static const unsigned char *row_at(const struct hn_matrix *m, int64_t row)
-{
-    return m->data + (size_t)hn_matrix_stored_row(m, row) * m->row_size;
-}
-
 static void decode_f16(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out)
 {
     const unsigned char *at = row_at(m, row) + col * 2;
     for (int64_t k = 0; k < n; k += LANES) {
         __mmask16 used = lanes(n - k);
-        __m256i h = _mm256_maskz_loadu_epi16(used, at + k * 2);
-        _mm512_mask_storeu_ps(out + k, used, _mm512_cvtph_ps(h));
+        _mm512_mask_storeu_ps(out + k, used, load_plain(HN_LAYOUT_F16, used, at + k * 2));
     }
 }
 
@@ -204,8 +177,7 @@ static void decode_bf16(const struct hn_matrix *m, int64_t row, int64_t col, int
     const unsigned char *at = row_at(m, row) + col * 2;
     for (int64_t k = 0; k < n; k += LANES) {
         __mmask16 used = lanes(n - k);
-        __m256i h = _mm256_maskz_loadu_epi16(used, at + k * 2);
-        _mm512_mask_storeu_epi32(out + k, used, _mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+        _mm512_mask_storeu_ps(out + k, used, load_plain(HN_LAYOUT_BF16, used, at + k * 2));
     }
 }
 
@@ -243,58 +215,17 @@ static void decode_q8_0(const struct hn_matrix *m, int64_t row, int64_t col, int
     }
 }
 
-/* 16 codes of bits each, which begin at a byte: each lane takes the two bytes that its code lies in
- * and shifts them.  pick and shift are affine_lanes'. */
-INLINE __m512i affine_16(const unsigned char *at, const int bits, __m512i pick, __m512i shift)
-{
-    if (bits == 8)
-        return _mm512_cvtepu8_epi32(load_16(at));
-    __m128i bytes = _mm_maskz_loadu_epi8((__mmask16)((1u << 2 * bits) - 1), at);
-    __m512i pair = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bytes), pick);
-    return _mm512_and_si512(_mm512_srlv_epi32(pair, shift), _mm512_set1_epi32((1 << bits) - 1));
-}
-
-INLINE void affine_lanes(const int bits, __m512i *pick, __m512i *shift)
-{
-    __m512i bit =
-        _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                           _mm512_set1_epi32(bits));
-    __m512i byte = _mm512_srli_epi32(bit, 3);
-    *shift = _mm512_and_si512(bit, _mm512_set1_epi32(7));
-    /* bytes byte and byte+1, then none (top bit set) */
-    *pick = _mm512_add_epi32(_mm512_mullo_epi32(byte, _mm512_set1_epi32(0x101)),
-                             _mm512_set1_epi32((int)0x80800100));
-}
-
-INLINE float widen(enum hn_dtype t, const unsigned char *at, size_t i)
-{
-    float v;
-    uint16_t h;
-    switch (t) {
-    case HN_F32:
-        memcpy(&v, at + i * 4, 4);
-        return v;
-    case HN_F16:
-        return half(at + i * 2);
-    default:
-        memcpy(&h, at + i * 2, 2);
-        return hn_bf16_to_f32(h);
-    }
-}
-
 INLINE void affine_row(const struct hn_matrix *m, const int bits, int64_t row, int64_t col,
                        int64_t n, float *out)
 {
     size_t stored = (size_t)hn_matrix_stored_row(m, row);
     const unsigned char *at = m->data + stored * m->row_size + col / 8 * bits;
     size_t g = (stored * (size_t)m->cols + (size_t)col) / (size_t)m->group;
-    __m512i pick, shift;
-    affine_lanes(bits, &pick, &shift);
     for (int64_t k = 0; k < n; g++) {
         __m512 scale = _mm512_set1_ps(widen(m->scale_dtype, m->scales, g));
         __m512 bias = _mm512_set1_ps(widen(m->scale_dtype, m->biases, g));
         for (int i = 0; i < m->group; i += LANES, k += LANES, at += 2 * bits)
-            store_codes(affine_16(at, bits, pick, shift), scale, bias, out + k);
+            store_codes(affine_16(at, bits), scale, bias, out + k);
     }
 }
 

@@ -89,6 +89,9 @@ static const struct format formats[] = {
     {"affine 6/32 f16", HN_LAYOUT_AFFINE, 6, 32, HN_F16},
     {"affine 8/64 bf16", HN_LAYOUT_AFFINE, 8, 64, HN_BF16},
     {"affine 8/128 f16", HN_LAYOUT_AFFINE, 8, 128, HN_F16},
+    {"Q4_K", HN_LAYOUT_Q4_K, 4, 256, 0},
+    {"Q5_K", HN_LAYOUT_Q5_K, 5, 256, 0},
+    {"Q6_K", HN_LAYOUT_Q6_K, 6, 256, 0},
 };
 
 struct weight {
@@ -128,11 +131,25 @@ static inline void fill_blocks(struct weight *w, const struct format *f)
         }
         return;
     }
-    size_t block = m->row_size / (size_t)(m->cols / 32);
+    /* where a block's float16 scales lie, and what keeps |code * scale| and |bias| below 1 */
+    static const struct {
+        size_t at[2];
+        float most[2];
+    } heads[HN_LAYOUT_COUNT] = {
+        [HN_LAYOUT_Q4_0] = {{0, 0}, {1 / 16.0f, 0}},
+        [HN_LAYOUT_Q4_1] = {{0, 2}, {1 / 16.0f, 1}},
+        [HN_LAYOUT_Q8_0] = {{0, 0}, {1 / 256.0f, 0}},
+        [HN_LAYOUT_Q4_K] = {{0, 2}, {1 / 1024.0f, 1 / 64.0f}},
+        [HN_LAYOUT_Q5_K] = {{0, 2}, {1 / 2048.0f, 1 / 64.0f}},
+        [HN_LAYOUT_Q6_K] = {{208, 0}, {1 / 4096.0f, 0}},
+    };
+    size_t block = m->row_size / (size_t)(m->cols / hn_layout_block(m->layout));
     for (size_t i = 0; i < n; i += block) {
-        for (int k = 0; k < (m->layout == HN_LAYOUT_Q4_1 ? 2 : 1); k++) {
-            uint16_t h = hn_f16_from_f32(uniform(-1, 1) / (k ? 1 : (float)(1 << f->bits)));
-            memcpy(w->data.data + i + 2 * k, &h, 2);
+        for (int k = 0; k < 2; k++) {
+            float most = heads[m->layout].most[k];
+            uint16_t h = hn_f16_from_f32(uniform(-most, most));
+            if (most > 0)
+                memcpy(w->data.data + i + heads[m->layout].at[k], &h, 2);
         }
     }
 }

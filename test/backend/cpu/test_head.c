@@ -116,7 +116,7 @@ static void test_loss(void **state)
             continue;
         for (size_t k = 0; k < HN_COUNT(formats); k++) {
             const struct format *f = &formats[k];
-            int64_t d = f->group == 8 ? 50 : f->group == 32 ? 96 : 128;
+            int64_t d = f->group == 8 ? 50 : f->group == 32 ? 96 : HN_MAX(128, f->group);
             run(&(struct sizes){1 + (int64_t)k * 3, d, 777, 1 + (int)k % 4, 8, true, k % 5 > 0}, f,
                 (enum hn_cpu_level)level);
         }
@@ -214,19 +214,19 @@ static void test_embed(void **state)
             struct fixture fix;
             struct weight w;
             struct array y;
-            struct hn_limits limits = {.max_tokens = 11, .d_model = 128, .vocab = 60};
+            struct hn_limits limits = {.max_tokens = 11, .d_model = 256, .vocab = 60};
             int32_t tokens[11];
             fixture_open(&fix, (enum hn_cpu_level)level, 2, &limits);
-            weight_open(&w, &formats[k], 60, 128, 0);
-            array_open(&y, 11, 128);
+            weight_open(&w, &formats[k], 60, 256, 0);
+            array_open(&y, 11, 256);
             for (int i = 0; i < 11; i++)
                 tokens[i] = i ? (int32_t)hn_rng_below(&rng, 60) : 59;
             fix.batch = (struct hn_batch){.n_tokens = 11, .tokens = tokens};
             hn_cpu_embed_fwd(&fix.dev, &y.t, &w.w);
             for (int i = 0; i < 11; i++)
-                for (int c = 0; c < 128; c++)
-                    assert_true((double)array_data(&y)[i * 128 + c] ==
-                                w.value[tokens[i] * 128 + c]);
+                for (int c = 0; c < 256; c++)
+                    assert_true((double)array_data(&y)[i * 256 + c] ==
+                                w.value[tokens[i] * 256 + c]);
             array_close(&y);
             weight_close(&w);
             fixture_close(&fix);

@@ -225,6 +225,77 @@ static void test_dots(void **state)
     }
 }
 
+/* ---- few tokens
+ * ------------------------------------------------------------------------------------- */
+
+static void check_gemv(int level, const struct hn_cpu_gemv *table, const struct format *f,
+                       int64_t cols, int nt, int64_t rope_head)
+{
+    enum { ROWS = 8, MARGIN = 2 };
+    struct weight w;
+    weight_open(&w, f, ROWS, cols, rope_head);
+    hn_gemv_prepare_fn *prepare = table->layout[f->layout].prepare;
+    struct guarded x = random_floats(nt * cols), y = random_floats(nt * ROWS), order = {0};
+    int64_t ldx = cols, from = (int64_t)hn_rng_below(&rng, 3), n = ROWS - from;
+    if (prepare) {
+        ldx = (int64_t)hn_gemv_prepared_floats(cols);
+        order = guarded_open((size_t)(nt * ldx) * sizeof(float));
+        for (int t = 0; t < nt; t++)
+            prepare(&w.w.m, floats(&x) + t * cols, floats(&order) + t * ldx);
+    }
+    table->layout[f->layout].rows(&w.w.m, from, n, prepare ? floats(&order) : floats(&x), ldx, nt,
+                                  floats(&y), ROWS);
+    for (int t = 0; t < nt; t++) {
+        for (int64_t j = 0; j < n; j++) {
+            double want = 0, mag = 0;
+            for (int64_t k = 0; k < cols; k++) {
+                double xk = (double)floats(&x)[t * cols + k];
+                want += xk * w.value[(from + j) * cols + k];
+                mag += fabs(xk) * w.magnitude[(from + j) * cols + k];
+            }
+            double got = (double)floats(&y)[t * ROWS + j];
+            if (!(fabs(got - want) <= rounding(cols + 4) * mag))
+                fail_msg("%s, %s, %d tokens of %lld: [%d, %lld] is %.9g, expected %.9g",
+                         hn_cpu_level_name((enum hn_cpu_level)level), f->name, nt, (long long)cols,
+                         t, (long long)j, got, want);
+        }
+    }
+    weight_close(&w);
+    guarded_close(&x);
+    guarded_close(&y);
+    guarded_close(&order);
+}
+
+static void test_gemv(void **state)
+{
+    (void)state;
+    static const struct hn_cpu_gemv *const gemv[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_AVX2] = &hn_cpu_gemv_avx2,
+        [HN_CPU_AVX512] = &hn_cpu_gemv_avx512,
+    };
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        if (!gemv[level] || !level_tested((enum hn_cpu_level)level))
+            continue;
+        for (int nt = 1; nt <= HN_MM_VECTORS_MAX; nt++) {
+            for (size_t k = 0; k < HN_COUNT(formats); k++) {
+                const struct format *f = &formats[k];
+                if (!gemv[level]->layout[f->layout].rows)
+                    continue;
+                for (int64_t blocks = 1; blocks <= 9; blocks += 1 + nt % 3)
+                    check_gemv(level, gemv[level], f, f->group * blocks + (f->group == 8) * nt, nt,
+                               blocks % 2 * 4);
+            }
+            for (int k = 0; k < 6 * 3 * 3; k++) { /* every affine combination */
+                static const int bits[] = {2, 3, 4, 5, 6, 8};
+                static const enum hn_dtype types[] = {HN_F32, HN_F16, HN_BF16};
+                struct format f = {"affine", HN_LAYOUT_AFFINE, bits[k % 6], 32 << k / 6 % 3,
+                                   types[k / 18]};
+                check_gemv(level, gemv[level], &f, f.group * (1 + (k + nt) % 5), nt, 0);
+            }
+        }
+    }
+}
+
 /* ---- dropout and softmax
  * ---------------------------------------------------------------------------- */
 
@@ -316,7 +387,8 @@ int main(void)
         cmocka_unit_test(test_tile),          cmocka_unit_test(test_pack),
         cmocka_unit_test(test_transpose),     cmocka_unit_test(test_decode),
         cmocka_unit_test(test_decode_halves), cmocka_unit_test(test_dots),
-        cmocka_unit_test(test_dropout),       cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_gemv),          cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_softmax),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
