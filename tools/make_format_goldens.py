@@ -233,7 +233,54 @@ def adapters():
     save_file({k: np.ascontiguousarray(v) for k, v in expected.items()}, root / "mlx-lora.safetensors")
 
 
+def bnb():
+    """A directory of bitsandbytes weights, as transformers saves them, and what bitsandbytes makes of
+    them; the nested scales need more than one block of their own.  Where blocks straddle rows,
+    bitsandbytes 0.50's CPU kernel takes wrong scales (its error against the source doubles), so there
+    the definition that its CUDA kernels follow is written out."""
+    import bitsandbytes.functional as B
+    dense, out, expected = torch.Generator().manual_seed(4), {}, {}
+
+    def four(name, rows, cols, kind, double, dtype, block):
+        w = torch.randn(rows, cols, generator=dense).to(dtype)
+        q, state = B.quantize_4bit(w, blocksize=block, quant_type=kind, compress_statistics=double)
+        out[name] = q
+        for k, v in state.as_dict(packed=True).items():
+            out[f"{name}.{k}"] = v
+        b = q.reshape(-1)
+        codes = torch.stack([b >> 4, b & 15], 1).reshape(-1).long()
+        absmax = state.absmax
+        if double:
+            absmax = B.dequantize_blockwise(absmax, state.state2) + state.offset
+        e = torch.arange(codes.numel()) // block
+        w = (state.code[codes] * absmax[e]).to(dtype).reshape(rows, cols)
+        assert cols % block or torch.equal(w, B.dequantize_4bit(q, state))
+        expected[name] = w.float()
+
+    p = "model.layers.0.self_attn."
+    four(p + "q_proj.weight", 12, 96, "nf4", False, torch.bfloat16, 64)
+    four(p + "k_proj.weight", 12, 128, "fp4", False, torch.float16, 64)
+    four(p + "v_proj.weight", 200, 48, "nf4", True, torch.bfloat16, 32)
+    four(p + "o_proj.weight", 12, 128, "fp4", True, torch.float32, 128)
+    four("model.layers.0.mlp.gate_proj.weight", 20, 64, "nf4", True, torch.bfloat16, 64)
+    stored = p + "o_proj.weight"  # bnb_4bit_quant_storage=bfloat16: the same bytes, viewed
+    out[stored] = out[stored].reshape(-1).view(torch.bfloat16).reshape(-1, 1)
+    w = torch.randn(6, 40, generator=dense).to(torch.float16)
+    q, scb, _ = B.int8_vectorwise_quant(w)
+    name = "model.layers.0.mlp.up_proj"
+    out[name + ".weight"], out[name + ".SCB"] = q, scb
+    out[name + ".weight_format"] = torch.tensor(0, dtype=torch.uint8)
+    expected[name + ".weight"] = B.int8_vectorwise_dequant(q, scb).float()
+    out["model.norm.weight"] = torch.ones(96, dtype=torch.bfloat16)
+    (root / "bnb").mkdir()
+    save_torch(out, root / "bnb/model.safetensors", metadata={"format": "pt"})
+    json.dump({"model_type": "llama", "quantization_config": {"quant_method": "bitsandbytes"}},
+              open(root / "bnb/config.json", "w"))
+    save_torch(expected, root / "bnb.safetensors")
+
+
 affine()
 gguf_types()
 models()
 adapters()
+bnb()

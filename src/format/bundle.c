@@ -197,7 +197,10 @@ int hn_bundle_matrix(const struct hn_bundle *b, const char *name, struct hn_matr
                           .rows = t->shape[0],
                           .cols = t->shape[1],
                           .data = t->data,
+                          .bnb4 = t->bnb4,
                           .rope_head = t->rope_head};
+    if (m.layout == HN_LAYOUT_BNB8)
+        m.scales = t->scales->data;
     if (m.layout == HN_LAYOUT_AFFINE) {
         m.bits = t->bits;
         m.group = t->group;

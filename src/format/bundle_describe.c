@@ -40,6 +40,11 @@ static void label(const struct hn_stored *t, struct kind *k)
     }
     if (t->bits)
         snprintf(k->label, sizeof k->label, "affine %d-bit, groups of %d", t->bits, t->group);
+    else if (t->layout == HN_LAYOUT_BNB4)
+        snprintf(k->label, sizeof k->label, "bitsandbytes %s, blocks of %d%s", t->type,
+                 (int)t->bnb4->block, t->bnb4->nested_map ? ", double quantised" : "");
+    else if (t->layout == HN_LAYOUT_BNB8)
+        snprintf(k->label, sizeof k->label, "bitsandbytes int8");
     else
         snprintf(k->label, sizeof k->label, "%s", t->type);
 }

@@ -313,7 +313,7 @@ static int check_method(const struct hn_bundle *b, const struct hn_json **quanti
     struct hn_str method;
     bool named = hn_json_str(hn_json_get(other, "quant_method"), &method);
     *quantization = mlx && mlx->type == HN_JSON_OBJECT ? mlx : named ? NULL : other;
-    if (*quantization || !named)
+    if (*quantization || !named || hn_str_is(method, "bitsandbytes"))
         return 0;
     return hn_fail(
         err, HONE_FAILED,
@@ -346,6 +346,8 @@ int hn_bundle_open_dir(struct hn_bundle *b, struct hone_err *err)
         rc = hn_bundle_index(b, err);
     if (!rc)
         rc = hn_bundle_pair_affine(b, quantization, err);
+    if (!rc)
+        rc = hn_bundle_pair_bnb(b, err);
     hn_free(names);
     return rc;
 }

@@ -20,8 +20,9 @@ struct hn_stored {
     int64_t rope_head;
     /* MLX: of a packed P.weight */
     int bits, group;
-    const struct hn_stored *scales, *biases;
-    const char *refusal; /* why this weight cannot be used, or NULL */
+    const struct hn_stored *scales, *biases; /* bitsandbytes int8: scales alone */
+    const struct hn_bnb4 *bnb4;              /* then shape is the matrix's, not the stored one */
+    const char *refusal;                     /* why this weight cannot be used, or NULL */
     bool part; /* not a parameter: scales and biases of a packed weight, frequency tables */
 };
 
@@ -55,6 +56,9 @@ HN_MUST_USE int hn_bundle_index(struct hn_bundle *b, struct hone_err *err);
 /* MLX: pair packed weights with their scales and biases and settle bits and groups. */
 HN_MUST_USE int hn_bundle_pair_affine(struct hn_bundle *b, const struct hn_json *quantization,
                                       struct hone_err *err);
+
+/* bitsandbytes: find the weights by what lies beside them. */
+HN_MUST_USE int hn_bundle_pair_bnb(struct hn_bundle *b, struct hone_err *err);
 
 /* Hugging Face's name of a GGUF tensor, copied into the arena; the stored name itself when there is
  * none; NULL: no memory. */

@@ -13,6 +13,13 @@ void hn_decode_q4_k(const unsigned char *row, int64_t col, int64_t n, float *out
 void hn_decode_q5_k(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q6_k(const unsigned char *row, int64_t col, int64_t n, float *out);
 
+/* bitsandbytes: out[n] = elements [col, col+n) of stored row `row` of m. */
+void hn_decode_bnb4(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out);
+void hn_decode_bnb8(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out);
+
+/* Bytes of the scales and maps of n elements. */
+size_t hn_bnb4_size(const struct hn_bnb4 *b, int64_t n);
+
 /* Code number i of a row's bit stream: bits [i*bits, (i+1)*bits), least significant first. */
 unsigned hn_affine_code(const unsigned char *row, int64_t i, int bits);
 

@@ -8,7 +8,7 @@ static const struct {
     const char *name;
     int block;         /* elements; 1 for plain types */
     int block_size;    /* bytes; 0: depends on bits */
-    decode_fn *decode; /* NULL: plain or affine */
+    decode_fn *decode; /* NULL: has scales elsewhere, or none */
 } layouts[HN_LAYOUT_COUNT] = {
     [HN_LAYOUT_F32] = {"F32", 1, 4, NULL},
     [HN_LAYOUT_F16] = {"F16", 1, 2, NULL},
@@ -20,6 +20,8 @@ static const struct {
     [HN_LAYOUT_Q4_K] = {"Q4_K", 256, 144, hn_decode_q4_k},
     [HN_LAYOUT_Q5_K] = {"Q5_K", 256, 176, hn_decode_q5_k},
     [HN_LAYOUT_Q6_K] = {"Q6_K", 256, 210, hn_decode_q6_k},
+    [HN_LAYOUT_BNB4] = {"bitsandbytes 4-bit", 2, 1, NULL},
+    [HN_LAYOUT_BNB8] = {"bitsandbytes int8", 1, 1, NULL},
 };
 
 size_t hn_layout_row_size(enum hn_layout layout, int64_t cols, int bits)
@@ -91,6 +93,12 @@ void hn_matrix_decode(const struct hn_matrix *m, int64_t row, int64_t col, int64
     case HN_LAYOUT_AFFINE:
         decode_affine(m, row, col, n, out);
         break;
+    case HN_LAYOUT_BNB4:
+        hn_decode_bnb4(m, row, col, n, out);
+        break;
+    case HN_LAYOUT_BNB8:
+        hn_decode_bnb8(m, row, col, n, out);
+        break;
     default:
         HN_ASSERT(col % 32 == 0 && n % 32 == 0);
         layouts[m->layout].decode(at, col, n, out);
@@ -102,5 +110,9 @@ size_t hn_matrix_size(const struct hn_matrix *m)
     size_t size = (size_t)m->rows * m->row_size;
     if (m->layout == HN_LAYOUT_AFFINE)
         size += (size_t)m->rows * (size_t)(m->cols / m->group) * hn_dtype_size(m->scale_dtype) * 2;
+    if (m->layout == HN_LAYOUT_BNB8)
+        size += (size_t)m->rows * sizeof(float);
+    if (m->layout == HN_LAYOUT_BNB4)
+        size += hn_bnb4_size(m->bnb4, m->rows * m->cols);
     return size;
 }

@@ -147,6 +147,35 @@ static void test_mlx(void **state)
     hn_bundle_close(&b);
 }
 
+/* NF4 and FP4, with plain and quantised scales, blocks across rows, any storage type; int8. */
+static void test_bnb(void **state)
+{
+    (void)state;
+    struct hn_bundle *b = open_bundle(DATA "bnb");
+    struct hone_err err = {0};
+    struct hn_matrix m;
+    struct hn_safetensors st;
+    open_golden(&st, DATA "bnb.safetensors");
+    assert_int_equal(st.n, 6);
+    for (size_t i = 0; i < st.n; i++)
+        check_weight(b, &st.tensors[i]);
+    hn_st_release(&st);
+    struct hn_bundle_info info;
+    hn_bundle_info(b, &info);
+    assert_int_equal(info.n_parameters, 12 * 96 + 2 * 12 * 128 + 200 * 48 + 20 * 64 + 6 * 40 + 96);
+    expect_message(info.quantization, "bitsandbytes NF4, blocks of 32, double quantised (63%)|"
+                                      "bitsandbytes int8 (2%)");
+    /* a part of a row, from inside a block */
+    assert_int_equal(hn_bundle_matrix(b, "model.layers.0.self_attn.v_proj.weight", &m, &err), 0);
+    float whole[48], some[7];
+    hn_matrix_decode(&m, 101, 0, 48, whole);
+    hn_matrix_decode(&m, 101, 29, 7, some);
+    assert_memory_equal(some, whole + 29, sizeof some);
+    /* codes, absmax, nested_absmax, the two maps */
+    assert_int_equal(hn_matrix_size(&m), 4800 + 300 + 8 + 64 + 1024);
+    hn_bundle_close(&b);
+}
+
 static void test_gguf(void **state)
 {
     (void)state;
@@ -420,13 +449,13 @@ static void test_other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_directory),   cmocka_unit_test(test_lookups),
-        cmocka_unit_test(test_mlx),         cmocka_unit_test(test_gguf),
-        cmocka_unit_test(test_other_files), scratch_test(test_no_config),
-        scratch_test(test_no_weights),      scratch_test(test_pickle),
-        scratch_test(test_index),           scratch_test(test_missing_shard),
-        scratch_test(test_methods),         scratch_test(test_mlx_config),
-        scratch_test(test_other_prefixes),
+        cmocka_unit_test(test_directory), cmocka_unit_test(test_lookups),
+        cmocka_unit_test(test_mlx),       cmocka_unit_test(test_bnb),
+        cmocka_unit_test(test_gguf),      cmocka_unit_test(test_other_files),
+        scratch_test(test_no_config),     scratch_test(test_no_weights),
+        scratch_test(test_pickle),        scratch_test(test_index),
+        scratch_test(test_missing_shard), scratch_test(test_methods),
+        scratch_test(test_mlx_config),    scratch_test(test_other_prefixes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
