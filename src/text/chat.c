@@ -1,7 +1,6 @@
 #include "text/chat.h"
 #include "text/chat_impl.h"
 #include "base/mem.h"
-#include "hone/tokenizer.h"
 
 #include <string.h>
 
@@ -58,7 +57,7 @@ static int normalise(struct hn_arena *arena, const struct hn_json *m, const char
                      struct hn_json *out)
 {
     const struct hn_json *thought = reasoning(m);
-    struct hn_json_member *to = hn_arena_alloc(arena, m->n + 3, sizeof *to);
+    struct hn_json_member *to = hn_arena_alloc(arena, m->n + 4, sizeof *to);
     size_t n = 0;
     bool has_content = false, has_standard = false;
     if (!to)
@@ -82,7 +81,7 @@ static int normalise(struct hn_arena *arena, const struct hn_json *m, const char
     if (thought && !has_standard)
         to[n++] = (struct hn_json_member){hn_str_of("reasoning_content"), *thought};
     if (content && !has_content)
-        return HONE_NOT_FOUND;
+        to[n++] = (struct hn_json_member){hn_str_of("content"), text_value(content)};
     *out = (struct hn_json){.type = HN_JSON_OBJECT, .n = n, .members = to};
     return 0;
 }
@@ -99,10 +98,7 @@ static int messages_of(struct hn_arena *arena, const struct hn_chat_input *in,
         if (m->type != HN_JSON_OBJECT)
             return hn_fail(err, HONE_FAILED, "message %zu of the conversation is %s, not an object",
                            i + 1, hn_json_type_name(m));
-        int rc = normalise(arena, m, i == part->replace ? part->content : NULL, &out->items[i]);
-        if (rc == HONE_NOT_FOUND)
-            return hn_fail(err, rc, "message %zu has no content", i + 1);
-        if (rc)
+        if (normalise(arena, m, i == part->replace ? part->content : NULL, &out->items[i]))
             return hn_fail_memory(err, "rendering a conversation");
     }
     return 0;
@@ -224,58 +220,5 @@ int hn_chat_render(const char *source, const struct hn_chat_input *in, struct hn
         return rc;
     rc = hn_chat_template_render(t, in, out, err);
     hn_chat_template_close(&t);
-    return rc;
-}
-
-/* ---- the public call
- * --------------------------------------------------------------------------------- */
-
-static int parse(struct hn_arena *arena, const char *text, const char *what,
-                 const struct hn_json **out, struct hone_err *err)
-{
-    struct hn_json *j;
-    if (!text)
-        return 0;
-    int rc = hn_json_parse(arena, text, strlen(text), HN_JSON_PYTHON, &j, err);
-    if (rc)
-        return hn_fail_prefix(err, "the %s of a conversation", what);
-    *out = j;
-    return 0;
-}
-
-int hone_chat_render(const struct hone_tokenizer *tok, const char *messages_json,
-                     const char *tools_json, const char *variables_json, bool add_generation_prompt,
-                     char **text, struct hone_err *err)
-{
-    struct hone_tokenizer_info info;
-    struct hn_chat_input in = {.add_generation_prompt = add_generation_prompt};
-    struct hn_arena arena;
-    struct hn_buf out;
-    hone_tokenizer_info(tok, &info);
-    if (!info.chat_template)
-        return hn_fail(
-            err, HONE_NOT_FOUND,
-            "the model has no chat template: use a plain prompt, or a model that has one");
-    in.bos_token = info.bos < 0 ? NULL : hone_tokenizer_token(tok, info.bos);
-    in.eos_token = info.eos < 0 ? NULL : hone_tokenizer_token(tok, info.eos);
-    in.pad_token = info.pad < 0 ? NULL : hone_tokenizer_token(tok, info.pad);
-    in.unk_token = info.unk < 0 ? NULL : hone_tokenizer_token(tok, info.unk);
-    hn_arena_init(&arena, 0);
-    hn_buf_init(&out);
-    int rc = parse(&arena, messages_json, "messages", &in.messages, err);
-    if (!rc)
-        rc = parse(&arena, tools_json, "tools", &in.tools, err);
-    if (!rc)
-        rc = parse(&arena, variables_json, "variables", &in.variables, err);
-    if (!rc)
-        rc = hn_chat_render(info.chat_template, &in, &out, err);
-    hn_arena_release(&arena);
-    if (!rc) {
-        hn_buf_add(&out, "", 0);
-        *text = hn_buf_take(&out);
-        if (!*text)
-            rc = hn_fail_memory(err, "rendering a conversation");
-    }
-    hn_buf_release(&out);
     return rc;
 }

@@ -10,6 +10,7 @@
  * encloses it. */
 #include "text/chat.h"
 #include "text/chat_impl.h"
+#include "text/jinja_text.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -24,8 +25,15 @@ struct job {
     struct hone_err *err;
 };
 
-/* Two contents that share no first and no last character with each other. */
+/* Two answers that share no first and no last character with each other. */
 static const char *const sentinel[2] = {"Zq7xjWv", "Kp3mhYu"};
+static const char thought_end[] = "</think>";
+
+/* May a span begin or end behind this byte?  Not inside a token like "<|end|>". */
+static bool boundary(char c)
+{
+    return c == '>' || c == ']' || c == '\n' || c == ' ';
+}
 
 bool hn_chat_is_assistant(const struct hn_json *message)
 {
@@ -50,14 +58,28 @@ static int push(struct hn_chat_spans *s, size_t start, size_t end, struct hone_e
     return 0;
 }
 
-static int render(struct job *j, size_t n, bool prompt, const char *content, struct hn_buf *out)
+/* The first n messages; with `answer`, that of message j->index is replaced, its thinking kept. */
+static int render(struct job *j, size_t n, bool prompt, const char *answer, struct hn_buf *out)
 {
-    struct hn_chat_part part = {.n_messages = n,
-                                .prompt = prompt,
-                                .replace = content ? j->index : SIZE_MAX,
-                                .content = content};
+    struct hn_chat_part part = {.n_messages = n, .prompt = prompt, .replace = SIZE_MAX};
+    struct hn_buf content = {0};
     hn_buf_clear(out);
-    return hn_chat_render_part(j->t, j->in, &part, out, j->err);
+    if (answer) {
+        struct hn_str old = {"", 0};
+        (void)hn_json_str(hn_json_get(&j->in->messages->items[j->index], "content"), &old);
+        size_t keep = hn_jtext_rfind(old, hn_str_of(thought_end));
+        keep = keep == SIZE_MAX ? 0 : keep + strlen(thought_end);
+        while (keep && keep < old.n && old.p[keep] == '\n')
+            keep++;
+        hn_buf_add(&content, old.p, keep);
+        hn_buf_add_str(&content, answer);
+        part.replace = j->index;
+        part.content = hn_buf_str(&content);
+    }
+    int rc = content.failed ? hn_fail_memory(j->err, "rendering a conversation")
+                            : hn_chat_render_part(j->t, j->in, &part, out, j->err);
+    hn_buf_release(&content);
+    return rc;
 }
 
 static size_t common_start(const struct hn_buf *a, const struct hn_buf *b)
@@ -101,8 +123,9 @@ static int locate(struct job *j, const struct hn_buf *text, size_t n, size_t *st
     size_t e = HN_MIN(common_end(text, &j->other[0], most), common_end(text, &j->other[1], most));
     e = HN_MIN(e, common_end(&j->other[0], &j->other[1], most));
     for (int i = 0; i < 2; i++) {
-        size_t len = strlen(sentinel[i]);
-        if (j->other[i].len != s + len + e || memcmp(j->other[i].data + s, sentinel[i], len) != 0)
+        struct hn_str answer = hn_str_of(sentinel[i]), all = {j->other[i].data, j->other[i].len};
+        bool once = hn_jtext_find(all, answer, 0) == s && hn_jtext_rfind(all, answer) == s;
+        if (!once || all.n < s + answer.n + e || j->other[0].len != j->other[1].len)
             return undefined(j,
                              "the template changes its content, or writes it twice or not at all");
     }
@@ -111,13 +134,12 @@ static int locate(struct job *j, const struct hn_buf *text, size_t n, size_t *st
     return 0;
 }
 
-/* Where B leaves A: the end of A when A begins B, else the place where the prompt stops being
- * there, whatever the answer begins with. */
+/* Where B leaves A, of which it has not all: where the prompt stops being there, whatever the
+ * answer begins with. */
 static int parting(struct job *j, size_t *out)
 {
+    size_t from = 0;
     *out = common_start(&j->before, &j->after);
-    if (*out == j->before.len)
-        return 0;
     for (int i = 0; i < 2; i++) {
         int rc = render(j, j->index + 1, false, sentinel[i], &j->other[i]);
         if (rc == HONE_NO_MEMORY)
@@ -126,13 +148,35 @@ static int parting(struct job *j, size_t *out)
             *out = HN_MIN(*out, common_start(&j->before, &j->other[i]));
     }
     /* The prompt may differ, the messages before it may not. */
-    int rc = j->index ? render(j, j->index, false, NULL, &j->other[0]) : 0;
+    int rc = render(j, j->index, false, NULL, &j->other[0]);
     if (rc)
         return rc;
-    if (j->index && *out < common_start(&j->before, &j->other[0]) && *out < j->other[0].len)
+    from = common_start(&j->before, &j->other[0]);
+    if (*out < from)
         return undefined(
             j, "the template writes the messages before it differently with and without it");
+    while (*out > from && !boundary(j->after.data[*out - 1]))
+        (*out)--;
     return 0;
+}
+
+/* The end of the marker behind the answer, at F[at]: what follows it in B (tail[n]) as far as the
+ * whole text has that; or one token in another's place (gpt-oss ends all turns but the last
+ * differently). */
+static int marker(struct job *j, size_t at, const char *tail, size_t n, size_t *end)
+{
+    const char *f = j->full.data + at;
+    size_t left = j->full.len - at, same = 0;
+    while (same < n && same < left && f[same] == tail[same])
+        same++;
+    while (same < n && same && !boundary(f[same - 1]))
+        same--;
+    if (n && !same && left && f[0] == '<' && tail[0] == '<') {
+        const char *close = memchr(f, '>', left);
+        same = close ? (size_t)(close - f) + 1 : 0;
+    }
+    *end = at + same;
+    return n && !same ? undefined(j, "no end-of-turn marker follows it once more messages do") : 0;
 }
 
 /* B does not begin F: find the turn by its content. */
@@ -152,32 +196,23 @@ static int by_content(struct job *j, size_t d, size_t *start, size_t *end)
         *start = cf - lead;
     else
         *start = cf;
-    /* The marker behind the answer, as far as the whole text has it. */
-    size_t same = 0;
-    while (same < tail && ef + same < j->full.len &&
-           j->full.data[ef + same] == j->after.data[eb + same])
-        same++;
-    if (tail && !same)
-        return undefined(j, "no end-of-turn marker follows it once more messages do");
-    *end = ef + same;
-    return 0;
+    return marker(j, ef, j->after.data + eb, tail, end);
 }
 
 static int find_turn(struct job *j, size_t *start, size_t *end)
 {
     size_t d;
     int rc = render(j, j->index, true, NULL, &j->before);
-    if (rc == HONE_NO_MEMORY)
+    /* A template may refuse an empty conversation; what A is of one says little in any case. */
+    bool no_prompt = rc && !j->index;
+    if (rc == HONE_NO_MEMORY || (rc && !no_prompt))
         return rc;
-    if (rc) { /* a template may refuse an empty conversation, or one that starts so */
-        if (j->index)
-            return rc;
-        hn_buf_clear(&j->before);
-    }
-    bool no_prompt = rc != 0;
     rc = render(j, j->index + 1, false, NULL, &j->after);
-    if (!rc)
-        rc = no_prompt ? locate(j, &j->after, j->index + 1, &d, end) : parting(j, &d);
+    if (rc)
+        return rc;
+    d = j->before.len;
+    if (no_prompt || common_start(&j->before, &j->after) < d)
+        rc = j->index ? parting(j, &d) : locate(j, &j->after, 1, &d, end);
     if (rc)
         return rc;
     if (common_start(&j->after, &j->full) == j->after.len) {
