@@ -26,6 +26,8 @@
 enum {
     ROWS = 64,             /* query rows of a unit: a multiple of HN_CPU_LANES */
     KEYS = 64,             /* keys of a score tile */
+    CHUNK = 16,            /* queries and keys that are masked together on the diagonal */
+    SETS = 256,            /* rows that are a multiple of this many floats apart share cache sets */
     FEW = 16,              /* as many rows or fewer: keys are streamed once by scores_few */
     UNITS_PER_THREAD = 4,  /* chunks are cut for about as many units */
     PARTS_PER_THREAD = 16, /* storage for partial results */
@@ -67,13 +69,14 @@ struct work {
     float *q;      /* [HD, ROWS], or [FEW, HD] */
     float *scores; /* [KEYS, ROWS] */
     float *acc;    /* [ROWS, HD] */
+    float *values; /* [KEYS, HD]: a copy of values whose rows would share cache sets */
     float *max, *sum, *shrink;
     int32_t *first, *last;
 };
 
 static int64_t work_floats(int64_t head_size)
 {
-    return 2 * ROWS * head_size + KEYS * ROWS + 5 * ROWS;
+    return (2 * ROWS + KEYS) * head_size + KEYS * ROWS + 5 * ROWS;
 }
 
 static int64_t part_floats(int64_t head_size)
@@ -93,7 +96,8 @@ static struct work work_of(const struct job *j, int thread)
 {
     int64_t hd = j->shape->head_size;
     float *p = (float *)j->dev->scratch + thread * work_floats(hd);
-    struct work w = {.q = p, .acc = p + ROWS * hd, .scores = p + 2 * ROWS * hd};
+    struct work w = {.q = p, .acc = p + ROWS * hd, .values = p + 2 * ROWS * hd};
+    w.scores = w.values + KEYS * hd;
     w.max = w.scores + KEYS * ROWS;
     w.sum = w.max + ROWS;
     w.shrink = w.sum + ROWS;
@@ -102,8 +106,7 @@ static struct work work_of(const struct job *j, int thread)
     return w;
 }
 
-/* ---- cutting the work --------------------------------------------------------------------------
- */
+/* ---- cutting the work ----------------------------------------------------------------------- */
 
 static struct cut cut_sequence(const struct job *j, int64_t seq, int64_t first_unit)
 {
@@ -170,8 +173,7 @@ static struct unit unit_at(const struct job *j, struct cut *c, int64_t n)
     return u;
 }
 
-/* ---- one unit ----------------------------------------------------------------------------------
- */
+/* ---- one unit ------------------------------------------------------------------------------- */
 
 static int64_t pad_lanes(int64_t n)
 {
@@ -221,22 +223,58 @@ static bool mask_tile(const struct job *j, const struct unit *u, const struct wo
     return true;
 }
 
-/* acc += scores^T v, rows that see nothing new left alone. */
-static void add_values(const struct job *j, const struct unit *u, const struct work *w,
-                       const float *v, int64_t ldv, int64_t ld, int64_t n_keys, bool first)
+/* On a tile that the diagonal crosses, queries and keys are taken CHUNK at a time, and what no
+ * query of a chunk sees is neither computed nor read; worth it when the rows see different numbers.
+ */
+static bool is_steep(const struct work *w, const struct unit *u, bool masked)
+{
+    return masked && u->n_rows > FEW && w->last[0] + CHUNK <= w->last[u->n_rows - 1];
+}
+
+/* scores = k q^T */
+static void score_tile(const struct job *j, const struct unit *u, const struct work *w,
+                       const float *k, int64_t ldk, int64_t n_keys, int64_t n_cols, bool steep)
 {
     const struct hn_cpu_vector *f = j->dev->vector;
-    int64_t hd = j->shape->head_size;
+    int64_t hd = j->shape->head_size, step = steep ? CHUNK : n_keys, c = 0;
+    if (u->n_rows <= FEW) {
+        f->scores_few(w->scores, FEW, k, ldk, w->q, n_keys, u->n_rows, hd);
+        return;
+    }
+    for (int64_t key = 0; key < n_keys; key += step) {
+        while (steep && c + CHUNK < n_cols && w->last[c + CHUNK - 1] <= key)
+            c += CHUNK; /* no query of the chunk sees this key or a later one */
+        f->product(w->scores + key * ROWS + c, ROWS, k + key * ldk, ldk, 1, w->q + c, ROWS,
+                   HN_MIN(step, n_keys - key), n_cols - c, hd, false);
+    }
+}
+
+/* acc = acc shrink + scores^T v; first: acc = scores^T v. */
+static void add_values(const struct job *j, const struct unit *u, const struct work *w,
+                       const float *v, int64_t ldv, int64_t n_keys, bool steep, bool first)
+{
+    const struct hn_cpu_vector *f = j->dev->vector;
+    int64_t hd = j->shape->head_size, ld = u->n_rows <= FEW ? FEW : ROWS;
+    int64_t step = steep ? CHUNK : u->n_rows;
     for (int64_t r = 0; r < u->n_rows && !first; r++)
         if (w->shrink[r] != 1)
             f->scale(w->acc + r * hd, w->acc + r * hd, w->shrink[r], hd);
-    f->product(w->acc, hd, w->scores, 1, ld, v, ldv, u->n_rows, hd, n_keys, !first);
+    if (u->n_rows > FEW && ldv % SETS == 0 && ldv > hd) {
+        for (int64_t i = 0; i < n_keys; i++)
+            memcpy(w->values + i * hd, v + i * ldv, (size_t)hd * sizeof *v);
+        v = w->values;
+        ldv = hd;
+    }
+    for (int64_t r = 0; r < u->n_rows; r += step) {
+        int64_t n = HN_MIN(step, u->n_rows - r), seen = steep ? w->last[r + n - 1] : n_keys;
+        f->product(w->acc + r * hd, hd, w->scores + r, 1, ld, v, ldv, n, hd, HN_MAX(seen, 0),
+                   !first);
+    }
 }
 
 /* Online softmax over the unit's keys: w->acc, w->max, w->sum. */
 static void run_unit(const struct job *j, const struct unit *u, const struct work *w)
 {
-    const struct hn_cpu_vector *f = j->dev->vector;
     int64_t hd = j->shape->head_size, ldk = j->shape->n_kv_heads * hd;
     const float *k = j->k, *v = j->v;
     if (j->kv) {
@@ -248,8 +286,7 @@ static void run_unit(const struct job *j, const struct unit *u, const struct wor
         k += u->token * ldk + u->kv_head * hd;
         v += u->token * ldk + u->kv_head * hd;
     }
-    bool few = u->n_rows <= FEW;
-    int64_t n_cols = pad_lanes(u->n_rows), ld = few ? FEW : ROWS;
+    int64_t n_cols = pad_lanes(u->n_rows);
     pack_queries(j, u, w);
     for (int64_t r = 0; r < ROWS; r++) {
         w->max[r] = no_max;
@@ -259,14 +296,12 @@ static void run_unit(const struct job *j, const struct unit *u, const struct wor
         memset(w->acc, 0, (size_t)(u->n_rows * hd) * sizeof(float));
     for (int64_t key = u->lo; key < u->hi; key += KEYS) {
         int64_t n = HN_MIN(KEYS, u->hi - key);
-        if (few)
-            f->scores_few(w->scores, ld, k + key * ldk, ldk, w->q, n, u->n_rows, hd);
-        else
-            f->product(w->scores, ld, k + key * ldk, ldk, 1, w->q, ROWS, n, n_cols, hd, false);
-        bool masked = mask_tile(j, u, w, key, n, n_cols);
-        f->softmax(w->scores, ld, n, n_cols, j->shape->scale, masked ? w->first : NULL,
-                   masked ? w->last : NULL, w->max, w->sum, w->shrink);
-        add_values(j, u, w, v + key * ldk, ldk, ld, n, key == u->lo);
+        bool masked = mask_tile(j, u, w, key, n, n_cols), steep = is_steep(w, u, masked);
+        score_tile(j, u, w, k + key * ldk, ldk, n, n_cols, steep);
+        j->dev->vector->softmax(w->scores, u->n_rows <= FEW ? FEW : ROWS, n, n_cols,
+                                j->shape->scale, masked ? w->first : NULL, masked ? w->last : NULL,
+                                w->max, w->sum, w->shrink);
+        add_values(j, u, w, v + key * ldk, ldk, n, steep, key == u->lo);
     }
 }
 
@@ -337,8 +372,7 @@ static void merge_part(void *arg, int thread, int n_threads)
     }
 }
 
-/* ---- the operations ----------------------------------------------------------------------------
- */
+/* ---- the operations ------------------------------------------------------------------------- */
 
 static void attend(struct job *j, const struct hn_tensor *q)
 {

@@ -14,7 +14,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { TILE = 64, SPINS = 2000 };
+enum {
+    TILE = 64,
+    CHUNK = 16, /* on the diagonal, rows of a cell that are cut to the keys they see */
+    SPINS = 2000,
+};
 
 struct job {
     struct hn_device *dev;
@@ -30,8 +34,13 @@ struct job {
     atomic_llong next;
 };
 
+/* Everything a cell multiplies lies here in one piece: rows of the tensors are often a multiple of
+ * 4096 bytes apart, and would push each other out of the first-level cache. */
 struct work {
     float *kt, *vt; /* [HD, TILE]: the unit's keys and values transposed, zeros beyond the last */
+    float *k;       /* [TILE, HD] */
+    float *dk, *dv; /* [TILE, HD]: the unit's sums */
+    float *q, *d_o; /* [TILE, HD]: the cell's */
     float *p, *ds;  /* [TILE, TILE]: tokens by keys */
     float *lse, *delta;
     int32_t *first, *last;
@@ -46,12 +55,13 @@ struct place {
 /* One unit's products: everything that depends on (unit, token tile, head). */
 struct cell {
     int64_t keys, n_keys, head, tokens, n; /* keys and tokens: first row in the batch */
+    int64_t step;                          /* rows that are cut to the same keys: CHUNK or TILE */
     bool first;                            /* the first cell of its unit */
 };
 
 static int64_t work_floats(int64_t head_size)
 {
-    return 2 * head_size * TILE + 2 * TILE * TILE + 4 * TILE;
+    return 7 * head_size * TILE + 2 * TILE * TILE + 4 * TILE;
 }
 
 static int64_t align_floats(int64_t n)
@@ -71,9 +81,16 @@ size_t hn_cpu_attention_bwd_scratch_size(const struct hn_device *dev,
 
 static struct work work_of(const struct job *j, int thread)
 {
-    int64_t hd = j->shape->head_size;
-    float *p = j->work + thread * work_floats(hd);
-    struct work w = {.kt = p, .vt = p + hd * TILE, .p = p + 2 * hd * TILE};
+    int64_t size = j->shape->head_size * TILE;
+    float *p = j->work + thread * work_floats(j->shape->head_size);
+    struct work w = {.kt = p,
+                     .vt = p + size,
+                     .k = p + 2 * size,
+                     .dk = p + 3 * size,
+                     .dv = p + 4 * size,
+                     .q = p + 5 * size,
+                     .d_o = p + 6 * size,
+                     .p = p + 7 * size};
     w.ds = w.p + TILE * TILE;
     w.lse = w.ds + TILE * TILE;
     w.delta = w.lse + TILE;
@@ -82,8 +99,7 @@ static struct work work_of(const struct job *j, int thread)
     return w;
 }
 
-/* ---- cutting the work --------------------------------------------------------------------------
- */
+/* ---- cutting the work ----------------------------------------------------------------------- */
 
 static void enter(const struct job *j, struct place *p)
 {
@@ -122,8 +138,7 @@ static int64_t end_tile(const struct job *j, const struct place *p, int64_t key_
     return HN_MIN(p->n_tiles, (last_key + window - 1) / TILE + 1);
 }
 
-/* ---- one unit ----------------------------------------------------------------------------------
- */
+/* ---- one unit ------------------------------------------------------------------------------- */
 
 static void pack_transposed(const struct job *j, float *out, const float *x, int64_t n)
 {
@@ -155,31 +170,65 @@ static void wait_turn(atomic_int *turn, int mine)
             sched_yield();
 }
 
-/* P and dS of a cell, dV and dK; returns with dS in w->ds. */
+static void copy_rows(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t n, int64_t hd)
+{
+    for (int64_t r = 0; r < n; r++)
+        memcpy(to + r * ldt, from + r * ldf, (size_t)hd * sizeof *to);
+}
+
+static void load_cell(const struct job *j, const struct work *w, const struct cell *c)
+{
+    int64_t hd = j->shape->head_size, n_heads = j->shape->n_heads;
+    int64_t at = (c->tokens * n_heads + c->head) * hd;
+    copy_rows(w->q, hd, j->q + at, n_heads * hd, c->n, hd);
+    copy_rows(w->d_o, hd, j->d_o + at, n_heads * hd, c->n, hd);
+    for (int64_t r = 0; r < c->n; r++) {
+        w->lse[r] = j->lse[(c->tokens + r) * n_heads + c->head];
+        w->delta[r] = j->delta[c->head * j->batch->n_tokens + c->tokens + r];
+    }
+}
+
+/* P and dS of a cell, and its terms of dV and dK.  On the diagonal, where half of the cell is
+ * masked, rows are taken a chunk at a time, with the keys up to their last: what lies beyond is
+ * neither computed nor read. */
 static void run_cell(const struct job *j, const struct work *w, const struct cell *c)
 {
     const struct hn_cpu_vector *f = j->dev->vector;
-    int64_t hd = j->shape->head_size, n_tokens = j->batch->n_tokens;
-    int64_t ldq = j->shape->n_heads * hd, ldk = j->shape->n_kv_heads * hd;
-    int64_t q_at = c->tokens * ldq + c->head * hd;
-    int64_t k_at = c->keys * ldk + c->head / j->group * hd;
-    for (int64_t r = 0; r < c->n; r++) {
-        w->lse[r] = j->lse[(c->tokens + r) * j->shape->n_heads + c->head];
-        w->delta[r] = j->delta[c->head * n_tokens + c->tokens + r];
-    }
-    f->product(w->p, TILE, j->q + q_at, ldq, 1, w->kt, TILE, c->n, TILE, hd, false);
-    f->product(w->ds, TILE, j->d_o + q_at, ldq, 1, w->vt, TILE, c->n, TILE, hd, false);
+    int64_t hd = j->shape->head_size, step = c->step;
     bool masked = mask_cell(j, w, c);
-    f->softmax_bwd(w->p, w->ds, TILE, c->n, TILE, j->shape->scale, masked ? w->first : NULL,
-                   masked ? w->last : NULL, w->lse, w->delta);
-    f->product(j->dv + k_at, ldk, w->p, 1, TILE, j->d_o + q_at, ldq, c->n_keys, hd, c->n,
-               !c->first);
-    f->product(j->dk + k_at, ldk, w->ds, 1, TILE, j->q + q_at, ldq, c->n_keys, hd, c->n, !c->first);
+    for (int64_t r = 0; r < c->n; r += step) {
+        int64_t n = HN_MIN(step, c->n - r), n_keys = step < TILE ? r + step : TILE;
+        float *p = w->p + r * TILE, *ds = w->ds + r * TILE;
+        f->product(p, TILE, w->q + r * hd, hd, 1, w->kt, TILE, n, n_keys, hd, false);
+        f->product(ds, TILE, w->d_o + r * hd, hd, 1, w->vt, TILE, n, n_keys, hd, false);
+        f->softmax_bwd(p, ds, TILE, n, n_keys, j->shape->scale, masked ? w->first + r : NULL,
+                       masked ? w->last + r : NULL, w->lse + r, w->delta + r);
+    }
+    for (int64_t key = 0; key < c->n_keys; key += step) {
+        int64_t m = HN_MIN(step, c->n_keys - key), r = step < TILE ? key : 0;
+        int64_t at = r * TILE + key, n = c->n - r;
+        f->product(w->dv + key * hd, hd, w->p + at, 1, TILE, w->d_o + r * hd, hd, m, hd, n,
+                   !c->first);
+        f->product(w->dk + key * hd, hd, w->ds + at, 1, TILE, w->q + r * hd, hd, m, hd, n,
+                   !c->first);
+    }
+}
+
+/* The cell's term of dQ. */
+static void add_dq(const struct job *j, const struct work *w, const struct cell *c, bool first_term)
+{
+    int64_t hd = j->shape->head_size, ldq = j->shape->n_heads * hd, step = c->step;
+    float *dq = j->dq + c->tokens * ldq + c->head * hd;
+    for (int64_t r = 0; r < c->n; r += step) {
+        int64_t n = HN_MIN(step, c->n - r);
+        int64_t n_keys = step < TILE ? HN_MIN(c->n_keys, r + step) : c->n_keys;
+        j->dev->vector->product(dq + r * ldq, ldq, w->ds + r * TILE, TILE, 1, w->k, hd, n, hd,
+                                n_keys, !first_term);
+    }
 }
 
 static void run_unit(const struct job *j, const struct work *w, const struct place *p, int64_t unit)
 {
-    const struct hn_cpu_vector *f = j->dev->vector;
     int64_t n_heads = j->shape->n_heads, n_kv = j->shape->n_kv_heads, hd = j->shape->head_size;
     int64_t key_tile = unit / n_kv, kv_head = unit % n_kv;
     struct cell c = {.keys = p->token + key_tile * TILE, .first = true};
@@ -187,22 +236,26 @@ static void run_unit(const struct job *j, const struct work *w, const struct pla
     int64_t k_at = (c.keys * n_kv + kv_head) * hd;
     pack_transposed(j, w->kt, j->k + k_at, c.n_keys);
     pack_transposed(j, w->vt, j->v + k_at, c.n_keys);
+    copy_rows(w->k, hd, j->k + k_at, n_kv * hd, c.n_keys, hd);
     for (int64_t tile = key_tile; tile < end_tile(j, p, key_tile); tile++) {
         c.tokens = p->token + tile * TILE;
         c.n = HN_MIN(TILE, p->n_tokens - tile * TILE);
+        c.step = tile == key_tile ? CHUNK : TILE;
         bool first_term = key_tile == first_key_tile(j, tile);
         for (int64_t g = 0; g < j->group; g++) {
             c.head = kv_head * j->group + g;
+            load_cell(j, w, &c);
             run_cell(j, w, &c);
             c.first = false;
             atomic_int *turn = j->turns + (p->first_tile + tile) * n_heads + c.head;
             if (!first_term)
                 wait_turn(turn, (int)key_tile);
-            f->product(j->dq + c.tokens * n_heads * hd + c.head * hd, n_heads * hd, w->ds, TILE, 1,
-                       j->k + k_at, n_kv * hd, c.n, hd, c.n_keys, !first_term);
+            add_dq(j, w, &c, first_term);
             atomic_store_explicit(turn, (int)key_tile + 1, memory_order_release);
         }
     }
+    copy_rows(j->dk + k_at, n_kv * hd, w->dk, hd, c.n_keys, hd);
+    copy_rows(j->dv + k_at, n_kv * hd, w->dv, hd, c.n_keys, hd);
 }
 
 static void unit_part(void *arg, int thread, int n_threads)
