@@ -36,9 +36,30 @@ double hn_process_age(void)
     return now - (double)start / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* The number after "key:" in a file of such lines, in KiB; 0 when there is none. */
+static uint64_t kib_of(const char *path, const char *key)
+{
+    char line[128];
+    uint64_t kib = 0;
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    size_t n = strlen(key);
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, key, n) == 0 && line[n] == ':')
+            kib = strtoull(line + n + 1, NULL, 10);
+    fclose(f);
+    return kib;
+}
+
+/* ru_maxrss survives exec: a small program that a large one spawned would report the large one's
+ * peak.  The high-water mark in /proc is this program's own. */
 uint64_t hn_peak_rss(void)
 {
+    uint64_t kib = kib_of("/proc/self/status", "VmHWM");
     struct rusage u;
+    if (kib)
+        return kib * 1024;
     if (getrusage(RUSAGE_SELF, &u) != 0)
         return 0;
 #ifdef __APPLE__
@@ -60,21 +81,6 @@ void hn_resident(uint64_t *anonymous, uint64_t *mapped)
     *anonymous = got == 3 ? (resident - shared) * page : hn_peak_rss();
 }
 
-static uint64_t meminfo(const char *key)
-{
-    char line[128];
-    uint64_t kib = 0;
-    FILE *f = fopen("/proc/meminfo", "re");
-    if (!f)
-        return 0;
-    size_t n = strlen(key);
-    while (fgets(line, sizeof line, f))
-        if (strncmp(line, key, n) == 0 && line[n] == ':')
-            kib = strtoull(line + n + 1, NULL, 10);
-    fclose(f);
-    return kib * 1024;
-}
-
 static uint64_t cgroup(const char *path)
 {
     unsigned long long v = 0;
@@ -87,7 +93,7 @@ static uint64_t cgroup(const char *path)
 
 uint64_t hn_memory_total(void)
 {
-    uint64_t total = meminfo("MemTotal");
+    uint64_t total = kib_of("/proc/meminfo", "MemTotal") * 1024;
     if (!total)
         total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     return HN_MIN(total, cgroup("/sys/fs/cgroup/memory.max"));
@@ -95,7 +101,8 @@ uint64_t hn_memory_total(void)
 
 uint64_t hn_memory_available(void)
 {
-    uint64_t free_now = meminfo("MemAvailable"), limit = cgroup("/sys/fs/cgroup/memory.max");
+    uint64_t free_now = kib_of("/proc/meminfo", "MemAvailable") * 1024,
+             limit = cgroup("/sys/fs/cgroup/memory.max");
     if (!free_now)
         free_now = hn_memory_total();
     if (limit == UINT64_MAX)
