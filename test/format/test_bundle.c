@@ -395,6 +395,68 @@ static void test_mlx_config(void **state)
     }
 }
 
+/* A 4-bit weight of 4 bytes with this state, n_absmax float32 scales and n_map entries of the map.
+ */
+static void put_four(const char *state, int64_t n_absmax, int64_t n_map)
+{
+    static const float zeros[300];
+    const int64_t codes[] = {4, 1}, n_state = (int64_t)strlen(state);
+    const struct hn_st_entry e[] = {
+        {"w.weight", HN_U8, 2, codes, zeros},
+        {"w.weight.absmax", HN_F32, 1, &n_absmax, zeros},
+        {"w.weight.quant_map", HN_F32, 1, &n_map, zeros},
+        {"w.weight.quant_state.bitsandbytes__nf4", HN_U8, 1, &n_state, state},
+    };
+    char path[128];
+    struct hone_err err = {0};
+    snprintf(path, sizeof path, "%s/model.safetensors", scratch);
+    assert_int_equal(hn_st_write(path, e, HN_COUNT(e), NULL, 0, &err), 0);
+}
+
+#define STATE(shape, block, rest)                                                                  \
+    "{\"quant_type\":\"nf4\",\"dtype\":\"bfloat16\",\"shape\":" shape ",\"blocksize\":" block rest \
+    "}"
+
+static void test_bnb_states(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *state;
+        int64_t n_absmax, n_map;
+        const char *words;
+    } cases[] = {
+        {STATE("[2,4]", "64", ""), 1, 16, NULL},
+        {STATE("[2,4]", "2", ""), 4, 16, NULL},
+        {"{", 1, 16, "quant_state|expected"},
+        {"[]", 1, 16, "w.weight|quant_state"},
+        {STATE("[8]", "64", ""), 1, 16, "shape of two"},
+        {STATE("[2,2,2]", "64", ""), 1, 16, "shape of two"},
+        {STATE("[-2,-4]", "64", ""), 1, 16, "shape of two"},
+        {STATE("[4611686018427387904,4]", "64", ""), 1, 16, "shape of two"},
+        {STATE("[8,1]", "64", ""), 1, 16, "even"},
+        {STATE("[2,4]", "0", ""), 1, 16, "blocksize"},
+        {STATE("[2,6]", "64", ""), 1, 16, "bytes do not fit"},
+        {STATE("[2,4]", "64", ""), 2, 16, "absmax"},
+        {STATE("[2,4]", "4", ""), 1, 16, "absmax"},
+        {STATE("[2,4]", "64", ""), 1, 15, "quant_map"},
+        {STATE("[2,4]", "64", ",\"nested_blocksize\":0"), 1, 16, "nested"},
+        {STATE("[2,4]", "64",
+               ",\"nested_blocksize\":256,\"nested_offset\":1,\"nested_dtype\":\"float32\""),
+         1, 16, "absmax"},
+        {"{\"dtype\":\"int8\",\"shape\":[2,4],\"blocksize\":64}", 1, 16, "dtype"},
+    };
+    put("config.json", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}}");
+    for (size_t i = 0; i < HN_COUNT(cases); i++) {
+        put_four(cases[i].state, cases[i].n_absmax, cases[i].n_map);
+        if (cases[i].words) {
+            refuse(cases[i].words);
+            continue;
+        }
+        struct hn_bundle *b = open_bundle(scratch);
+        hn_bundle_close(&b);
+    }
+}
+
 static void test_other_prefixes(void **state)
 {
     (void)state;
@@ -456,6 +518,7 @@ int main(void)
         scratch_test(test_pickle),        scratch_test(test_index),
         scratch_test(test_missing_shard), scratch_test(test_methods),
         scratch_test(test_mlx_config),    scratch_test(test_other_prefixes),
+        scratch_test(test_bnb_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,7 @@ seed() { # TARGET DIR: small inputs to begin from
     fuzz_bundle)
         cp "$data"/llama.gguf "$2"
         join "$data"/mlx/config.json "$data"/mlx/model.safetensors >"$2/mlx"
+        join "$data"/bnb/config.json "$data"/bnb/model.safetensors >"$2/bnb"
         join "$data"/hf/config.json "$data"/peft/adapter_model.safetensors \
             "$data"/hf/generation_config.json >"$2/hf"
         ;;
