@@ -55,7 +55,8 @@ def last_user_parts(messages):
             last = i + 1 == len(rest) or i == len(rest) - 2
             yield f"[INST] {system}\n\n{m['content']} [/INST]" if system and last else f"[INST] {m['content']} [/INST]", False
         else:
-            yield " " + m["content"] + "</s>", True
+            yield " ", i > 0  # with no question before it, there is no prompt that this would follow
+            yield m["content"] + "</s>", True
 
 
 PARTS = {CHATML: chatml_parts, THINKING: thinking_parts, LAST_USER: last_user_parts}

@@ -60,9 +60,9 @@ static bool judge(struct hone_dataset *d, const struct hn_encoded *found)
     d->info.unlabelled++;
     hn_notes_add(&d->notes, HN_NOTE_UNLABELLED, path, s->line,
                  "no token carries loss (%s), left out",
-                 found->truncated         ? "none of the response is left after truncation"
-                 : found->full_length < 2 ? "a row needs two tokens"
-                                          : "no response is marked");
+                 found->full_length < 2 ? "a row needs two tokens"
+                 : found->responses     ? "none of the response is left after truncation"
+                                        : "no response is marked");
     return false;
 }
 

@@ -41,6 +41,7 @@ void hn_encoder_release(struct hn_encoder *e)
     hn_buf_release(&e->expected);
     hn_free(e->spans);
     hone_tokens_release(&e->prefix);
+    hn_chat_template_close(&e->chat);
     *e = (struct hn_encoder){0};
 }
 
@@ -121,33 +122,35 @@ static int take(struct hn_encoder *e, const struct hn_record *r, bool parts, str
     return rc;
 }
 
-/* Bytes of text that ids[0, n) decode to; SIZE_MAX when it does not begin with them, as when a
- * normaliser rewrites it. */
-static size_t decoded_size(struct hn_encoder *e, const int32_t *ids, size_t n)
+/* Bytes that ids[0, n) decode to.  *whole: without the characters at its end that are not complete
+ * yet, which decode to U+FFFD. */
+static int decoded_size(struct hn_encoder *e, const int32_t *ids, size_t n, size_t *size,
+                        size_t *whole, struct hone_err *err)
 {
     char *text = NULL;
-    size_t len = 0;
-    struct hone_err ignored = {0};
-    if (hone_tokenizer_decode(e->o.tokenizer, ids, n, 0, &text, &len, &ignored))
-        return SIZE_MAX;
-    size_t same = 0;
-    while (same < len && same < e->text.len && text[same] == e->text.data[same])
-        same++;
-    /* A character whose bytes are spread over tokens decodes to U+FFFD until it is whole. */
-    bool partial = len - same <= 3 * 4 && same < len && (unsigned char)text[same] == 0xef;
+    int rc = hone_tokenizer_decode(e->o.tokenizer, ids, n, 0, &text, size, err);
+    if (rc)
+        return rc;
+    *whole = *size;
+    while (*whole >= 3 && memcmp(text + *whole - 3, "\xef\xbf\xbd", 3) == 0)
+        *whole -= 3;
     hone_free(text);
-    return same == len || partial ? same : SIZE_MAX;
+    return 0;
 }
 
 /* The first token of t that starts at or after byte `at` of the text (SIZE_MAX: the end of t; the
- * text's own length: what follows its last token, as EOS does).  The tokens that the text before
- * `at` has alone, as far as they are the same, lie before it; from there the text of the tokens is
- * counted.  *straddles: a token begins before `at` and ends after it; the result is that token, so
- * that the whole response is trained. */
+ * text's own length: what follows its last token, as EOS does).
+ *
+ * The tokens that the text before `at` has when encoded alone, as far as t begins with them, lie
+ * before it.  From there on t differs, because a merge reaches across; then t's tokens are counted
+ * until they decode to as many bytes as those of the text before `at` do.  (Lengths of two
+ * decodings that begin alike are compared, and not a decoding with the text: normalisers add a
+ * space.) *straddles: a token begins before `at` and ends after it; the result is that token, so
+ * that all of the response is trained. */
 static int find_token(struct hn_encoder *e, const struct hone_tokens *t, size_t at, size_t *index,
                       bool *straddles, struct hone_err *err)
 {
-    size_t lead = e->templated ? 0 : e->lead, same = 0;
+    size_t lead = e->templated ? 0 : e->lead, same = 0, want, size, whole;
     *index = t->n;
     if (at == SIZE_MAX)
         return 0;
@@ -160,19 +163,16 @@ static int find_token(struct hn_encoder *e, const struct hone_tokens *t, size_t 
     *index = lead + same;
     if (same == e->prefix.n)
         return 0;
-    for (size_t k = lead + same; k < t->n; k++) {
-        size_t size = decoded_size(e, t->ids + lead, k + 1 - lead);
-        if (size == SIZE_MAX || size > at) {
-            *straddles = true;
-            *index = size == SIZE_MAX ? *index : k;
-            return 0;
-        }
-        if (size == at) {
-            *index = k + 1;
-            return 0;
-        }
+    rc = decoded_size(e, e->prefix.ids, e->prefix.n, &want, &whole, err);
+    for (size_t k = lead + same; k < t->n && !rc; k++) {
+        rc = decoded_size(e, t->ids + lead, k + 1 - lead, &size, &whole, err);
+        if (rc || whole < want)
+            continue;
+        *straddles = size > want;
+        *index = size > want ? k : k + 1;
+        return 0;
     }
-    return 0;
+    return rc;
 }
 
 static int mark(struct hn_encoder *e, struct hone_row *row, struct hn_encoded *found,
@@ -219,6 +219,7 @@ static int encode(struct hn_encoder *e, struct hone_row *row, struct hn_encoded 
     if (rc)
         return rc;
     found->full_length = t->n;
+    found->responses = e->n_spans;
     if (e->o.max_seq_length && t->n > (size_t)e->o.max_seq_length) {
         t->n = (size_t)e->o.max_seq_length;
         found->truncated = true;

@@ -3,6 +3,7 @@
 #define HN_DATA_ENCODE_H
 
 #include "data/record.h"
+#include "text/chat.h"
 
 struct hn_encoder {
     struct hone_dataset_options o;
@@ -13,13 +14,15 @@ struct hn_encoder {
     bool templated, has_prompt;
     size_t *spans;
     size_t n_spans, cap_spans;
-    struct hone_tokens prefix; /* scratch */
+    struct hone_tokens prefix;     /* scratch */
+    struct hn_chat_template *chat; /* compiled; NULL until the first chat row */
 };
 
 /* What was found in a row, for the notes. */
 struct hn_encoded {
     size_t full_length; /* tokens before truncation */
     size_t trained;     /* tokens that carry loss */
+    size_t responses;   /* found; not counted when nothing needs them */
     bool truncated;
     bool straddles;  /* a token holds the end of a prompt and the start of its response */
     bool double_bos; /* the text starts with the token that the tokenizer adds */

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# A million rows through hone prepare: about 16 bytes of each are held, so the peak stays under
+# 32 MB above that of a thousand rows; every row arrives once; the same seed gives the same bytes.
+set -u
+HONE=$(realpath "${HN_BUILD:-build}")/hone
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+passed=0 failed=0
+
+check() { # TITLE CONDITION...
+    local title=$1
+    shift
+    if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "failed: $title"; fi
+}
+
+prepare() { # INPUT OUTPUT: leaves the peak in KiB in $peak
+    "$HONE" prepare --input "$1" --output "$2" --valid-fraction 0.1 --seed 7 >log 2>&1 &
+    local pid=$! now
+    peak=0
+    while now=$(awk '/^VmHWM/ { print $2 }' /proc/$pid/status 2>/dev/null) && [ -n "$now" ]; do
+        peak=$now
+        sleep 0.05
+    done
+    wait $pid || cat log
+}
+
+awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "{\"task\":\"t\",\"instruction\":\"choose the way to go from a to b\",\"context\":\"row %d of a file that is far larger than what is held of it in memory\",\"response\":\"take the tram\",\"response_json\":{\"id\":%d}}\n", i, i }' >rows.jsonl
+head -1000 rows.jsonl >few.jsonl
+prepare few.jsonl few
+base=$peak
+prepare rows.jsonl one
+echo "peak: $base KiB for a thousand rows, $peak KiB for a million of $(wc -c <rows.jsonl) bytes"
+check "memory" test $((peak - base)) -lt 32768
+check "valid rows" test "$(wc -l <one/valid.jsonl)" -eq 100000
+check "train rows" test "$(wc -l <one/train.jsonl)" -eq 900000
+check "every row once" test "$(cat one/*.jsonl | grep -o 'row [0-9]* of' | sort -u | wc -l)" -eq 1000000
+prepare rows.jsonl two
+check "same bytes" cmp -s one/train.jsonl two/train.jsonl
+check "same held-out bytes" cmp -s one/valid.jsonl two/valid.jsonl
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
