@@ -80,7 +80,8 @@ def gguf_types():
     half = plain.astype(np.float16)
     w.add_tensor("F16", half); expected["F16"] = half.astype(np.float32)
     for t, halves in ((T.Q4_0, [0]), (T.Q4_1, [0, 2]), (T.Q8_0, [0]), (T.Q4_K, [0, 2]),
-                      (T.Q5_K, [0, 2]), (T.Q6_K, [208]), (T.BF16, None)):
+                      (T.Q5_K, [0, 2]), (T.Q6_K, [208]), (T.BF16, None), (T.Q5_0, [0]),
+                      (T.Q5_1, [0, 2])):
         block, size = gguf.GGML_QUANT_SIZES[t]
         if halves is None:
             raw = gguf.quants.quantize(plain, t)

@@ -173,8 +173,12 @@ static int find_usable(const struct hn_bundle *b, const char *name, int n_dims,
                        t->refusal);
     if (t->layout < 0)
         return hn_fail(err, HONE_FAILED,
-                       "%s (%s): tensor \"%s\" is of type %s, which hone does not compute with",
-                       b->path, t->file, t->stored, t->type);
+                       "%s (%s): tensor \"%s\" is of type %s, which hone does not compute with%s",
+                       b->path, t->file, t->stored, t->type,
+                       b->kind == HN_BUNDLE_GGUF
+                           ? "; take the model as F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, or "
+                             "as a Q4_K, Q5_K or Q6_K file"
+                           : "");
     if (t->n_dims != n_dims)
         return hn_fail(err, HONE_FAILED, "%s (%s): tensor \"%s\" has %d dimensions, expected %d",
                        b->path, t->file, t->stored, t->n_dims, n_dims);

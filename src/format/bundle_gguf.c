@@ -11,9 +11,10 @@ static int layout_of(uint32_t type)
     static const struct {
         uint32_t type;
         enum hn_layout layout;
-    } table[] = {{0, HN_LAYOUT_F32},   {1, HN_LAYOUT_F16},   {30, HN_LAYOUT_BF16},
-                 {2, HN_LAYOUT_Q4_0},  {3, HN_LAYOUT_Q4_1},  {8, HN_LAYOUT_Q8_0},
-                 {12, HN_LAYOUT_Q4_K}, {13, HN_LAYOUT_Q5_K}, {14, HN_LAYOUT_Q6_K}};
+    } table[] = {{0, HN_LAYOUT_F32},   {1, HN_LAYOUT_F16},  {30, HN_LAYOUT_BF16},
+                 {2, HN_LAYOUT_Q4_0},  {3, HN_LAYOUT_Q4_1}, {6, HN_LAYOUT_Q5_0},
+                 {7, HN_LAYOUT_Q5_1},  {8, HN_LAYOUT_Q8_0}, {12, HN_LAYOUT_Q4_K},
+                 {13, HN_LAYOUT_Q5_K}, {14, HN_LAYOUT_Q6_K}};
     for (size_t i = 0; i < HN_COUNT(table); i++)
         if (table[i].type == type)
             return (int)table[i].layout;

@@ -2,6 +2,8 @@
  *
  *   Q4_0  d, 16 bytes   w = (q - 8) * d          byte j: low nibble is weight j, high is j + 16
  *   Q4_1  d, m, 16      w = q * d + m            the same order
+ *   Q5_0  d, 4, 16      w = (q - 16) * d         bit i of the 4 bytes is the fifth bit of weight i
+ *   Q5_1  d, m, 4, 16   w = q * d + m
  *   Q8_0  d, 32 int8    w = q * d
  *
  * Source: ggml-common.h and gguf.quants, against which the goldens were made. */
@@ -29,6 +31,40 @@ void hn_decode_q4_1(const unsigned char *row, int64_t col, int64_t n, float *out
         for (int j = 0; j < BLOCK / 2; j++) {
             out[j] = (float)(at[4 + j] & 15) * d + m;
             out[j + BLOCK / 2] = (float)(at[4 + j] >> 4) * d + m;
+        }
+    }
+}
+
+/* Weight j and weight j + 16 of a block: four bits each from codes, the fifth from high. */
+static void fifths(const unsigned char *high, const unsigned char *codes, int j, float q[2])
+{
+    int k = j + BLOCK / 2;
+    q[0] = (float)((codes[j] & 15) | (high[j / 8] >> j % 8 & 1) << 4);
+    q[1] = (float)((codes[j] >> 4) | (high[k / 8] >> k % 8 & 1) << 4);
+}
+
+void hn_decode_q5_0(const unsigned char *row, int64_t col, int64_t n, float *out)
+{
+    const unsigned char *at = row + col / BLOCK * 22;
+    for (; n > 0; n -= BLOCK, at += 22, out += BLOCK) {
+        float d = hn_dtype_load(HN_F16, at, 0), q[2];
+        for (int j = 0; j < BLOCK / 2; j++) {
+            fifths(at + 2, at + 6, j, q);
+            out[j] = (q[0] - 16) * d;
+            out[j + BLOCK / 2] = (q[1] - 16) * d;
+        }
+    }
+}
+
+void hn_decode_q5_1(const unsigned char *row, int64_t col, int64_t n, float *out)
+{
+    const unsigned char *at = row + col / BLOCK * 24;
+    for (; n > 0; n -= BLOCK, at += 24, out += BLOCK) {
+        float d = hn_dtype_load(HN_F16, at, 0), m = hn_dtype_load(HN_F16, at, 1), q[2];
+        for (int j = 0; j < BLOCK / 2; j++) {
+            fifths(at + 4, at + 8, j, q);
+            out[j] = q[0] * d + m;
+            out[j + BLOCK / 2] = q[1] * d + m;
         }
     }
 }

@@ -8,6 +8,8 @@
  * of 32. Blocks of 32 and 256, as ggml defines them. */
 void hn_decode_q4_0(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q4_1(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q5_0(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q5_1(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q8_0(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q4_k(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q5_k(const unsigned char *row, int64_t col, int64_t n, float *out);

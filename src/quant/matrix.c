@@ -16,6 +16,8 @@ static const struct {
     [HN_LAYOUT_AFFINE] = {"affine", 32, 0, NULL},
     [HN_LAYOUT_Q4_0] = {"Q4_0", 32, 18, hn_decode_q4_0},
     [HN_LAYOUT_Q4_1] = {"Q4_1", 32, 20, hn_decode_q4_1},
+    [HN_LAYOUT_Q5_0] = {"Q5_0", 32, 22, hn_decode_q5_0},
+    [HN_LAYOUT_Q5_1] = {"Q5_1", 32, 24, hn_decode_q5_1},
     [HN_LAYOUT_Q8_0] = {"Q8_0", 32, 34, hn_decode_q8_0},
     [HN_LAYOUT_Q4_K] = {"Q4_K", 256, 144, hn_decode_q4_k},
     [HN_LAYOUT_Q5_K] = {"Q5_K", 256, 176, hn_decode_q5_k},

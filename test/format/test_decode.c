@@ -102,8 +102,9 @@ static void test_gguf(void **state)
         const char *name;
         enum hn_layout layout;
     } cases[] = {{"F32", HN_LAYOUT_F32},   {"F16", HN_LAYOUT_F16},   {"BF16", HN_LAYOUT_BF16},
-                 {"Q4_0", HN_LAYOUT_Q4_0}, {"Q4_1", HN_LAYOUT_Q4_1}, {"Q8_0", HN_LAYOUT_Q8_0},
-                 {"Q4_K", HN_LAYOUT_Q4_K}, {"Q5_K", HN_LAYOUT_Q5_K}, {"Q6_K", HN_LAYOUT_Q6_K}};
+                 {"Q4_0", HN_LAYOUT_Q4_0}, {"Q4_1", HN_LAYOUT_Q4_1}, {"Q5_0", HN_LAYOUT_Q5_0},
+                 {"Q5_1", HN_LAYOUT_Q5_1}, {"Q8_0", HN_LAYOUT_Q8_0}, {"Q4_K", HN_LAYOUT_Q4_K},
+                 {"Q5_K", HN_LAYOUT_Q5_K}, {"Q6_K", HN_LAYOUT_Q6_K}};
     struct hone_err err = {0};
     struct hn_gguf g;
     struct hn_safetensors st;
