@@ -204,6 +204,8 @@ static void put_shape(struct config *c)
         fail_key(c, "attention.value_length",
                  "differs from the key length, which hone does not "
                  "support");
+    if (head < 2 || head % 2) /* rotary embedding turns pairs */
+        fail_key(c, "attention.head_count", "gives heads of a size that is not even");
     int64_t rotated = count(c, "rope.dimension_count", head);
     const struct hn_gguf_tensor *embedding = hn_gguf_find(g, "token_embd.weight");
     int64_t vocab = embedding && embedding->n_dims == 2 ? embedding->shape[1] : 0;
