@@ -27,7 +27,6 @@ enum {
     ROWS = 64,             /* query rows of a unit: a multiple of HN_CPU_LANES */
     KEYS = 64,             /* keys of a score tile */
     CHUNK = 16,            /* queries and keys that are masked together on the diagonal */
-    SETS = 256,            /* rows that are a multiple of this many floats apart share cache sets */
     FEW = 16,              /* as many rows or fewer: keys are streamed once by scores_few */
     UNITS_PER_THREAD = 4,  /* chunks are cut for about as many units */
     PARTS_PER_THREAD = 16, /* storage for partial results */
@@ -69,14 +68,13 @@ struct work {
     float *q;      /* [HD, ROWS], or [FEW, HD] */
     float *scores; /* [KEYS, ROWS] */
     float *acc;    /* [ROWS, HD] */
-    float *values; /* [KEYS, HD]: a copy of values whose rows would share cache sets */
     float *max, *sum, *shrink;
     int32_t *first, *last;
 };
 
 static int64_t work_floats(int64_t head_size)
 {
-    return (2 * ROWS + KEYS) * head_size + KEYS * ROWS + 5 * ROWS;
+    return 2 * ROWS * head_size + KEYS * ROWS + 5 * ROWS;
 }
 
 static int64_t part_floats(int64_t head_size)
@@ -96,8 +94,7 @@ static struct work work_of(const struct job *j, int thread)
 {
     int64_t hd = j->shape->head_size;
     float *p = (float *)j->dev->scratch + thread * work_floats(hd);
-    struct work w = {.q = p, .acc = p + ROWS * hd, .values = p + 2 * ROWS * hd};
-    w.scores = w.values + KEYS * hd;
+    struct work w = {.q = p, .acc = p + ROWS * hd, .scores = p + 2 * ROWS * hd};
     w.max = w.scores + KEYS * ROWS;
     w.sum = w.max + ROWS;
     w.shrink = w.sum + ROWS;
@@ -259,12 +256,6 @@ static void add_values(const struct job *j, const struct unit *u, const struct w
     for (int64_t r = 0; r < u->n_rows && !first; r++)
         if (w->shrink[r] != 1)
             f->scale(w->acc + r * hd, w->acc + r * hd, w->shrink[r], hd);
-    if (u->n_rows > FEW && ldv % SETS == 0 && ldv > hd) {
-        for (int64_t i = 0; i < n_keys; i++)
-            memcpy(w->values + i * hd, v + i * ldv, (size_t)hd * sizeof *v);
-        v = w->values;
-        ldv = hd;
-    }
     for (int64_t r = 0; r < u->n_rows; r += step) {
         int64_t n = HN_MIN(step, u->n_rows - r), seen = steep ? w->last[r + n - 1] : n_keys;
         f->product(w->acc + r * hd, hd, w->scores + r, 1, ld, v, ldv, n, hd, HN_MAX(seen, 0),
