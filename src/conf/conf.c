@@ -304,9 +304,11 @@ int hn_conf_init(struct hn_conf *c, enum hn_command_id command, int argc, char *
     hn_arena_init(&c->arena, (size_t)64 << 20);
     int rc = apply_defaults(c, HN_PRESET_HONE, HN_FROM_DEFAULT, err);
     rc = rc ? rc : parse_line(c, argc, argv, err);
-    if (rc || c->help)
-        return rc;
-    return resolve(c, err);
+    if (!rc && !c->help)
+        rc = resolve(c, err);
+    if (rc)
+        hn_value_one_line(err);
+    return rc;
 }
 
 void hn_conf_release(struct hn_conf *c)

@@ -188,8 +188,10 @@ int hn_config_parse(struct hn_conf *c, const char *name, const char *text, size_
     /* A value that is wrong on the command line is wrong usage; in a file, a wrong file. */
     if (rc == HONE_USAGE)
         rc = HONE_FAILED;
-    if (rc && err)
+    if (rc && err) {
         err->code = rc;
+        hn_value_one_line(err);
+    }
     return rc;
 }
 
@@ -228,6 +230,13 @@ static bool reads_as_other(const char *s)
     return false;
 }
 
+/* Within double quotes: what YAML calls printable, less the characters that it takes for breaks. */
+static bool is_printable(int32_t c)
+{
+    return (c >= 0x20 && c < 0x7f) ||
+           (c >= 0xa0 && c < 0xfffe && c != 0x2028 && c != 0x2029 && c != 0xfeff) || c > 0xffff;
+}
+
 void hn_yaml_put_string(struct hn_buf *out, const char *s)
 {
     static const char plain[] =
@@ -237,17 +246,19 @@ void hn_yaml_put_string(struct hn_buf *out, const char *s)
         return;
     }
     hn_buf_add_char(out, '"');
-    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            hn_buf_printf(out, "\\%c", *p);
-        else if (*p == '\n')
+    for (size_t at = 0, n = strlen(s), from; at < n;) {
+        from = at;
+        int32_t c = hn_utf8_next(s, n, &at);
+        if (c == '"' || c == '\\')
+            hn_buf_printf(out, "\\%c", (int)c);
+        else if (c == '\n')
             hn_buf_add_str(out, "\\n");
-        else if (*p == '\t')
-            hn_buf_add_str(out, "\\t");
-        else if (*p < 32 || *p == 127)
-            hn_buf_printf(out, "\\x%02x", *p);
+        else if (c < 0)
+            hn_buf_add_str(out, "\\uFFFD"); /* YAML has no way to hold a byte that is no text */
+        else if (!is_printable(c))
+            hn_buf_printf(out, c < 256 ? "\\x%02x" : "\\u%04x", (unsigned)c);
         else
-            hn_buf_add_char(out, (char)*p);
+            hn_buf_add(out, s + from, at - from);
     }
     hn_buf_add_char(out, '"');
 }

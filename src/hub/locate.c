@@ -206,12 +206,28 @@ static int from_cache(const char *name, const char *cache, char **path, struct h
     return rc;
 }
 
+/* What is here is itself, but for a folder with nothing that counts beside a single .gguf file. */
+static int local(const char *name, char **path, struct hone_err *err)
+{
+    static const char *const whole[] = {"config.json", "adapter_config.json", "tokenizer.json"};
+    char *here = hn_path_join("", name);
+    bool is_model = here && !hn_dir_exists(here);
+    for (size_t i = 0; i < HN_COUNT(whole) && here && !is_model; i++) {
+        char *file = hn_path_join(here, whole[i]);
+        is_model = file && hn_file_exists(file);
+        hn_free(file);
+    }
+    if (!here)
+        return hn_fail_memory(err, "looking for a model");
+    if (is_model || inside(here, path, NULL) != 0)
+        *path = here; /* the model layer knows best what a folder lacks */
+    return 0;
+}
+
 int hone_model_locate(const char *name, char **path, struct hone_err *err)
 {
-    if (hn_dir_exists(name) || hn_file_exists(name)) {
-        *path = hn_path_join("", name);
-        return *path ? 0 : hn_fail_memory(err, "looking for a model");
-    }
+    if (hn_dir_exists(name) || hn_file_exists(name))
+        return local(name, path, err);
     char *cache = cache_dir();
     int rc = is_hub_name(name) && cache ? from_cache(name, cache, path, err)
                                         : not_found(name, cache, err);

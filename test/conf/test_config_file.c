@@ -105,7 +105,7 @@ static void what_is_written_reads_back(void **state)
 {
     (void)state;
     struct hn_conf a, b;
-    char *argv[] = {"--model",          "some model: \"x\"\t#",
+    char *argv[] = {"--model",          "some model: \"x\"\t#\xc2\x82\xe2\x80\xa8\xc3\xa9",
                     "--data",           "123",
                     "--learning-rate",  "1e-5",
                     "--iters",          "7",
@@ -125,7 +125,7 @@ static void what_is_written_reads_back(void **state)
         strstr(hn_buf_str(&first), "\ntarget_modules:\n  - \"*.q_proj\"\n  - \"'a'\"\n"));
     start(&b, 0, NULL);
     read_text(&b, hn_buf_str(&first));
-    assert_string_equal(b.set.model, "some model: \"x\"\t#");
+    assert_string_equal(b.set.model, "some model: \"x\"\t#\xc2\x82\xe2\x80\xa8\xc3\xa9");
     assert_string_equal(b.set.train.data, "123");
     assert_string_equal(b.set.train.valid_data, "~");
     assert_int_equal(b.set.train.memory, 6000000000u);

@@ -41,6 +41,7 @@ seed() { # TARGET DIR: small inputs to begin from
         join "$data"/peft/adapter_config.json "$data"/peft/adapter_model.safetensors >"$2/peft"
         join "$data"/mlx-lora/adapter_config.json "$data"/mlx-lora/adapters.safetensors >"$2/mlx"
         ;;
+    fuzz_config) printf 'lora_parameters: {rank: 8, scale: 2.0, dropout: 0}\noptimizer_config:\n  adamw: {betas: [0.9, 0.98]}\nmodel: "a\\x41"\n' >"$2/mlx" ;;
     fuzz_records) cp "$root"/examples/travel/*.jsonl "$2" 2>/dev/null || true ;;
     esac
 }
@@ -52,11 +53,12 @@ for target; do
     seed "$target" "$dir/seeds"
     layers='base quant format'
     grep -q '"text/\|"data/' "$root/test/fuzz/$target.c" && layers="$layers text data"
+    grep -q '"conf/' "$root/test/fuzz/$target.c" && layers='base conf'
     sources=
     for l in $layers; do sources="$sources $(ls "$root"/src/$l/*.c)"; done
     flags="-std=c17 -g -O1 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -I$root/src -I$root/include"
     flags="$flags -I$root/test/fuzz -ffp-contract=off -fno-sanitize-recover=all"
-    libs='-lpcre2-8 -lutf8proc -lm -lpthread'
+    libs='-lpcre2-8 -lutf8proc -lyaml -lm -lpthread'
     if command -v clang >/dev/null; then
         # shellcheck disable=SC2086
         clang $flags -fsanitize=fuzzer,address,undefined -o "$dir/$target" \

@@ -47,6 +47,9 @@ static int set_up(void **state)
     put("hub/models--acme--odd/refs/main", "../../../etc");
     put("hub/models--acme--gone/refs/main", "bb");
     put("local/config.json", "{}");
+    put("folder/m.gguf", "x");
+    put("folder/README.md", "x");
+    put("empty/README.md", "x");
     return 0;
 }
 
@@ -85,6 +88,10 @@ static void finds_what_is_there(void **state)
     char local[300];
     snprintf(local, sizeof local, "%s/local", root);
     find(local, "/local");
+    snprintf(local, sizeof local, "%s/folder", root);
+    find(local, "/folder/m.gguf");
+    snprintf(local, sizeof local, "%s/empty", root);
+    find(local, "/empty");
     find("acme/whole", "/models--acme--whole/snapshots/0a1b");
     find("acme/one-gguf", "/snapshots/ff/m.Q4_0.gguf");
 }

@@ -1,0 +1,53 @@
+# test, generate, info and bench on a tiny model: the shape of what they print.
+$ printf '%s\n' '{"prompt": "row", "completion": "of data"}' '{"text": "the data"}' > t.jsonl
+$ hone test --model $TEST/golden/llama-tied --data t.jsonl --max-tokens 5 --json > before.json; tr ',' '\n' < before.json | sed -n 's/^ *[{]*\(.*"[a-z_]*"\):.*/\1/p' | tr -d '{["' | sed 's/^ *//;s/rows: *//' | tr '\n' ' '
+tokens loss line prompt expected output exact has_json json_valid json_fields_right json_fields rouge_l tokens loss line loss perplexity tokens generated exact json_rows json_valid json_fields_right json_fields rouge_l seconds peak_memory_bytes * (glob)
+$ hone test --model $TEST/golden/llama-tied --data t.jsonl --max-tokens 5
+  loss * over * tokens of 2 rows (glob)
+  perplexity * (glob)
+  exact * 0.0 %  0 of 1 (glob)
+  ROUGE-L * mean of 1 answers (glob)
+  time * peak memory * MB (glob)
+$ hone test --model $TEST/golden/llama-tied --data t.jsonl --max-tokens 5 --compare-with before.json | tail -5
+  2 held-out rows * before * now (glob)
+  loss * (glob)
+  perplexity * (glob)
+  exact answers * 0.0 % * 0.0 % (glob)
+  ROUGE-L * (glob)
+$ hone test --model $TEST/golden/llama-tied --data t.jsonl --no-generate --verbose | grep -c -- ----
+2
+$ echo '{}' > no.json; hone test --model $TEST/golden/llama-tied --data t.jsonl --compare-with no.json
+2> hone: no.json is not what hone test --json prints
+? 1
+$ hone generate --model $TEST/golden/llama-tied --prompt row -m 4 --json | grep -oE '"[a-z_]+":' | tr -d '\n'; echo
+"text":"token_ids":"logprobs":"prompt_tokens":"prompt_tokens_per_second":"generation_tokens":"generation_tokens_per_second":"load_seconds":"first_token_seconds":"peak_memory_bytes":"finish_reason":
+$ hone generate --model $TEST/golden/llama-tied --prompt row -m 4 | tail -4
+==========
+Prompt: 3 tokens, * tokens-per-sec (glob)
+Generation: * tokens, * tokens-per-sec (glob)
+Peak memory: 0.0* GB (glob)
+$ printf row | hone generate --model $TEST/golden/llama-tied -p - -m 4 --no-verbose | cmp - <(hone generate --model $TEST/golden/llama-tied row -m 4 --no-verbose)
+$ hone generate --model $TEST/golden/llama-tied --prompt row --system-prompt x
+2> hone: --system-prompt needs a chat template, and the model has none
+? 2
+$ hone generate --model $TEST/golden/llama-tied --prompt ''
+2> hone: --prompt is missing (- reads standard input)
+? 2
+$ hone info $TEST/golden/llama-tied | sed -n 1,11p
+Model
+  file           */golden/llama-tied (safetensors, 236.8 kB) (glob)
+  architecture   llama
+  parameters     58,688 (58.7k)
+  weights        none (float32), 32.000 bits per weight
+  blocks         2 of width 64, feed-forward 72
+  attention      4 heads of 16, 2 for keys and values
+  positions      rotary, base 5000, scaling none, context of 256 tokens
+  vocabulary     96 tokens, embedding and output tied
+  tokenizer      BPE, 96 tokens
+  chat template  none
+$ hone info $TEST/golden/llama-tied --train --batch-size 2 --max-seq-length 64 | grep training
+Memory of training (micro-batches of at most 128 tokens)
+$ hone info $TEST/golden/llama-tied --train --json | grep -oE '"(inference_plan|training_plan|total|max_tokens)":' | tr -d '\n'; echo
+"inference_plan":"total":"max_tokens":"training_plan":"total":"max_tokens":
+$ hone bench $TEST/golden/llama-tied --prompt-tokens 16 -g 4 --train-tokens 16 -n 1 --threads 1 --json | grep -oE '"(name|limit)": "[a-z]+"' | tr '\n' ' '; echo
+"name": "prefill" "limit": "arithmetic" "name": "decode" "limit": "memory" "name": "train" "limit": "arithmetic" 

@@ -1,0 +1,56 @@
+# A whole run on a tiny model: plan, lines through a pipe, what is left behind, and going on from it.
+$ for i in a b c d e f; do echo "{\"text\": \"row $i of the data\"}"; done > d.jsonl
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 4 --steps-per-report 2 --threads 1
+model        */golden/llama-tied (llama, none (float32), 58.7k parameters) (glob)
+device       cpu, 1 thread* (glob)
+training     6 rows, * tokens (* with loss), longest row * (glob)
+Trainable parameters: 12.214% (0.007M/0.059M)
+Memory plan
+...
+  of * that this machine has (glob)
+Starting training..., iters: 4
+note: there is no validation set: the run is not evaluated as it goes
+Iter 2: Train loss *, Learning Rate 2.000e-04, It/sec *, Tokens/sec *, Trained Tokens *, Peak mem * GB (glob)
+Iter 4: Train loss *, Learning Rate 2.000e-04, It/sec *, Tokens/sec *, Trained Tokens *, Peak mem * GB (glob)
+Iter 4: Saved adapter weights to adapters/checkpoints/0000004.
+Saved final weights to adapters/adapters.safetensors.
+4 steps, * tokens in 0:0*, * tokens/s, peak memory * MB (glob)
+$ ls adapters
+adapter_config.json
+adapter_model.safetensors
+adapters.safetensors
+checkpoints
+metrics.jsonl
+...
+train.yaml
+$ wc -l < adapters/metrics.jsonl
+2
+# The settings that were written repeat the run, step for step.
+$ cp -r adapters first; hone train --config first/train.yaml > log.txt; sed 's/, "tokens_per.*//' first/metrics.jsonl > a; sed 's/, "tokens_per.*//' adapters/metrics.jsonl | diff a -; cmp first/adapters.safetensors adapters/adapters.safetensors
+# More steps go on from the checkpoint.
+$ hone train --config adapters/train.yaml --max-steps 6 --resume | grep -E '^(Going|Iter)'
+Going on after step 4 of 6
+Iter 6: Train loss *, Learning Rate 2.000e-04, It/sec *, Tokens/sec *, Trained Tokens *, Peak mem * GB (glob)
+Iter 6: Saved adapter weights to adapters/checkpoints/0000006.
+# And give what an uninterrupted run gives.
+$ hone train --config first/train.yaml --max-steps 6 --adapter-path whole > log.txt; cmp whole/adapters.safetensors adapters/adapters.safetensors
+# The adapter's folder alone is a model.
+$ hone info adapters | grep rank
+  adapter        adapters, rank 8, 7,168 parameters
+# --test alone trains nothing, as in mlx_lm.
+$ mkdir data; cp d.jsonl data/train.jsonl; cp d.jsonl data/test.jsonl
+$ hone lora --model $TEST/golden/llama-tied --data data --adapter-path adapters --test
+Testing
+Test loss *, Test ppl *. (glob)
+$ hone lora --model $TEST/golden/llama-tied --data data --adapter-path adapters --iters 2 | head -1 | cut -c1-58
+Defaults that are not mlx_lm.lora's: max_seq_length 1024 (
+# What cannot be.
+$ echo '{"text": 1}' > bad.jsonl; hone train --model $TEST/golden/llama-tied --data bad.jsonl
+2> hone: bad.jsonl, line 1: "text": found an integer, expected a string
+? 1
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --target-modules nothing_proj
+2> hone: the target module "nothing_proj" matches no linear layer of the model; it has q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj
+? 2
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --memory 100k
+2> hone: * (glob)
+? 1

@@ -1,0 +1,73 @@
+# Wrong usage: status 2, one sentence that begins with "hone: ", nothing on standard output.
+$ hone trian
+2> hone: there is no command trian; did you mean hone train?
+? 2
+$ hone xyzzy
+2> hone: there is no command xyzzy; hone --help lists what there is
+? 2
+$ hone help trian
+2> hone: there is no command trian; did you mean train?
+? 2
+$ hone train --leraning-rate 1
+2> hone: unknown option --leraning-rate; did you mean --learning-rate?
+? 2
+$ hone train --top-p 0.5
+2> hone: --top-p is an option of hone generate, not of hone train
+? 2
+$ hone train --lora-rank eight
+2> hone: --lora-rank: found "eight", expected a whole number from 1 to 4096
+? 2
+$ hone train
+2> hone: --model is missing: a model's folder, a .gguf file or ORG/NAME
+? 2
+$ hone train --model m
+2> hone: --data is missing: a folder with train.jsonl, or one .jsonl file
+? 2
+$ hone train --model m --data nowhere
+2> hone: --data nowhere: there is no such folder or file here (a data set of a hub has to be written to a .jsonl file first)
+? 1
+$ hone lora --model m --data d --fine-tune-type dora
+2> hone: --fine-tune-type dora is not there yet; this version has lora
+? 2
+$ hone lora --optimizer muon
+2> hone: --optimizer muon is not there yet; this version has adamw, adam
+? 2
+$ hone train --lora-alpha 16 --lora-scale 20
+2> hone: both lora-alpha and a scale (mlx_lm's multiplier) are set: the multiplier is alpha/rank or the scale, so give one of them
+? 2
+$ hone train --preset mlx-lm
+2> hone: --preset mlx-lm is not there yet: * (glob)
+? 2
+$ hone generate
+2> hone: --model is missing: a model's folder, a .gguf file, an adapter's folder or ORG/NAME
+? 2
+$ hone test --model m
+2> hone: --data is missing: which held-out rows?
+? 2
+$ hone tokenize
+2> hone: --model is missing: whose tokenizer?
+? 2
+$ hone bench
+2> hone: --model is missing: which model should be measured?
+? 2
+$ hone prepare
+2> hone: --input is missing: which .jsonl files of records?
+? 2
+$ hone prepare --input a.jsonl
+2> hone: --output is missing: a folder, or one .jsonl file (or --preview N)
+? 2
+$ hone prepare --input a.jsonl --output b --max-seq-length 100
+2> hone: --max-seq-length counts tokens, so it needs --model with the tokenizer
+? 2
+$ printf 'lora_rank: 8\nleraning_rate: 1\n' > x.yaml; hone train --config x.yaml
+2> hone: x.yaml:2: unknown key "leraning_rate"; did you mean learning_rate?
+? 1
+$ hone train --config none.yaml
+2> hone: *none.yaml* (glob)
+? 1
+$ hone info no/such
+2> hone: model no/such: there is no such folder or file here, and */.cache/huggingface/hub holds no such model (the cache is empty); get it with: hf download no/such (glob)
+? 1
+$ mkdir -p $HOME/.cache/huggingface/hub/models--acme--tiny; hone info acme/tinny
+2> hone: model acme/tinny: * (did you mean acme/tiny?); get it with: hf download acme/tinny (glob)
+? 1
