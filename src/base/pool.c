@@ -9,9 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Spinning this many times costs some tens of microseconds: longer than the gap between two
- * kernels of one step, shorter than a scheduler's time slice. */
-enum { SPINS = 20000, MAX_THREADS = 512 };
+/* A waiting thread spins for about 20 microseconds (longer than the gap between two kernels of one
+ * step), then gives way to other threads again and again (when cores are shared, the one it waits for
+ * needs this core), and sleeps when no job has come for long. */
+enum { SPINS = 400, YIELDS = 200, MAX_THREADS = 512 };
 
 struct hn_pool {
     int n_threads;
@@ -42,12 +43,20 @@ static void relax(void)
 #endif
 }
 
+static void pause_or_yield(int turn)
+{
+    if (turn < SPINS)
+        relax();
+    else
+        sched_yield();
+}
+
 static void wait_for_job(struct hn_pool *pool, unsigned seen)
 {
-    for (int k = 0; k < SPINS; k++) {
+    for (int k = 0; k < SPINS + YIELDS; k++) {
         if (atomic_load_explicit(&pool->job, memory_order_acquire) != seen)
             return;
-        relax();
+        pause_or_yield(k);
     }
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleeping, 1);
@@ -135,12 +144,8 @@ void hn_pool_run(struct hn_pool *pool, hn_pool_fn *fn, void *arg)
     if (pool->n_threads > 1)
         start_job(pool);
     fn(arg, 0, pool->n_threads);
-    for (int spins = 0; atomic_load_explicit(&pool->running, memory_order_acquire) > 0; spins++) {
-        if (spins < SPINS)
-            relax();
-        else
-            sched_yield();
-    }
+    for (int k = 0; atomic_load_explicit(&pool->running, memory_order_acquire) > 0; k++)
+        pause_or_yield(k);
 }
 
 void hn_pool_barrier(struct hn_pool *pool)
@@ -153,13 +158,8 @@ void hn_pool_barrier(struct hn_pool *pool)
         atomic_store_explicit(&pool->phase, phase + 1, memory_order_release);
         return;
     }
-    for (int spins = 0; atomic_load_explicit(&pool->phase, memory_order_acquire) == phase;
-         spins++) {
-        if (spins < SPINS)
-            relax();
-        else
-            sched_yield();
-    }
+    for (int k = 0; atomic_load_explicit(&pool->phase, memory_order_acquire) == phase; k++)
+        pause_or_yield(k);
 }
 
 void hn_pool_split(int64_t n, int64_t grain, int thread, int n_threads, int64_t *begin,
