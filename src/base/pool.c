@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /* A waiting thread spins for about 20 microseconds (longer than the gap between two kernels of one
- * step), then gives way to other threads again and again (when cores are shared, the one it waits for
- * needs this core), and sleeps when no job has come for long. */
+ * step), then gives way to other threads again and again (when cores are shared, the one it waits
+ * for needs this core), and sleeps when no job has come for long. */
 enum { SPINS = 400, YIELDS = 200, MAX_THREADS = 512 };
 
 struct hn_pool {
@@ -144,7 +144,7 @@ void hn_pool_run(struct hn_pool *pool, hn_pool_fn *fn, void *arg)
     if (pool->n_threads > 1)
         start_job(pool);
     fn(arg, 0, pool->n_threads);
-    for (int k = 0; atomic_load_explicit(&pool->running, memory_order_acquire) > 0; k++)
+    for (int k = 0; atomic_load_explicit(&pool->running, memory_order_acquire) > 0; k += k < SPINS)
         pause_or_yield(k);
 }
 
@@ -158,7 +158,8 @@ void hn_pool_barrier(struct hn_pool *pool)
         atomic_store_explicit(&pool->phase, phase + 1, memory_order_release);
         return;
     }
-    for (int k = 0; atomic_load_explicit(&pool->phase, memory_order_acquire) == phase; k++)
+    for (int k = 0; atomic_load_explicit(&pool->phase, memory_order_acquire) == phase;
+         k += k < SPINS)
         pause_or_yield(k);
 }
 
