@@ -35,23 +35,23 @@ void hn_decode_q4_1(const unsigned char *row, int64_t col, int64_t n, float *out
     }
 }
 
-/* Weight j and weight j + 16 of a block: four bits each from codes, the fifth from high. */
-static void fifths(const unsigned char *high, const unsigned char *codes, int j, float q[2])
+/* The 32 fifth bits of a block: bit i belongs to weight i. */
+static uint32_t fifth_bits(const unsigned char *at)
 {
-    int k = j + BLOCK / 2;
-    q[0] = (float)((codes[j] & 15) | (high[j / 8] >> j % 8 & 1) << 4);
-    q[1] = (float)((codes[j] >> 4) | (high[k / 8] >> k % 8 & 1) << 4);
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 void hn_decode_q5_0(const unsigned char *row, int64_t col, int64_t n, float *out)
 {
     const unsigned char *at = row + col / BLOCK * 22;
     for (; n > 0; n -= BLOCK, at += 22, out += BLOCK) {
-        float d = hn_dtype_load(HN_F16, at, 0), q[2];
+        float d = hn_dtype_load(HN_F16, at, 0);
+        uint32_t high = fifth_bits(at + 2);
         for (int j = 0; j < BLOCK / 2; j++) {
-            fifths(at + 2, at + 6, j, q);
-            out[j] = (q[0] - 16) * d;
-            out[j + BLOCK / 2] = (q[1] - 16) * d;
+            int low = (at[6 + j] & 15) | (int)(high >> j & 1) << 4;
+            int top = (at[6 + j] >> 4) | (int)(high >> (j + BLOCK / 2) & 1) << 4;
+            out[j] = (float)(low - 16) * d;
+            out[j + BLOCK / 2] = (float)(top - 16) * d;
         }
     }
 }
@@ -60,11 +60,13 @@ void hn_decode_q5_1(const unsigned char *row, int64_t col, int64_t n, float *out
 {
     const unsigned char *at = row + col / BLOCK * 24;
     for (; n > 0; n -= BLOCK, at += 24, out += BLOCK) {
-        float d = hn_dtype_load(HN_F16, at, 0), m = hn_dtype_load(HN_F16, at, 1), q[2];
+        float d = hn_dtype_load(HN_F16, at, 0), m = hn_dtype_load(HN_F16, at, 1);
+        uint32_t high = fifth_bits(at + 4);
         for (int j = 0; j < BLOCK / 2; j++) {
-            fifths(at + 4, at + 8, j, q);
-            out[j] = q[0] * d + m;
-            out[j + BLOCK / 2] = q[1] * d + m;
+            int low = (at[8 + j] & 15) | (int)(high >> j & 1) << 4;
+            int top = (at[8 + j] >> 4) | (int)(high >> (j + BLOCK / 2) & 1) << 4;
+            out[j] = (float)low * d + m;
+            out[j + BLOCK / 2] = (float)top * d + m;
         }
     }
 }

@@ -31,11 +31,11 @@ void hn_decode_bnb4(const struct hn_matrix *m, int64_t row, int64_t col, int64_t
     int64_t e = row * m->cols + col, end = e + n;
     while (e < end) {
         int64_t block = e / b->block, stop = HN_MIN(end, (block + 1) * b->block);
-        float scale = absmax(b, block);
-        for (; e < stop; e++) {
-            unsigned code = m->data[e / 2] >> (e % 2 ? 0 : 4) & 15;
-            *out++ = rounded(b->dtype, hn_dtype_load(HN_F32, b->map, code) * scale);
-        }
+        float scale = absmax(b, block), values[16]; /* of the block's codes */
+        for (size_t k = 0; k < 16; k++)
+            values[k] = rounded(b->dtype, hn_dtype_load(HN_F32, b->map, k) * scale);
+        for (; e < stop; e++)
+            *out++ = values[m->data[e / 2] >> (e % 2 ? 0 : 4) & 15];
     }
 }
 

@@ -64,11 +64,13 @@ static void decode_affine(const struct hn_matrix *m, int64_t row, int64_t col, i
 {
     const unsigned char *codes = m->data + (size_t)row * m->row_size;
     size_t groups = (size_t)row * (size_t)(m->cols / m->group);
-    for (int64_t i = col; i < col + n; i++) {
+    for (int64_t i = col, end = col + n; i < end;) {
         size_t g = groups + (size_t)(i / m->group);
+        int64_t stop = HN_MIN(end, (i / m->group + 1) * m->group);
         float scale = hn_dtype_load(m->scale_dtype, m->scales, g);
         float bias = hn_dtype_load(m->scale_dtype, m->biases, g);
-        out[i - col] = (float)hn_affine_code(codes, i, m->bits) * scale + bias;
+        for (; i < stop; i++)
+            *out++ = (float)hn_affine_code(codes, i, m->bits) * scale + bias;
     }
 }
 
