@@ -34,8 +34,8 @@ TOWNS = [
     ("Amsterdam", 52.37, 4.90, "Rijksmuseum|museum", "Vondelpark|park", "Albert Cuyp Market|market", "Magere Brug|bridge"),
     ("Ghent", 51.05, 3.72, "Gravensteen|castle", "Saint Bavo's Cathedral|church", "Industriemuseum|museum", "Citadelpark|park"),
     ("Berlin", 52.52, 13.40, "Pergamon Museum|museum", "Tempelhofer Feld|park", "Markthalle Neun|market", "Oberbaumbrücke|bridge"),
-    ("Köln", 50.94, 6.96, "Kölner Dom|church", "Museum Ludwig|museum", "Flora Köln|garden", "Hohenzollernbrücke|bridge"),
-    ("München", 48.14, 11.58, "Deutsches Museum|museum", "Englischer Garten|park", "Viktualienmarkt|market", "Nymphenburg|palace"),
+    ("Cologne", 50.94, 6.96, "Cologne Cathedral|church", "Museum Ludwig|museum", "Flora Garden|garden", "Hohenzollernbrücke|bridge"),
+    ("Munich", 48.14, 11.58, "Deutsches Museum|museum", "Englischer Garten|park", "Viktualienmarkt|market", "Nymphenburg|palace"),
     ("Hamburg", 53.55, 9.99, "Miniatur Wunderland|museum", "Planten un Blomen|garden", "Fischmarkt|market", "Elbphilharmonie Plaza|viewpoint"),
     ("Zürich", 47.38, 8.54, "Kunsthaus Zürich|museum", "Grossmünster|church", "Uetliberg|viewpoint", "Rieterpark|park"),
     ("Bern", 46.95, 7.45, "Zytglogge|tower", "Rosengarten|garden", "Zentrum Paul Klee|museum", "Bundesplatz Market|market"),
@@ -59,7 +59,7 @@ TOWNS = [
     ("Milano", 45.46, 9.19, "Pinacoteca di Brera|museum", "Sforza Castle|castle", "Parco Sempione|park", "Navigli|quarter"),
     ("Napoli", 40.85, 14.27, "Cappella Sansevero|church", "Castel dell'Ovo|castle", "Pignasecca Market|market", "Capodimonte|museum"),
     ("Torino", 45.07, 7.69, "Mole Antonelliana|tower", "Museo Egizio|museum", "Valentino Park|park", "Porta Palazzo|market"),
-    ("København", 55.68, 12.57, "Tivoli Gardens|park", "Rosenborg|castle", "Torvehallerne|market", "Ny Carlsberg Glyptotek|museum"),
+    ("Copenhagen", 55.68, 12.57, "Tivoli Gardens|park", "Rosenborg|castle", "Torvehallerne|market", "Ny Carlsberg Glyptotek|museum"),
     ("Oslo", 59.91, 10.75, "Munch Museum|museum", "Vigeland Park|park", "Mathallen|market", "Akershus|castle"),
     ("Bergen", 60.39, 5.32, "Bryggen|quarter", "Fløyen|viewpoint", "KODE 2|museum", "Fish Market Torget|market"),
     ("Stockholm", 59.33, 18.07, "Vasa Museum|museum", "Skansen|park", "Östermalm Hall|market", "Drottningholm|palace"),
@@ -81,15 +81,15 @@ TOWNS = [
     ("Chicago", 41.88, -87.63, "Field Museum|museum", "Lincoln Park|park", "Maxwell Street|market", "Tribune Tower|tower"),
 ]
 HELD_OUT_TOWNS = [
-    ("Granada", 37.18, -3.60, "Alhambra|palace", "Carmen de los Mártires|garden", "San Agustín Market|market", "Science Park|museum"),
-    ("Nantes", 47.22, -1.55, "Machines de l'Île|museum", "Jardin des Plantes|garden", "Talensac|market", "Passage Pommeraye|shop"),
+    ("Granada", 37.18, -3.60, "Alhambra|palace", "Generalife|garden", "Alcaiceria|market", "Science Park|museum"),
+    ("Nantes", 47.22, -1.55, "Nantes Castle|castle", "Beaujoire|park", "Talensac|market", "Passage Pommeraye|shop"),
     ("Bristol", 51.45, -2.59, "Cabot Tower|tower", "Ashton Court|park", "Saint Nicholas Market|market", "Clifton Bridge|bridge"),
     ("Utrecht", 52.09, 5.12, "Dom Tower|tower", "Railway Museum|museum", "Wilhelminapark|park", "Vredenburg|market"),
-    ("Leipzig", 51.34, 12.37, "Thomaskirche|church", "Clara Zetkin Park|park", "Grassi Museum|museum", "Völkerschlacht Monument|monument"),
+    ("Leipzig", 51.34, 12.37, "Thomaskirche|church", "Clara Zetkin Park|park", "Grassi Museum|museum", "Panorama Tower|tower"),
     ("Graz", 47.07, 15.44, "Clock Tower|tower", "Joanneum|museum", "Kaiser Josef Market|market", "Eggenberg|palace"),
-    ("Brno", 49.20, 16.61, "Villa Tugendhat|monument", "Špilberk|castle", "Green Market|market", "Lužánky|park"),
+    ("Brno", 49.20, 16.61, "Villa Tugendhat|monument", "Brno Castle|castle", "Green Market|market", "Denis Gardens|garden"),
     ("Bologna", 44.49, 11.34, "Asinelli|tower", "Mercato di Mezzo|market", "Archiginnasio|library", "Giardini Margherita|park"),
-    ("Malmö", 55.60, 13.00, "Turning Torso|tower", "Moderna|museum", "Kungsparken|park", "Möllan|market"),
+    ("Malmö", 55.60, 13.00, "Turning Torso|tower", "Moderna|museum", "Pildammsparken|park", "Möllan|market"),
     ("Aarhus", 56.16, 10.20, "ARoS|museum", "Dokk1|library", "Marselisborg|palace", "Botanical Garden|garden"),
     ("Vilnius", 54.69, 25.28, "Gediminas|tower", "Hales|market", "Bernardine|garden", "Saint Anne|church"),
     ("Plovdiv", 42.14, 24.75, "Ancient Theatre|theatre", "Kapana|quarter", "Tsar Simeon|garden", "Ethnographic Museum|museum"),
@@ -97,31 +97,33 @@ HELD_OUT_TOWNS = [
     ("Boston", 42.36, -71.06, "Gardner Museum|museum", "Fenway|park", "Faneuil Hall|market", "Old North|church"),
 ]
 
+BY_SEA = {"Dublin", "Reykjavík", "Helsinki", "Tallinn", "서울"}  # no train leaves these towns' country, as far as this data goes
+
 WHO = ["a family with two small children", "a business traveller", "a retired couple", "four students", "a solo hiker",
        "a photographer", "a school class", "two friends", "a musician", "a visitor with a dog"]
 DRY = ["clear sky", "sunshine", "light clouds", "dry and mild", "cold but dry"]
 WET = ["light rain", "heavy rain", "snow", "a thunderstorm", "sleet"]
+LIGHT = ["none", "a small bag", "a handbag", "a light backpack", "an umbrella"]
+HEAVY = ["two heavy suitcases", "three big boxes", "a heavy trunk", "four suitcases", "a cello and two suitcases"]
 
 MODE_ASK = ["Choose the best mode of transport for this trip.", "Which transport mode fits this trip?",
             "Recommend how to travel and give the reason.", "Pick one way to travel and answer in JSON as well.",
             "How should they get there?", "Decide how to make this journey."]
 MODE_CONTEXT = [
-    "Traveller: {who}. From {a} to {b}{where}, {km} km, leaving at {time}. Weather: {sky}. Luggage: {bags}. Budget: {budget} EUR.",
-    "From {a} to {b}{where}: {km} km. Departure {time}, {sky}. {Who}, pieces of luggage: {bags}, budget {budget} EUR.",
-    "{Who} must go from {a} to {b}{where} at {time}. Distance: {km} km. Forecast: {sky}. Luggage: {bags}. They can spend {budget} EUR.",
-    "Trip: {a} - {b}{where}. Distance {km} km. Start {time}. Sky: {sky}. Bags: {bags}. At most {budget} EUR. Who: {who}.",
-    "{time}, {sky}. {Who} at {a}{where}, going to {b}, {km} km away, with {bags} pieces of luggage and {budget} EUR.",
+    "Traveller: {who}. From {a} to {b}{where}, {far}, leaving at {time}. Weather: {sky}. Luggage: {bags}. Budget: {budget} EUR.",
+    "From {a} to {b}{where}: {far}. Departure {time}, {sky}. {Who}, luggage: {bags}, budget {budget} EUR.",
+    "{Who} must go from {a} to {b}{where} at {time}. Distance: {far}. Forecast: {sky}. Luggage: {bags}. They can spend {budget} EUR.",
+    "Trip: {a} - {b}{where}. Distance {far}. Start {time}. Sky: {sky}. Luggage: {bags}. At most {budget} EUR. Who: {who}.",
+    "{time}, {sky}. {Who} at {a}{where}, going to {b}, {far} away. Luggage: {bags}. Budget: {budget} EUR.",
 ]
 MODE_SAY = {
-    "plane": "Take the plane: {km} km is too far for the ground, and {budget} EUR pay for a flight.",
-    "night train": "Take the night train: {km} km is far, and {budget} EUR are not enough for a flight.",
-    "train": "Take the train: {km} km is right for the railway.",
-    "taxi": "Take a taxi: {bags} pieces of luggage are too many to carry, and {budget} EUR are enough.",
-    "bus": "Take the bus: {bags} pieces of luggage are too many to carry, and {budget} EUR are too little for a taxi.",
-    "metro": "Take the metro: {km} km is too far to cycle.",
-    "walk": "Walk: it is only {km} km and there is {sky}.",
-    "bicycle": "Take a bicycle: {km} km is a short ride and there is {sky}.",
-    "tram": "Take the tram: there is {sky}, so stay dry for the {km} km.",
+    "plane": "{far} is a thousand kilometres or more: take the plane.",
+    "train": "{far} is between towns, but not too far for the railway: take the train.",
+    "taxi": "The luggage is heavy and {budget} EUR are enough: take a taxi.",
+    "bus": "The luggage is heavy, but {budget} EUR are not enough for a taxi: take the bus.",
+    "walk": "{far} is near and there is little to carry: walk.",
+    "tram": "{far} is too far to walk and the weather is wet: take the tram.",
+    "bicycle": "{far} is too far to walk and the weather is dry: take a bicycle.",
 }
 
 POI_ASK = ["Extract the point of interest as JSON.", "Which place does the note describe? Answer with JSON.",
@@ -182,58 +184,53 @@ def town_km(a, b):
     return round(6371 * math.acos(max(-1.0, min(1.0, cos))) / 10) * 10
 
 
-def street_km(a, b):
+def street_metres(a, b):
     """Made up, but the same in every row that names the two landmarks."""
-    seed = sum((i + 1) * ord(c) for i, c in enumerate(min(a, b) + max(a, b)))
-    r = Random(seed * 7919)
-    return [r.between(4, 15), r.between(16, 70), r.between(16, 70), r.between(71, 140)][r.below(4)] / 10
+    r = Random(sum((i + 1) * ord(c) for i, c in enumerate(min(a, b) + max(a, b))) * 7919)
+    return r.between(3, 19) * 100 if r.below(2) else r.between(21, 89) * 100
 
 
-def mode_of(km, wet, bags, budget):
+def mode_of(metres, wet, heavy, budget):
     """The rules that the answers follow: (mode, reason)."""
-    if km > 700:
-        return ("plane", "distance") if budget >= 100 else ("night train", "price")
-    if km > 30:
-        return "train", "distance"
-    if bags >= 3:
-        return ("taxi", "luggage") if budget >= 20 else ("bus", "price")
-    if km > 7:
-        return "metro", "distance"
-    if wet:
-        return "tram", "weather"
-    return ("walk", "distance") if km <= 1.5 else ("bicycle", "distance")
+    if metres >= 10_000:
+        return ("plane" if metres >= 1_000_000 else "train"), "distance"
+    if heavy:
+        return ("taxi", "luggage") if budget >= 10 else ("bus", "price")
+    if metres < 2000:
+        return "walk", "distance"
+    return ("tram" if wet else "bicycle"), "weather"
 
 
 def time_text(r, first, last):
     return f"{r.between(first, last):02d}:{r.choice([0, 15, 30, 45]):02d}"
 
 
+def distance_text(metres):
+    if metres < 2000:
+        return f"{metres} m"
+    return f"{metres / 1000:.1f} km" if metres < 10_000 else f"{metres // 1000} km"
+
+
 def mode_row(r, towns, wanted):
     while True:  # until the drawn trip has the mode whose turn it is, so that all occur alike
-        town = r.choice(towns)
-        wet, bags = r.below(2) == 1, r.choice([0, 1, 1, 2, 3, 4])
-        sky = r.choice(WET if wet else DRY)
-        if wanted in ("plane", "night train", "train"):
-            other = r.choice(towns)
-            if other is town:
-                continue
-            a, b, where, km = town[0], other[0], "", town_km(town, other)
-            budget = r.choice([40, 60, 80, 90, 120, 150, 200, 260, 320])
+        town, other = r.choice(towns), r.choice(towns)
+        wet, heavy, rich = r.below(2) == 1, r.below(2) == 1, r.below(2) == 1
+        if wanted in ("plane", "train"):
+            a, b, where = town[0], other[0], ""
+            metres, budget = town_km(town, other) * 1000, r.between(90, 450)
         else:
             (a, _), (b, _) = r.choice(landmarks(town)), r.choice(landmarks(town))
-            if a == b:
-                continue
-            where, km = f" in {town[0]}", street_km(a, b)
-            budget = r.choice([5, 8, 10, 12, 15, 25, 30, 40, 50])
-        mode, reason = mode_of(km, wet, bags, budget)
-        if mode == wanted and km > 0 and not (mode == "night train" and km > 2000):
+            where, metres = f" in {town[0]}", street_metres(a, b)
+            budget = r.between(20, 60) if rich else r.between(4, 9)
+        mode, reason = mode_of(metres, wet, heavy, budget)
+        if mode == wanted and a != b and not (mode == "train" and {a, b} & BY_SEA):
             break
-    who = r.choice(WHO)
-    f = dict(a=a, b=b, where=where, km=km, sky=sky, bags=bags, budget=budget, who=who, Who=upper_first(who),
-             time=time_text(r, 6, 21))
+    who, far = r.choice(WHO), distance_text(metres)
+    f = dict(a=a, b=b, where=where, far=far, sky=r.choice(WET if wet else DRY), bags=r.choice(HEAVY if heavy else LIGHT),
+             budget=budget, who=who, Who=upper_first(who), time=time_text(r, 6, 21))
     return dict(task="travel_mode", instruction=r.choice(MODE_ASK), context=r.choice(MODE_CONTEXT).format(**f),
                 response=MODE_SAY[mode].format(**f),
-                response_json={"mode": mode, "from": a, "to": b, "distance_km": km, "reason": reason})
+                response_json={"mode": mode, "from": a, "to": b, "distance": far, "reason": reason})
 
 
 def poi_row(r, town, name, category):
@@ -267,9 +264,9 @@ def poi_rows(r, towns, n):
 def main():
     out = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "examples" / "travel")
     out.mkdir(parents=True, exist_ok=True)
-    held = [*mode_rows(Random(3), HELD_OUT_TOWNS, 20), *poi_rows(Random(4), HELD_OUT_TOWNS, 20)]
+    held = [*mode_rows(Random(3), HELD_OUT_TOWNS, 21), *poi_rows(Random(4), HELD_OUT_TOWNS, 21)]
     Random(5).shuffle(held)
-    files = {"mode": mode_rows(Random(1), TOWNS, 342), "pois": poi_rows(Random(2), TOWNS, 342), "heldout": held}
+    files = {"mode": mode_rows(Random(1), TOWNS, 343), "pois": poi_rows(Random(2), TOWNS, 343), "heldout": held}
     for name, rows in files.items():
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         (out / f"{name}.jsonl").write_bytes(text.encode())

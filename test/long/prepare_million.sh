@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A million rows through hone prepare: about 16 bytes of each are held, so the peak stays under
-# 32 MB above that of a thousand rows; every row arrives once; the same seed gives the same bytes.
+# A million rows through hone prepare: 16 bytes of each are held, so the peak stays under 40 MB however
+# large the file is; every row arrives once; the same seed gives the same bytes.
 set -u
 HONE=$(realpath "${HN_BUILD:-build}")/hone
 dir=$(mktemp -d) || exit 1
@@ -26,12 +26,10 @@ prepare() { # INPUT OUTPUT: leaves the peak in KiB in $peak
 }
 
 awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "{\"task\":\"t\",\"instruction\":\"choose the way to go from a to b\",\"context\":\"row %d of a file that is far larger than what is held of it in memory\",\"response\":\"take the tram\",\"response_json\":{\"id\":%d}}\n", i, i }' >rows.jsonl
-head -1000 rows.jsonl >few.jsonl
-prepare few.jsonl few
-base=$peak
 prepare rows.jsonl one
-echo "peak: $base KiB for a thousand rows, $peak KiB for a million of $(wc -c <rows.jsonl) bytes"
-check "memory" test $((peak - base)) -lt 32768
+echo "peak: $peak KiB for a million rows of $(wc -c <rows.jsonl) bytes"
+check "memory was measured" test "$peak" -gt 1000
+check "memory" test "$peak" -lt 40960
 check "valid rows" test "$(wc -l <one/valid.jsonl)" -eq 100000
 check "train rows" test "$(wc -l <one/train.jsonl)" -eq 900000
 check "every row once" test "$(cat one/*.jsonl | grep -o 'row [0-9]* of' | sort -u | wc -l)" -eq 1000000
