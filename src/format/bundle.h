@@ -65,7 +65,8 @@ HN_MUST_USE int hn_bundle_vector(const struct hn_bundle *b, const char *name, st
 HN_MUST_USE int hn_bundle_decode_vector(const struct hn_bundle *b, const char *name, float *out,
                                         int64_t n, struct hone_err *err);
 
-/* All tensors as stored, for listings (MLX scales and biases included): in file order. */
+/* All tensors as stored, for listings (scales and biases included): in file order.  bitsandbytes'
+ * 4-bit codes are listed with the matrix's shape, and NF4 or FP4 as their type. */
 struct hn_bundle_tensor {
     const char *name;   /* Hugging Face's name where there is one */
     const char *stored; /* the name in the file */
