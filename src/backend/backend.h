@@ -58,12 +58,13 @@ struct hn_batch {
     /* dropout: */
     uint64_t seed;
     uint32_t step; /* micro-batches since the run began */
+    uint32_t first_token; /* of a micro-batch that is run in parts: tokens in the parts before */
 };
 
 /* Low-rank update of one linear: y += scale * (drop(x) A^T) B^T.
  * drop keeps element (t, c) when u >= p, and divides it by 1-p, where p =
  * round(dropout*65536)/65536, u = word/65536 and word is 16 bits of Philox4x32-10 with key (seed
- * low, seed high) and counter (c/8, t, module, step): element c%8 = e takes half e%2 (0: low) of
+ * low, seed high) and counter (c/8, first_token + t, module, step): element c%8 = e takes half e%2 (0: low) of
  * output word e/2. */
 struct hn_adapter {
     const struct hn_tensor *a; /* [R, in] */

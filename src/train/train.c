@@ -70,42 +70,59 @@ static int fail_not_finite(struct hn_run *r, const char *what, struct hone_err *
                    r->saved_path ? r->saved_path : "");
 }
 
-/* One micro-batch: forward and backward into the gradient sums. */
+/* Forward and backward over the rows that lie in the batch, into the gradient sums. */
+static int run_part(struct hn_run *r, uint32_t first_token, double *sum, struct hone_err *err)
+{
+    double part;
+    r->batch.batch.seed = r->o->seed;
+    r->batch.batch.step = (uint32_t)r->progress.micro;
+    r->batch.batch.first_token = first_token;
+    int rc = hn_plan_run(&r->train_plan, r->model->backend, r->model->dev, &r->batch.batch, err);
+    if (!rc)
+        rc = sum_losses(r, &r->train_plan, &part, err);
+    if (rc)
+        return rc;
+    *sum += part;
+    return isfinite(part) ? 0 : fail_not_finite(r, "the loss", err);
+}
+
+/* One micro-batch, in as many parts as the plan's bound on tokens makes it. */
 static int micro_batch(struct hn_run *r, struct window *w, struct hone_err *err)
 {
     int64_t per_epoch = r->length.micro_per_epoch, b = r->o->batch_size;
     int64_t epoch = r->progress.micro / per_epoch, at = r->progress.micro % per_epoch;
+    int64_t end = HN_MIN((at + 1) * b, r->train.n), trained = 0;
+    uint32_t first_token = 0;
+    double sum = 0;
     if (epoch != r->order_epoch) {
         hn_epoch_order(r->o, epoch, r->order, r->train.n);
         r->order_epoch = epoch;
     }
-    hn_batch_clear(&r->batch);
-    for (int64_t i = at * b; i < HN_MIN((at + 1) * b, r->train.n); i++) {
-        int rc = hn_run_add_row(r, &r->train, r->order[i], err);
+    for (int64_t i = at * b; i < end;) {
+        hn_batch_clear(&r->batch);
+        int rc = 0;
+        while (i < end && !rc &&
+               r->batch.batch.n_tokens + hn_view_length(&r->train, r->order[i]) <=
+                   r->train_plan.limits.max_tokens)
+            rc = hn_run_add_row(r, &r->train, r->order[i++], err);
+        if (!rc)
+            rc = run_part(r, first_token, &sum, err);
         if (rc)
             return rc;
+        first_token += (uint32_t)r->batch.batch.n_tokens;
+        trained += r->batch.batch.n_rows;
     }
-    r->batch.batch.seed = r->o->seed;
-    r->batch.batch.step = (uint32_t)r->progress.micro;
-    double sum;
-    int rc = hn_plan_run(&r->train_plan, r->model->backend, r->model->dev, &r->batch.batch, err);
-    if (!rc)
-        rc = sum_losses(r, &r->train_plan, &sum, err);
-    if (rc)
-        return rc;
-    if (!isfinite(sum))
-        return fail_not_finite(r, "the loss", err);
-    w->tokens += r->batch.batch.n_rows;
+    w->tokens += trained;
     r->progress.window_loss += sum;
-    r->progress.window_tokens += r->batch.batch.n_rows;
-    r->progress.tokens += r->batch.batch.n_rows;
+    r->progress.window_tokens += trained;
+    r->progress.tokens += trained;
     r->progress.micro++;
     struct hone_train_event e = {
         .kind = HONE_TRAIN_PROGRESS,
         .step = r->progress.step,
         .iter = r->progress.micro,
         .epoch = epoch_at(r),
-        .loss = r->batch.batch.n_rows ? sum / (double)r->batch.batch.n_rows : 0,
+        .loss = trained ? sum / (double)trained : 0,
         .tokens = r->progress.tokens,
         .seconds = r->progress.seconds + hn_now() - w->started,
     };

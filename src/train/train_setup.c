@@ -194,23 +194,44 @@ static int refuse(struct hn_run *r, uint64_t limit, struct hone_err *err)
                    (long long)r->o->batch_size, (long long)r->train_info.max_tokens);
 }
 
-/* Choose checkpointing, plan, and refuse what does not fit. */
-static int plan(struct hn_run *r, int64_t tokens, int64_t eval_tokens, struct hone_err *err)
+/* Plan with these choices; *fits tells whether the whole stays under the limit. */
+static int try_plan(struct hn_run *r, bool checkpointing, int64_t tokens, int64_t eval_tokens,
+                    uint64_t limit, bool *fits, struct hone_err *err)
 {
-    uint64_t limit = r->o->memory ? r->o->memory : hn_memory_available() + r->memory.process;
+    hn_plan_release(&r->train_plan);
+    hn_plan_release(&r->eval_plan);
+    r->checkpointing = checkpointing;
+    int rc = hn_train_plans(r->model, checkpointing, tokens, r->o->batch_size, eval_tokens,
+                            EVAL_SEQS, &r->train_plan, &r->eval_plan, err);
+    if (rc)
+        return rc;
+    sum_memory(r);
+    *fits = r->memory.total <= limit;
+    return 0;
+}
+
+/* The fastest way that fits: all of a micro-batch at once; else in parts (which costs next to
+ * nothing: there is no padding), down to its longest row; else the same with blocks recomputed. */
+static int plan(struct hn_run *r, int64_t tokens, int64_t longest, int64_t eval_tokens,
+                struct hone_err *err)
+{
     bool first = r->o->grad_checkpoint == HONE_CHECKPOINT_BLOCKS;
-    bool last = r->o->grad_checkpoint != HONE_CHECKPOINT_NONE;
+    bool last = r->o->grad_checkpoint != HONE_CHECKPOINT_NONE, fits;
+    uint64_t limit = 0;
     for (int c = first; c <= (int)last; c++) {
-        hn_plan_release(&r->train_plan);
-        hn_plan_release(&r->eval_plan);
-        r->checkpointing = c;
-        int rc = hn_train_plans(r->model, r->checkpointing, tokens, r->o->batch_size, eval_tokens,
-                                EVAL_SEQS, &r->train_plan, &r->eval_plan, err);
-        if (rc)
-            return rc;
-        sum_memory(r);
-        if (r->memory.total <= limit)
-            return 0;
+        for (int64_t t = tokens;; t = HN_MAX(t / 2, longest)) {
+            int rc = try_plan(r, c, t, eval_tokens, limit, &fits, err);
+            if (rc)
+                return rc;
+            if (!limit) { /* the process's own size is known now */
+                limit = r->o->memory ? r->o->memory : hn_memory_available() + r->memory.process;
+                fits = r->memory.total <= limit;
+            }
+            if (fits)
+                return 0;
+            if (t == longest)
+                break;
+        }
     }
     return refuse(r, limit, err);
 }
@@ -297,7 +318,10 @@ int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train
         eval_tokens = HN_MAX(eval_tokens, hn_view_length(&r->valid, (uint64_t)i));
     if (eval_tokens)
         eval_tokens = HN_MAX(eval_tokens, (int64_t)EVAL_TOKENS);
-    rc = plan(r, largest_batch(r), eval_tokens, err);
+    int64_t longest = 0;
+    for (int64_t i = 0; i < r->train.n; i++)
+        longest = HN_MAX(longest, hn_view_length(&r->train, (uint64_t)i));
+    rc = plan(r, largest_batch(r), longest, eval_tokens, err);
     if (!rc)
         rc = bind(r, err);
     r->checkpoint = (struct hn_checkpoint){

@@ -5,7 +5,7 @@
 
 /* What dropout is for one adapter in this step. */
 struct drop {
-    uint32_t key[2], module, step, threshold;
+    uint32_t key[2], module, step, first_token, threshold;
     float inverse; /* 1/(1-p) */
 };
 
@@ -17,6 +17,7 @@ static struct drop drop_of(const struct hn_device *dev, const struct hn_adapter 
         d.key[0] = (uint32_t)dev->batch->seed;
         d.key[1] = (uint32_t)(dev->batch->seed >> 32);
         d.step = dev->batch->step;
+        d.first_token = dev->batch->first_token;
     }
     d.inverse = 65536.0f / (float)(65536 - HN_MIN(d.threshold, 65535));
     return d;
@@ -31,7 +32,8 @@ static size_t mask_size(int64_t cols)
 static void make_mask(const struct hn_cpu_matmul *mm, const struct drop *d, int64_t t, int64_t cols,
                       unsigned char *mask)
 {
-    mm->dropout_mask(d->key, (uint32_t)t, d->module, d->step, d->threshold, cols, mask);
+    mm->dropout_mask(d->key, d->first_token + (uint32_t)t, d->module, d->step, d->threshold, cols,
+                     mask);
 }
 
 /* ---- h = drop(x) A^T ----------------------------------------------------------------------------
