@@ -12,8 +12,8 @@
 
 enum hn_jinja_limits {
     HN_JINJA_MAX_SOURCE = 1 << 20,   /* bytes of a template */
-    HN_JINJA_MAX_OUTPUT = 64 << 20,  /* bytes it may write */
-    HN_JINJA_MAX_MEMORY = 512 << 20, /* bytes that one rendering may hold */
+    HN_JINJA_MAX_OUTPUT = 32 << 20,  /* bytes it may write, and that captured blocks may hold */
+    HN_JINJA_MAX_MEMORY = 192 << 20, /* bytes that one rendering may hold */
     HN_JINJA_MAX_STEPS = 50000000,   /* evaluations, iterations and blocks of 64 bytes handled */
     HN_JINJA_MAX_DEPTH = 500,        /* nested evaluations */
     HN_JINJA_MAX_NESTING = 100,      /* nested brackets and blocks in the source */

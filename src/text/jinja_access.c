@@ -145,6 +145,13 @@ static int attribute(struct hn_ji *ji, struct hn_jv obj, struct hn_str name, boo
         if (hn_ji_loop_attr(ji, obj.loop, name, found, out) || *found)
             return ji->code;
         break;
+    case HN_JV_TUPLE:
+        if (obj.safe && (hn_str_is(name, "grouper") || hn_str_is(name, "list"))) {
+            *found = true; /* one of groupby's */
+            *out = obj.list->v[hn_str_is(name, "list")];
+            return 0;
+        }
+        break;
     case HN_JV_MACRO:
         return macro_attr(ji, obj.macro->node, name, found, out);
     case HN_JV_RANGE:

@@ -47,6 +47,7 @@ void hn_ji_capture_begin(struct hn_ji *ji, struct hn_ji_capture *c)
 int hn_ji_capture_end(struct hn_ji *ji, struct hn_ji_capture *c, int flow, struct hn_jv *text)
 {
     ji->out = c->before;
+    ji->captured -= c->buf.len;
     if (flow != HN_FLOW_NEXT) {
         hn_buf_release(&c->buf);
         return flow < 0 ? flow : 0;

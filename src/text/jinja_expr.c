@@ -355,15 +355,18 @@ static struct hn_jnode *postfix(struct hn_jparser *p, struct hn_jnode *n)
     return n;
 }
 
-/* "name" or "a.b" of a filter or test */
+/* "name" or "a.b" of a filter or test (no such name is known, and it may never be reached) */
 static int dotted_name(struct hn_jparser *p, struct hn_str *out)
 {
     *out = cur(p)->text;
     if (hn_jparse_expect(p, HN_JTOK_NAME))
         return p->code;
-    if (cur(p)->kind == '.')
-        return hn_jparse_fail(p, cur(p)->line, "there is no filter or test '%.*s.…'", (int)out->n,
-                              out->p);
+    while (hn_jparse_skip(p, '.')) {
+        struct hn_str more = cur(p)->text;
+        out->n = (size_t)(more.p + more.n - out->p);
+        if (hn_jparse_expect(p, HN_JTOK_NAME))
+            return p->code;
+    }
     return 0;
 }
 

@@ -126,10 +126,25 @@ static double round_float(double x, int64_t digits)
         int n = snprintf(text, sizeof text, "%.*f", (int)digits, x);
         return hn_double_parse(text, (size_t)n);
     }
-    double unit = pow(10, (double)-digits), y = x / unit, z = round(y);
-    if (fabs(y - z) == 0.5)
-        z = 2 * round(y / 2);
-    return z * unit;
+    /* Round the exact digits of the integer part half to even; a fraction breaks ties upwards. */
+    int n = snprintf(text + 1, sizeof text - 1, "%.0f", trunc(fabs(x)));
+    int keep = n + (int)digits;
+    bool fraction = fabs(x) != trunc(fabs(x));
+    if (keep < 0)
+        return copysign(0, x);
+    char *d = text + 1;
+    text[0] = '0';
+    bool more = fraction;
+    for (int i = keep + 1; i < n; i++)
+        more = more || d[i] != '0';
+    bool odd = keep > 0 && (d[keep - 1] - '0') % 2;
+    bool up = d[keep] > '5' || (d[keep] == '5' && (more || odd));
+    memset(d + keep, '0', (size_t)(n - keep));
+    for (int i = keep - 1; up; i--) {
+        up = d[i] == '9';
+        d[i] = (char)(up ? '0' : d[i] + 1);
+    }
+    return copysign(hn_double_parse(text[0] == '0' ? d : text, (size_t)n + (text[0] != '0')), x);
 }
 
 static int round_to(struct hn_ji *ji, struct hn_jv v, int64_t digits, bool up, struct hn_jv *out)

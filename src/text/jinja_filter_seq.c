@@ -94,8 +94,6 @@ static int f_last(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {
     bool ok;
     struct hn_jv it;
-    if (c->argv[0].kind == HN_JV_UNDEF)
-        return hn_ji_fail(ji, "an undefined value cannot be reversed");
     if (hn_ji_reversed(ji, c->argv[0], &ok, &it))
         return ji->code;
     if (!ok)

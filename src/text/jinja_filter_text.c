@@ -314,8 +314,8 @@ static int f_truncate(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *
     const struct hn_jstr *s;
     struct hn_jv end = c->argv[3];
     int64_t length = 255, leeway = 5;
-    if (hn_ji_want_str(ji, c->argv[0], "the value of truncate", &s) ||
-        (c->argv[1].kind && hn_ji_want_int(ji, c->argv[1], "the length of truncate", &length)) ||
+    size_t n;
+    if ((c->argv[1].kind && hn_ji_want_int(ji, c->argv[1], "the length of truncate", &length)) ||
         (c->argv[4].kind > HN_JV_NONE &&
          hn_ji_want_int(ji, c->argv[4], "the leeway of truncate", &leeway)))
         return ji->code;
@@ -327,10 +327,13 @@ static int f_truncate(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *
     if (length < (int64_t)e->n_cp || leeway < 0)
         return hn_ji_fail(ji, "truncate needs a length of at least %zu and a leeway of at least 0",
                           e->n_cp);
-    if (leeway > INT32_MAX || length > INT32_MAX || s->n_cp <= (size_t)(length + leeway)) {
+    bool sized = hn_jv_len(c->argv[0], &n);
+    if (sized && (leeway > INT32_MAX || length > INT32_MAX || n <= (size_t)(length + leeway))) {
         *out = c->argv[0];
         return 0;
     }
+    if (hn_ji_want_str(ji, c->argv[0], "the value of truncate", &s))
+        return ji->code;
     struct hn_str cut = {s->p, hn_jtext_offset(s, (size_t)length - e->n_cp)};
     if (!hn_jv_truth(c->argv[2])) {
         size_t blank = hn_jtext_rfind(cut, (struct hn_str){" ", 1});

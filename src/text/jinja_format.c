@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_WIDTH = 100000, MAX_PRECISION = 300 };
@@ -63,6 +64,32 @@ static void add_c_float(struct hn_buf *out, double f, char type, int precision, 
     int n = snprintf(text, sizeof text, fmt, precision, f);
     for (int i = 0; i < n && i < (int)sizeof text; i++)
         hn_buf_add_char(out, text[i] == ',' ? '.' : text[i]);
+}
+
+/* The text of f >= 0 with `precision` digits as format() writes it without a type: as 'g', but with
+ * a point always, and an exponent one digit earlier. */
+static void add_short_float(struct hn_buf *out, double f, int precision)
+{
+    char text[700];
+    int n = snprintf(text, sizeof text, "%.*e", precision - 1, f);
+    const char *e = strchr(text, 'e');
+    int exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
+    size_t start = out->len;
+    if (exponent >= -4 && exponent < precision - 1) {
+        add_c_float(out, f, 'g', precision, false);
+        if (!out->failed && !strpbrk(out->data + start, ".e"))
+            hn_buf_add_str(out, ".0");
+        return;
+    }
+    size_t digits = e ? (size_t)(e - text) : (size_t)n;
+    if (memchr(text, '.', digits) || memchr(text, ',', digits))
+        while (digits &&
+               (text[digits - 1] == '0' || text[digits - 1] == '.' || text[digits - 1] == ','))
+            if (text[--digits] != '0')
+                break;
+    for (size_t i = 0; i < digits; i++)
+        hn_buf_add_char(out, text[i] == ',' ? '.' : text[i]);
+    hn_buf_add_str(out, e ? e : "");
 }
 
 static void group(struct hn_buf *out, const char *digits, char comma)
@@ -150,13 +177,16 @@ static int put_float(struct hn_buf *out, const struct spec *s, double f, bool pl
     } else if (!type && plain && s->precision < 0) {
         hn_jnum_add_text(&text, hn_jv_float(a));
     } else {
-        if (!type || type == 'n')
-            type = 'g';
-        if ((type == 'g' || type == 'G') && precision == 0)
+        if ((!type || type == 'n' || type == 'g' || type == 'G') && precision == 0)
             precision = 1;
-        add_c_float(&text, a, type == 'F' ? 'f' : type, precision, s->alternate);
-        if (!s->type && !strpbrk(hn_buf_str(&text), ".e"))
-            hn_buf_add_str(&text, ".0");
+        if (!type && plain)
+            add_short_float(&text, a, precision);
+        else
+            add_c_float(&text, a,
+                        type == 'F'            ? 'f'
+                        : !type || type == 'n' ? 'g'
+                                               : type,
+                        precision, s->alternate);
     }
     if (percent)
         hn_buf_add_char(&text, '%');
@@ -379,7 +409,8 @@ static int percent(struct hn_ji *ji, const struct hn_jstr *f, struct percent *p,
             return bad(ji, "the text becomes too long");
     }
     bool tuple = p->args.kind == HN_JV_TUPLE;
-    bool open = p->args.kind == HN_JV_DICT || p->args.kind == HN_JV_LIST || p->mapping;
+    bool open = p->args.kind == HN_JV_DICT || p->args.kind == HN_JV_LIST ||
+                p->args.kind == HN_JV_RANGE || p->args.kind == HN_JV_UNDEF || p->mapping;
     if (tuple ? p->next < p->args.list->n : !open && p->next == 0)
         return bad(ji, "there are more arguments than fields");
     return 0;

@@ -155,6 +155,9 @@ int hn_ji_reversed(struct hn_ji *ji, struct hn_jv v, bool *ok, struct hn_jv *out
     struct hn_jiter *it = NULL;
     *ok = true;
     switch (v.kind) {
+    case HN_JV_UNDEF:
+        it = hn_ji_new_iter(ji, "reversed", next_nothing, out);
+        break;
     case HN_JV_LIST:
         it = hn_ji_new_iter(ji, "list_reverseiterator", next_list_back, out);
         break;

@@ -111,6 +111,8 @@ static size_t raw_begin(const struct lexer *l, size_t i)
 static int raw_text(struct lexer *l)
 {
     int line = l->line;
+    if (l->i == l->n) /* nothing is left to be raw, and Jinja lets it pass */
+        return 0;
     for (size_t i = l->i; i + 2 <= l->n; i++) {
         if (l->s[i] != '{' || l->s[i + 1] != '%')
             continue;
@@ -131,6 +133,8 @@ static int raw_text(struct lexer *l)
 static int comment(struct lexer *l)
 {
     int line = l->line;
+    if (l->i == l->n)
+        return 0;
     for (size_t i = l->i; i < l->n; i++) {
         size_t end = closing(l, i, "#}", true, true);
         if (end) {

@@ -78,7 +78,7 @@ static int split_space(struct hn_ji *ji, const struct hn_jcall *c, int64_t max, 
         size_t start = i;
         if (max >= 0 && (int64_t)l->n >= max) {
             struct hn_str rest = {s.p + i, s.n - i};
-            return push(ji, c, l, hn_jtext_strip(rest, NULL, HN_RIGHT));
+            return push(ji, c, l, rest);
         }
         while (i < s.n && !space_at(s, i))
             (void)hn_jtext_next(s.p, s.n, &i);
@@ -120,7 +120,7 @@ static int rsplit_space(struct hn_ji *ji, const struct hn_jcall *c, int64_t max,
         if (!s.n)
             break;
         if (max >= 0 && (int64_t)l->n >= max) {
-            if (push(ji, c, l, hn_jtext_strip(s, NULL, HN_LEFT)))
+            if (push(ji, c, l, s))
                 return ji->code;
             break;
         }

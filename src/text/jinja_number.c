@@ -584,6 +584,55 @@ static bool quick(int op, int64_t x, int64_t y, struct hn_jv *out)
     return fits;
 }
 
+static double size_of(const struct num *x) /* about log2 |x| */
+{
+    double top = x->limb[x->n - 1] + (x->n > 1 ? x->limb[x->n - 2] / (double)BASE : 0);
+    return log2(top) + (x->n - 1) * log2(BASE);
+}
+
+/* x * 2^k; false when too long */
+static bool shift(struct num *x, int k)
+{
+    for (; k >= 16; k -= 16)
+        if (!scale(x, 1 << 16, 0))
+            return false;
+    return scale(x, (uint32_t)1 << k, 0);
+}
+
+/* a / b rounded once, as Python does it: 62 bits or more of the quotient, a sticky bit for the
+ * rest. */
+static int true_division(struct hn_ji *ji, struct hn_jv a, struct hn_jv b, struct hn_jv *out)
+{
+    struct num x, y, q, rest;
+    load(&x, a);
+    load(&y, b);
+    bool negative = x.neg != y.neg;
+    if (!x.n) {
+        *out = hn_jv_float(negative ? -0.0 : 0.0);
+        return 0;
+    }
+    x.neg = y.neg = false;
+    int k = (int)(63 - (size_of(&x) - size_of(&y)));
+    if (k < -4000 || k > 4000 || !shift(k > 0 ? &x : &y, k > 0 ? k : -k) ||
+        hn_ji_step(ji, (size_t)x.n * y.n * 4))
+        return hn_ji_fail(ji, "the operands of a division are too large");
+    divide_size(&x, &y, &q, &rest);
+    uint64_t bits = 0;
+    for (uint32_t i = q.n; i-- > 0;)
+        bits = bits * BASE + q.limb[i];
+    int drop = 0;
+    bool sticky = rest.n > 0;
+    while (bits >> drop >= (uint64_t)1 << 53)
+        drop++;
+    uint64_t kept = bits >> drop, low = bits & (((uint64_t)1 << drop) - 1);
+    uint64_t half = drop ? (uint64_t)1 << (drop - 1) : 1;
+    if (low > half || (low == half && (sticky || kept & 1)))
+        kept++;
+    double f = ldexp((double)kept, drop - k);
+    *out = hn_jv_float(negative ? -f : f);
+    return isinf(f) ? hn_ji_fail(ji, "the result of a division is too large") : 0;
+}
+
 int hn_jnum_binary(struct hn_ji *ji, int op, struct hn_jv a, struct hn_jv b, struct hn_jv *out)
 {
     if (a.kind == HN_JV_FLOAT || b.kind == HN_JV_FLOAT)
@@ -596,13 +645,8 @@ int hn_jnum_binary(struct hn_ji *ji, int op, struct hn_jv a, struct hn_jv b, str
     if (op == '/' || op == '%' || op == HN_JTOK_FLOORDIV) {
         if (hn_jnum_is_zero(b))
             return by_zero(ji);
-        if (op == '/') {
-            long double q = both ? (long double)hn_jv_as_int(a) / (long double)hn_jv_as_int(b)
-                                 : (long double)hn_jnum_to_double(a) / hn_jnum_to_double(b);
-            *out = hn_jv_float((double)q);
-            return isfinite((double)q) ? 0
-                                       : hn_ji_fail(ji, "the result of a division is too large");
-        }
+        if (op == '/')
+            return true_division(ji, a, b, out);
         int64_t x = hn_jv_as_int(a), y = hn_jv_as_int(b);
         if (both && y != -1) {
             int64_t q = x / y, r = x % y;

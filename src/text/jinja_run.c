@@ -25,13 +25,19 @@ int hn_ji_fail(struct hn_ji *ji, const char *fmt, ...)
     return ji->code = hn_fail(ji->err, HONE_FAILED, "line %d: %s", ji->line, what);
 }
 
+static int too_much(struct hn_ji *ji)
+{
+    return hn_ji_fail(ji, "the template needs more than %d MiB of memory",
+                      HN_JINJA_MAX_MEMORY >> 20);
+}
+
 int hn_ji_no_memory(struct hn_ji *ji)
 {
     if (ji->code)
         return ji->code;
+    /* The arena does not say which it was: near its bound it was the bound. */
     if (ji->arena->limit - ji->arena->used < ji->arena->limit / 4)
-        return hn_ji_fail(ji, "the template needs more than %d MiB of memory",
-                          HN_JINJA_MAX_MEMORY >> 20);
+        return too_much(ji);
     return ji->code = hn_fail_memory(ji->err, "rendering a chat template");
 }
 
@@ -61,18 +67,27 @@ void hn_ji_leave(struct hn_ji *ji)
 
 void *hn_ji_alloc(struct hn_ji *ji, size_t n, size_t size)
 {
-    void *p = ji->code ? NULL : hn_arena_alloc(ji->arena, n, size);
-    if (!p && !ji->code)
+    size_t total;
+    if (ji->code)
+        return NULL;
+    if (hn_mul_overflows(n, size, &total) || total > ji->arena->limit - ji->arena->used) {
+        too_much(ji);
+        return NULL;
+    }
+    void *p = hn_arena_alloc(ji->arena, n, size);
+    if (!p)
         hn_ji_no_memory(ji);
     return p;
 }
 
 int hn_ji_write(struct hn_ji *ji, const char *p, size_t n)
 {
-    size_t before = ji->out == ji->root ? ji->root_start : 0;
-    if (n > HN_JINJA_MAX_OUTPUT - HN_MIN(ji->out->len - before, (size_t)HN_JINJA_MAX_OUTPUT))
+    bool root = ji->out == ji->root;
+    size_t have = root ? ji->out->len - ji->root_start : ji->captured;
+    if (n > HN_JINJA_MAX_OUTPUT - HN_MIN(have, (size_t)HN_JINJA_MAX_OUTPUT))
         return hn_ji_fail(ji, "the template writes more than %d MiB", HN_JINJA_MAX_OUTPUT >> 20);
     hn_buf_add(ji->out, p, n);
+    ji->captured += root ? 0 : n;
     return ji->out->failed ? hn_ji_no_memory(ji) : hn_ji_step(ji, n);
 }
 

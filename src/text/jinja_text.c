@@ -1,4 +1,5 @@
 #include "text/jinja_text.h"
+#include "text/jinja_case_table.h"
 #include "base/str.h"
 
 #include <string.h>
@@ -106,21 +107,31 @@ bool hn_jtext_is_decimal(uint32_t cp)
     return cp < 0x80 ? cp >= '0' && cp <= '9' : category(cp) == UTF8PROC_CATEGORY_ND;
 }
 
+static bool in_ranges(const struct hn_jcase_range *r, size_t n, uint32_t cp)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (r[mid].last < cp)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < n && r[low].first <= cp;
+}
+
 bool hn_jtext_is_digit(uint32_t cp)
 {
-    /* decimals, superscripts, and the circled and similar digits */
-    return hn_jtext_is_decimal(cp) || cp == 0xb2 || cp == 0xb3 || cp == 0xb9 || cp == 0x2070 ||
-           (cp >= 0x2074 && cp <= 0x2079) || (cp >= 0x2080 && cp <= 0x2089) ||
-           (cp >= 0x2460 && cp <= 0x2468) || (cp >= 0x2474 && cp <= 0x247c) ||
-           (cp >= 0x2488 && cp <= 0x2490) || cp == 0x24ea || (cp >= 0x24f5 && cp <= 0x24fd) ||
-           cp == 0x24ff || (cp >= 0x2776 && cp <= 0x277e) || (cp >= 0x2780 && cp <= 0x2788) ||
-           (cp >= 0x278a && cp <= 0x2792);
+    return hn_jtext_is_decimal(cp) || in_ranges(hn_jcase_digit, hn_jcase_n_digit, cp);
 }
 
 bool hn_jtext_is_numeric(uint32_t cp)
 {
-    utf8proc_category_t c = cp < 0x80 ? UTF8PROC_CATEGORY_CN : category(cp);
-    return hn_jtext_is_digit(cp) || c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_NO;
+    if (cp < 0x80)
+        return hn_jtext_is_decimal(cp);
+    utf8proc_category_t c = category(cp);
+    return c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_NO ||
+           in_ranges(hn_jcase_numeric, hn_jcase_n_numeric, cp);
 }
 
 bool hn_jtext_is_upper(uint32_t cp)
@@ -149,26 +160,86 @@ void hn_jtext_add_cp(struct hn_buf *out, uint32_t cp)
     hn_buf_add(out, bytes, (size_t)hn_utf8_put(cp, bytes));
 }
 
+static bool add_mapped(struct hn_buf *out, const struct hn_jcase_row *rows, size_t n, uint32_t cp)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (rows[mid].cp < cp)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low == n || rows[low].cp != cp)
+        return false;
+    hn_buf_add_str(out, rows[low].text);
+    return true;
+}
+
 void hn_jtext_add_upper(struct hn_buf *out, uint32_t cp)
 {
-    if (cp == 0xdf)
-        hn_buf_add_str(out, "SS");
-    else
+    if (cp < 0x80)
+        hn_buf_add_char(out, (char)(cp >= 'a' && cp <= 'z' ? cp - 32 : cp));
+    else if (!add_mapped(out, hn_jcase_upper, hn_jcase_n_upper, cp))
         hn_jtext_add_cp(out, (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp));
 }
 
 void hn_jtext_add_title(struct hn_buf *out, uint32_t cp)
 {
-    if (cp == 0xdf)
-        hn_buf_add_str(out, "Ss");
-    else
+    if (cp < 0x80)
+        hn_jtext_add_upper(out, cp);
+    else if (!add_mapped(out, hn_jcase_title, hn_jcase_n_title, cp))
         hn_jtext_add_cp(out, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp));
+}
+
+/* Unicode's Case_Ignorable: what may stand between a letter and the end of its word. */
+static bool case_ignorable(uint32_t cp)
+{
+    static const uint16_t more[] = {0x27,   0x2e,   0x3a,   0xb7,   0x387,  0x55f,
+                                    0x5f4,  0x2018, 0x2019, 0x2024, 0x2027, 0xfe13,
+                                    0xfe52, 0xfe55, 0xff07, 0xff0e, 0xff1a};
+    for (size_t i = 0; i < HN_COUNT(more); i++)
+        if (more[i] == cp)
+            return true;
+    utf8proc_category_t c = category(cp);
+    return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||
+           c == UTF8PROC_CATEGORY_LM || c == UTF8PROC_CATEGORY_SK;
+}
+
+/* Is the sigma at s[i, end) the last letter of a word? */
+static bool final_sigma(const char *s, size_t n, size_t i, size_t end)
+{
+    uint32_t cp = 0;
+    size_t k;
+    bool before = false;
+    while (i > 0) {
+        i = k = hn_jtext_prev(s, i);
+        cp = hn_jtext_next(s, n, &k);
+        if (!case_ignorable(cp)) {
+            before = hn_jtext_is_cased(cp);
+            break;
+        }
+    }
+    while (before && end < n) {
+        cp = hn_jtext_next(s, n, &end);
+        if (!case_ignorable(cp))
+            return !hn_jtext_is_cased(cp);
+    }
+    return before;
 }
 
 void hn_jtext_add_lower(struct hn_buf *out, const char *s, size_t n, size_t i)
 {
-    uint32_t cp = hn_jtext_next(s, n, &i);
-    hn_jtext_add_cp(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
+    size_t end = i;
+    uint32_t cp = hn_jtext_next(s, n, &end);
+    if (cp < 0x80)
+        hn_buf_add_char(out, (char)(cp >= 'A' && cp <= 'Z' ? cp + 32 : cp));
+    else if (cp == 0x130)
+        hn_buf_add_str(out, "i\xcc\x87");
+    else if (cp == 0x3a3)
+        hn_jtext_add_cp(out, final_sigma(s, n, i, end) ? 0x3c2 : 0x3c3);
+    else
+        hn_jtext_add_cp(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
 }
 
 static bool among(uint32_t cp, const struct hn_jstr *chars)
