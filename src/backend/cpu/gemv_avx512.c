@@ -72,7 +72,7 @@ INLINE __m128i q4_0_codes(const unsigned char *at, int64_t b, int64_t n_blocks)
     return b < n_blocks ? load_16(at + b * 18 + 2) : _mm_setzero_si128();
 }
 
-INLINE int q4_0_head(const unsigned char *at, int64_t b, int64_t n_blocks)
+INLINE unsigned q4_0_head(const unsigned char *at, int64_t b, int64_t n_blocks)
 {
     uint16_t h = 0;
     if (b < n_blocks)
@@ -87,9 +87,9 @@ INLINE struct chunk load_q4_0(const unsigned char *at, int64_t n_blocks)
     __m256i b = _mm256_inserti128_si256(_mm256_castsi128_si256(q4_0_codes(at, 2, n_blocks)),
                                         q4_0_codes(at, 3, n_blocks), 1);
     struct chunk c = {.codes = _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1)};
-    int low = q4_0_head(at, 0, n_blocks) | q4_0_head(at, 1, n_blocks) << 16;
-    int high = q4_0_head(at, 2, n_blocks) | q4_0_head(at, 3, n_blocks) << 16;
-    __m128 d = _mm_cvtph_ps(_mm_insert_epi32(_mm_cvtsi32_si128(low), high, 1));
+    unsigned low = q4_0_head(at, 0, n_blocks) | q4_0_head(at, 1, n_blocks) << 16;
+    unsigned high = q4_0_head(at, 2, n_blocks) | q4_0_head(at, 3, n_blocks) << 16;
+    __m128 d = _mm_cvtph_ps(_mm_insert_epi32(_mm_cvtsi32_si128((int)low), (int)high, 1));
     c.scale = spread(_mm512_castps128_ps512(d), 0, 1, 2, 3);
     c.bias = _mm512_mul_ps(c.scale, _mm512_set1_ps(-8.0f));
     return c;

@@ -2,6 +2,8 @@
 #include "backend/cpu/codes_avx2.h"
 #include "backend/cpu/matmul.h"
 
+#include <math.h>
+
 #ifndef __AVX2__
 const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {0};
 #else
@@ -335,6 +337,129 @@ static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_
     }
 }
 
+/* ---- dropout
+ * -------------------------------------------------------------------------------------- */
+
+/* Four Philox counters c, one per 64-bit lane; only the low halves of c0..c3 count. */
+INLINE void philox_4(const uint32_t key[2], __m256i c[4])
+{
+    __m256i m0 = _mm256_set1_epi64x(0xD2511F53u), m1 = _mm256_set1_epi64x(0xCD9E8D57u);
+    uint32_t k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+        __m256i p0 = _mm256_mul_epu32(m0, c[0]), p1 = _mm256_mul_epu32(m1, c[2]);
+        __m256i high0 = _mm256_xor_si256(_mm256_srli_epi64(p0, 32), _mm256_set1_epi32((int)k1));
+        __m256i high1 = _mm256_xor_si256(_mm256_srli_epi64(p1, 32), _mm256_set1_epi32((int)k0));
+        c[0] = _mm256_xor_si256(high1, c[1]);
+        c[2] = _mm256_xor_si256(high0, c[3]);
+        c[1] = p1;
+        c[3] = p0;
+    }
+}
+
+static void dropout_mask_32(const uint32_t key[2], uint32_t t, uint32_t module, uint32_t step,
+                            uint32_t threshold, int64_t n, unsigned char *mask)
+{
+    int64_t size = (n + 7) / 8;
+    if (threshold > 0xffff) {
+        memset(mask, 0, (size_t)size);
+        return;
+    }
+    __m256i least = _mm256_set1_epi16((short)threshold), index = _mm256_setr_epi64x(0, 1, 2, 3);
+    for (int64_t i = 0; i < size; i += 4) {
+        __m256i c[4] = {_mm256_add_epi64(index, _mm256_set1_epi64x(i)), _mm256_set1_epi64x(t),
+                        _mm256_set1_epi64x(module), _mm256_set1_epi64x(step)};
+        philox_4(key, c);
+        __m256i low = _mm256_blend_epi32(c[0], _mm256_slli_epi64(c[1], 32), 0xaa);
+        __m256i high = _mm256_blend_epi32(c[2], _mm256_slli_epi64(c[3], 32), 0xaa);
+        __m256i a = _mm256_unpacklo_epi64(low, high), b = _mm256_unpackhi_epi64(low, high);
+        a = _mm256_cmpeq_epi16(_mm256_max_epu16(a, least), a); /* a >= least, unsigned */
+        b = _mm256_cmpeq_epi16(_mm256_max_epu16(b, least), b);
+        int bits = _mm256_movemask_epi8(_mm256_packs_epi16(a, b));
+        memcpy(mask + i, &bits, (size_t)HN_MIN(4, size - i));
+    }
+}
+
+static void masked_8(const unsigned char *mask, float scale, const float *x, int64_t n, float *y,
+                     bool add)
+{
+    __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256 s = _mm256_set1_ps(scale);
+    int64_t c = 0;
+    for (; c + LANES <= n; c += LANES) {
+        __m256i m = _mm256_and_si256(_mm256_set1_epi32(mask[c / 8]), bit);
+        __m256 kept = _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(m, bit)),
+                                    _mm256_mul_ps(_mm256_loadu_ps(x + c), s));
+        _mm256_storeu_ps(y + c, add ? _mm256_add_ps(_mm256_loadu_ps(y + c), kept) : kept);
+    }
+    for (; c < n; c++) {
+        float kept = mask[c / 8] >> (c % 8) & 1 ? x[c] * scale : 0.0f;
+        y[c] = add ? y[c] + kept : kept;
+    }
+}
+
+/* ---- softmax
+ * -------------------------------------------------------------------------------------- */
+
+/* exp of x <= 0 within 2 ulp: x = k ln2 + r, |r| <= ln2/2, and Taylor's polynomial of degree 7,
+ * whose error is below 2^-27.  What is below the normal numbers is 0; NaN stays. */
+INLINE __m256 exp_8(__m256 x)
+{
+    __m256 tiny = _mm256_cmp_ps(x, _mm256_set1_ps(-87.33654f), _CMP_LT_OQ);
+    x = _mm256_max_ps(_mm256_set1_ps(-87.33654f), x);
+    __m256 k = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p0f)), 0);
+    __m256 r = _mm256_fnmadd_ps(k, _mm256_set1_ps(0x1.62e4p-1f), x);
+    r = _mm256_fnmadd_ps(k, _mm256_set1_ps(0x1.7f7d1cp-20f), r);
+    __m256 p = _mm256_set1_ps(1.0f / 5040);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 720));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 120));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 24));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1.0f / 6));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5f));
+    p = _mm256_add_ps(_mm256_fmadd_ps(_mm256_mul_ps(r, r), p, r), _mm256_set1_ps(1.0f));
+    __m256i scale =
+        _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(k), _mm256_set1_epi32(127)), 23);
+    return _mm256_andnot_ps(tiny, _mm256_mul_ps(p, _mm256_castsi256_ps(scale)));
+}
+
+/* A vector of x from i on, other where n ends. */
+INLINE __m256 load_end(const float *x, int64_t i, int64_t n, float other)
+{
+    if (i + LANES <= n)
+        return _mm256_loadu_ps(x + i);
+    __m256i m = lanes((int)(n - i));
+    return _mm256_blendv_ps(_mm256_set1_ps(other), _mm256_maskload_ps(x + i, m),
+                            _mm256_castsi256_ps(m));
+}
+
+static int64_t softmax_step_8(float *x, int64_t n, float *max, double *sum)
+{
+    __m256 top = _mm256_set1_ps(-INFINITY), total = _mm256_setzero_ps();
+    for (int64_t i = 0; i < n; i += LANES) /* a NaN is passed over here, and met below */
+        top = _mm256_max_ps(load_end(x, i, n, -INFINITY), top);
+    float tops[LANES], old = *max, now = old;
+    _mm256_storeu_ps(tops, top);
+    for (int i = 0; i < LANES; i++)
+        now = tops[i] > now ? tops[i] : now;
+    int64_t best = -1;
+    for (int64_t i = 0; now > old && best < 0; i += LANES) {
+        int m = _mm256_movemask_ps(
+            _mm256_cmp_ps(load_end(x, i, n, -INFINITY), _mm256_set1_ps(now), _CMP_EQ_OQ));
+        best = m ? i + __builtin_ctz((unsigned)m) : -1;
+    }
+    for (int64_t i = 0; i < n; i += LANES) {
+        __m256 e = exp_8(_mm256_sub_ps(load_end(x, i, n, -INFINITY), _mm256_set1_ps(now)));
+        if (i + LANES <= n)
+            _mm256_storeu_ps(x + i, e);
+        else
+            _mm256_maskstore_ps(x + i, lanes((int)(n - i)), e);
+        total = _mm256_add_ps(total, e);
+    }
+    double s = (double)sum_lanes(total);
+    *sum = best < 0 ? *sum + s : *sum * exp((double)old - now) + s;
+    *max = now;
+    return best;
+}
+
 const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {
     .mr = MR,
     .nr = NR,
@@ -349,6 +474,9 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {
                [HN_LAYOUT_Q4_1] = decode_q4_1,
                [HN_LAYOUT_Q8_0] = decode_q8_0},
     .dots = dots_f32,
+    .dropout_mask = dropout_mask_32,
+    .masked = masked_8,
+    .softmax_step = softmax_step_8,
 };
 
 #endif

@@ -2,6 +2,8 @@
 #include "backend/cpu/codes_avx512.h"
 #include "backend/cpu/matmul.h"
 
+#include <math.h>
+
 #ifndef __AVX512F__
 const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {0};
 #else
@@ -309,6 +311,113 @@ static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_
     }
 }
 
+/* ---- dropout
+ * -------------------------------------------------------------------------------------- */
+
+/* Eight Philox counters c, one per 64-bit lane; only the low halves of c0..c3 count. */
+INLINE void philox_8(const uint32_t key[2], __m512i c[4])
+{
+    __m512i m0 = _mm512_set1_epi64(0xD2511F53u), m1 = _mm512_set1_epi64(0xCD9E8D57u);
+    uint32_t k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+        __m512i p0 = _mm512_mul_epu32(m0, c[0]), p1 = _mm512_mul_epu32(m1, c[2]);
+        __m512i high0 = _mm512_shuffle_epi32(p0, _MM_PERM_DDBB);
+        __m512i high1 = _mm512_shuffle_epi32(p1, _MM_PERM_DDBB);
+        c[0] = _mm512_ternarylogic_epi32(high1, c[1], _mm512_set1_epi32((int)k0), 0x96);
+        c[2] = _mm512_ternarylogic_epi32(high0, c[3], _mm512_set1_epi32((int)k1), 0x96);
+        c[1] = p1;
+        c[3] = p0;
+    }
+}
+
+static void dropout_mask_64(const uint32_t key[2], uint32_t t, uint32_t module, uint32_t step,
+                            uint32_t threshold, int64_t n, unsigned char *mask)
+{
+    int64_t size = (n + 7) / 8;
+    if (threshold > 0xffff) {
+        memset(mask, 0, (size_t)size);
+        return;
+    }
+    __m512i least = _mm512_set1_epi16((short)threshold);
+    /* lanes in an order that the two halves of unpacking put right */
+    __m512i index = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+    for (int64_t i = 0; i < size; i += 8) {
+        __m512i c[4] = {_mm512_add_epi64(index, _mm512_set1_epi64(i)), _mm512_set1_epi64(t),
+                        _mm512_set1_epi64(module), _mm512_set1_epi64(step)};
+        philox_8(key, c);
+        __m512i low = _mm512_mask_shuffle_epi32(c[0], 0xaaaa, c[1], _MM_PERM_CCAA);
+        __m512i high = _mm512_mask_shuffle_epi32(c[2], 0xaaaa, c[3], _MM_PERM_CCAA);
+        uint64_t first = _mm512_cmpge_epu16_mask(_mm512_unpacklo_epi64(low, high), least);
+        uint64_t last = _mm512_cmpge_epu16_mask(_mm512_unpackhi_epi64(low, high), least);
+        uint64_t bits = first | last << 32;
+        memcpy(mask + i, &bits, (size_t)HN_MIN(8, size - i));
+    }
+}
+
+static void masked_16(const unsigned char *mask, float scale, const float *x, int64_t n, float *y,
+                      bool add)
+{
+    __m512 s = _mm512_set1_ps(scale);
+    for (int64_t c = 0; c < n; c += LANES) {
+        __mmask16 m = lanes(n - c);
+        uint16_t bits = mask[c / 8];
+        if (n - c > 8)
+            bits = (uint16_t)(bits | mask[c / 8 + 1] << 8);
+        __m512 kept = _mm512_maskz_mul_ps(m & bits, _mm512_maskz_loadu_ps(m, x + c), s);
+        if (add)
+            kept = _mm512_add_ps(_mm512_maskz_loadu_ps(m, y + c), kept);
+        _mm512_mask_storeu_ps(y + c, m, kept);
+    }
+}
+
+/* ---- softmax
+ * -------------------------------------------------------------------------------------- */
+
+/* exp of x <= 0 within 2 ulp: x = k ln2 + r, |r| <= ln2/2, and Taylor's polynomial of degree 7,
+ * whose error is below 2^-27.  NaN stays. */
+INLINE __m512 exp_16(__m512 x)
+{
+    x = _mm512_max_ps(_mm512_set1_ps(-200.0f), x);
+    __m512 k = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p0f)), 0);
+    __m512 r = _mm512_fnmadd_ps(k, _mm512_set1_ps(0x1.62e4p-1f), x);
+    r = _mm512_fnmadd_ps(k, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
+    __m512 p = _mm512_set1_ps(1.0f / 5040);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 720));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 120));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 24));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
+    p = _mm512_fmadd_ps(_mm512_mul_ps(r, r), p, r);
+    return _mm512_scalef_ps(_mm512_add_ps(p, _mm512_set1_ps(1.0f)), k);
+}
+
+static int64_t softmax_step_16(float *x, int64_t n, float *max, double *sum)
+{
+    __m512 none = _mm512_set1_ps(-INFINITY), top = none, total = _mm512_setzero_ps();
+    for (int64_t i = 0; i < n; i += LANES) /* a NaN is passed over here, and met below */
+        top = _mm512_max_ps(_mm512_mask_loadu_ps(none, lanes(n - i), x + i), top);
+    float old = *max, now = _mm512_reduce_max_ps(top);
+    int64_t best = -1;
+    if (!(now > old))
+        now = old;
+    for (int64_t i = 0; now > old && best < 0; i += LANES) {
+        __mmask16 m =
+            _mm512_mask_cmp_ps_mask(lanes(n - i), _mm512_maskz_loadu_ps(lanes(n - i), x + i),
+                                    _mm512_set1_ps(now), _CMP_EQ_OQ);
+        best = m ? i + __builtin_ctz(m) : -1;
+    }
+    for (int64_t i = 0; i < n; i += LANES) {
+        __mmask16 m = lanes(n - i);
+        __m512 e = exp_16(_mm512_sub_ps(_mm512_maskz_loadu_ps(m, x + i), _mm512_set1_ps(now)));
+        _mm512_mask_storeu_ps(x + i, m, e);
+        total = _mm512_mask_add_ps(total, m, total, e);
+    }
+    double s = (double)_mm512_reduce_add_ps(total);
+    *sum = best < 0 ? *sum + s : *sum * exp((double)old - now) + s;
+    *max = now;
+    return best;
+}
+
 const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {
     .mr = MR,
     .nr = NR,
@@ -322,6 +431,9 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {
                [HN_LAYOUT_Q4_1] = decode_q4_1,
                [HN_LAYOUT_Q8_0] = decode_q8_0},
     .dots = dots_f32,
+    .dropout_mask = dropout_mask_64,
+    .masked = masked_16,
+    .softmax_step = softmax_step_16,
 };
 
 #endif
