@@ -202,22 +202,25 @@ def check_base(w):
 
 def check_steps(w):
     """20 optimizer steps of hone train beside a PyTorch loop, from one PEFT start; then what each reads of the result."""
-    texts = w.rows(20)
+    texts = w.rows(20, 70)
     for base, n in (("hf", 20), ("gguf", 20), ("mlx", 8)):
         start, out = w.fresh(f"start-{base}"), w.fresh(f"out-{base}")
-        model = lora(w.torch_model(base))
-        randomise(model, 1, 0.005)
+        if base != "gguf":                                          # its weights are hf's: so is what PyTorch makes of them
+            model = lora(w.torch_model(base))
+            randomise(model, 1, 0.005)
+            first = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+            losses, norms = torch_steps(w, model, texts, n)
+            theirs = {k.replace(".default.weight", ".weight"): v for k, v in model.state_dict().items() if "lora_" in k}
+            model.load_state_dict(first, strict=False)
         model.save_pretrained(start)
-        losses, norms = torch_steps(w, model, texts, n)
         train(w, base, w.row_file(f"train-{base}.jsonl", texts), out, start / "adapter_model.safetensors", n)
         records = [r for r in map(json.loads, open(out / "metrics.jsonl")) if "loss" in r]
         yield f"{base}: loss of {n} optimizer steps", worst([r["loss"] for r in records], losses), LOSS
         yield f"{base}: their gradient norms, relative", max(abs(r["grad_norm"] - g) / g for r, g in zip(records, norms)), 1e-3
         mine = load_file(out / "adapter_model.safetensors")
-        theirs = {k.replace(".default.weight", ".weight"): v for k, v in model.state_dict().items() if "lora_" in k}
         far = max(((mine[k] - v).norm() / v.norm()).item() for k, v in theirs.items())
         yield f"{base}: adapter after them, relative L2, worst tensor", far, 1e-2
-    texts = w.rows(12)
+    texts = w.rows(12, 70)
     start, out = w.fresh("start-acc"), w.fresh("out-acc")
     model = lora(w.torch_model("hf"), target_modules="all-linear", use_rslora=True)
     randomise(model, 2, 0.005)
@@ -390,10 +393,11 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--hone", type=Path, default=Path("build/hone")); ap.add_argument("--models", type=Path, required=True)
     ap.add_argument("--data", type=Path, required=True); ap.add_argument("--workdir", type=Path, default=Path("build/interop"))
+    ap.add_argument("--threads", type=int, default=2, help="of PyTorch")
     ap.add_argument("--only", default="", help="a regular expression over: " + " ".join(CHECKS))
     a = ap.parse_args()
     a.workdir.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(2)
+    torch.set_num_threads(a.threads)
     w, failed = World(a), 0
     print(f"{'check':10} {'what':66} {'figure':>9} {'bound':>7}")
     for name, check in CHECKS.items():
