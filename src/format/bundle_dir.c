@@ -338,6 +338,12 @@ int hn_bundle_open_dir(struct hn_bundle *b, struct hone_err *err)
         rc = read_json(b, "generation_config.json", max_config, &b->generation, err);
     if (!rc)
         rc = check_method(b, &quantization, err);
+    if (!rc && has(names, n, "hf_quant_config.json") && !quantization)
+        rc = hn_fail(
+            err, HONE_FAILED,
+            "%s is quantised by NVIDIA ModelOpt (hf_quant_config.json), which hone does not "
+            "read; use the original model, an MLX or a GGUF version of it",
+            b->path);
     if (!rc)
         rc = open_weights(b, names, n, err);
     if (!rc)

@@ -356,6 +356,9 @@ static void test_methods(void **state)
     refuse("gptq");
     put("config.json", "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"awq\"}}}");
     refuse("awq");
+    put("config.json", "{}");
+    put("hf_quant_config.json", "{}");
+    refuse("ModelOpt");
     put("generation_config.json", "{\"eos_token_id\":");
     put("config.json", "{}");
     refuse("generation_config.json");
