@@ -274,6 +274,15 @@ int hn_checkpoint_load(const struct hn_checkpoint *c, struct hn_progress *p, cha
     return rc;
 }
 
+int hn_checkpoint_take(const struct hn_checkpoint *c, int64_t step, struct hone_err *err)
+{
+    struct hn_progress then;
+    char *dir = checkpoint_path(c, "", step);
+    int rc = dir ? load_one(c, dir, &then, err) : hn_fail_memory(err, "loading a checkpoint");
+    hn_free(dir);
+    return rc;
+}
+
 int hn_checkpoint_prune(const struct hn_checkpoint *c, int64_t keep, int64_t best_step,
                         struct hone_err *err)
 {

@@ -27,6 +27,9 @@ HN_MUST_USE int hn_checkpoint_save(const struct hn_checkpoint *c, const struct h
  * setting that would make the run another run is an error that names it. */
 HN_MUST_USE int hn_checkpoint_load(const struct hn_checkpoint *c, struct hn_progress *p,
                                    char **path, struct hone_err *err);
+/* Take the parameters and moments of the checkpoint of this step. */
+HN_MUST_USE int hn_checkpoint_take(const struct hn_checkpoint *c, int64_t step,
+                                   struct hone_err *err);
 /* Delete the oldest checkpoints until keep are left; the best step's is never deleted. */
 HN_MUST_USE int hn_checkpoint_prune(const struct hn_checkpoint *c, int64_t keep, int64_t best_step,
                                     struct hone_err *err);

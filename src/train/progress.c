@@ -8,7 +8,7 @@ struct field {
     double *d;
 };
 
-enum { N_FIELDS = 10 };
+enum { N_FIELDS = 11 };
 
 static void fields(struct hn_progress *p, struct field f[N_FIELDS])
 {
@@ -22,6 +22,7 @@ static void fields(struct hn_progress *p, struct field f[N_FIELDS])
         {"best_loss", NULL, &p->best_loss},
         {"best_step", &p->best_step, NULL},
         {"validated_step", &p->validated_step, NULL},
+        {"validations_since_best", &p->worse, NULL},
         {"seconds", NULL, &p->seconds},
     };
     for (int k = 0; k < N_FIELDS; k++)

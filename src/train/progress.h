@@ -16,6 +16,7 @@ struct hn_progress {
     double best_loss; /* lowest validation loss; infinity before the first */
     int64_t best_step;
     int64_t validated_step; /* of the newest validation */
+    int64_t worse;          /* validations since the best */
     double seconds;         /* of training, earlier runs included */
 };
 

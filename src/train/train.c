@@ -207,11 +207,13 @@ static int validate(struct hn_run *r, struct hone_err *err)
         .epoch = epoch_at(r),
         .val_loss = loss,
         .val_seconds = hn_now() - start,
-        .best = loss < r->progress.best_loss,
+        .best = loss < r->progress.best_loss - r->o->early_stopping_threshold,
     };
+    r->progress.worse++;
     if (e.best) {
         r->progress.best_loss = loss;
         r->progress.best_step = r->progress.step;
+        r->progress.worse = 0;
     }
     hn_run_tell(r, &e);
     e.peak_memory = hn_peak_rss();
@@ -262,6 +264,22 @@ static bool validation_due(const struct hn_run *r)
                        p->micro % r->length.micro_per_epoch == 0);
 }
 
+/* Has the validation loss not fallen for as long as was allowed? */
+static bool early_stop(const struct hn_run *r)
+{
+    return r->o->early_stopping_patience > 0 && r->progress.worse >= r->o->early_stopping_patience;
+}
+
+/* Is a checkpoint to be kept after this step? */
+static bool save_due(const struct hn_run *r, bool epoch_end, bool last)
+{
+    const struct hn_progress *p = &r->progress;
+    bool best = p->validated_step == p->step && p->best_step == p->step;
+    return last || r->stop || early_stop(r) ||
+           due(r->o->save_strategy, r->o->save_every, r, epoch_end) ||
+           (best && r->o->load_best_model_at_end);
+}
+
 /* From where progress stands to the end, or to a stop. */
 static int loop(struct hn_run *r, struct hone_err *err)
 {
@@ -274,7 +292,7 @@ static int loop(struct hn_run *r, struct hone_err *err)
         if (rc)
             return rc;
     }
-    while (p->micro < r->length.total_micro && !r->stop) {
+    while (p->micro < r->length.total_micro && !r->stop && !early_stop(r)) {
         struct window w = {.started = hn_now()};
         bool epoch_end = false, last = false;
         int rc = 0;
@@ -294,13 +312,32 @@ static int loop(struct hn_run *r, struct hone_err *err)
         double pause = hn_now();
         if (!rc && !r->stop && validation_due(r))
             rc = validate(r, err);
-        if (!rc && (due(o->save_strategy, o->save_every, r, epoch_end) || last || r->stop))
+        if (!rc && save_due(r, epoch_end, last))
             rc = save(r, err);
         window_start += hn_now() - pause; /* reports count training alone */
         if (rc)
             return rc;
     }
     return save(r, err);
+}
+
+/* After the last step: why it was the last, and which parameters are left. */
+static int finish(struct hn_run *r, struct hone_err *err)
+{
+    const struct hone_train_options *o = r->o;
+    const struct hn_progress *p = &r->progress;
+    if (early_stop(r))
+        hn_run_note(r, "stopped early: the validation loss has not fallen for as many validations "
+                       "as --early-stopping-patience allows");
+    if (!o->load_best_model_at_end || p->best_step == 0 || p->best_step == p->step || r->stop)
+        return 0;
+    int rc = hn_checkpoint_take(&r->checkpoint, p->best_step, err);
+    if (!rc)
+        rc = hn_adapters_save(r->model, o->adapter_path, o->model, o->lora_alpha, o->lora_dropout,
+                              o->use_rslora, o->num_layers, err);
+    if (!rc)
+        hn_run_note(r, "the adapter that is left is the best validation's, not the last step's");
+    return rc;
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -390,6 +427,8 @@ int hone_train(const struct hone_train_options *o, const char *settings_yaml,
         if (!r.valid.n && o->eval_strategy != HONE_NEVER)
             hn_run_note(&r, "there is no validation set: the run is not evaluated as it goes");
         rc = loop(&r, err);
+        if (!rc)
+            rc = finish(&r, err);
     }
     if (!rc) {
         struct hone_train_event e = {

@@ -286,6 +286,9 @@ static int check_options(const struct hone_train_options *o, struct hone_err *er
     if (o->batch_size < 1 || o->grad_accumulation_steps < 1 || o->lora_rank < 1)
         return hn_fail(err, HONE_USAGE,
                        "batch-size, grad-accumulation-steps and lora-rank must be at least 1");
+    if (o->load_best_model_at_end && o->eval_strategy == HONE_NEVER)
+        return hn_fail(err, HONE_USAGE,
+                       "load-best-model-at-end needs validation: set --eval-strategy");
     if (!(o->lora_dropout >= 0 && o->lora_dropout < 1))
         return hn_fail(err, HONE_USAGE, "lora-dropout is %g, expected 0 up to below 1",
                        o->lora_dropout);
