@@ -90,7 +90,7 @@ static int take_line(struct hn_source *s, struct hone_err *err)
         f->kind = s->record.kind;
     else if (f->kind != s->record.kind)
         hn_notes_add(s->notes, HN_NOTE_MIXED, s->paths[s->file], s->line,
-                     "a %s row, while the file's first is a %s row",
+                     "of kind %s, while the file's first row is of kind %s",
                      hone_record_kind_name(s->record.kind), hone_record_kind_name(f->kind));
     f->rows++;
     return 1;

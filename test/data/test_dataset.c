@@ -246,7 +246,7 @@ static void findings_are_noted(void **state)
         "rows.jsonl, line 1: the text starts with the begin token, and the tokenizer adds it again",
         "rows.jsonl, line 3: empty, left out",
         "rows.jsonl, line 4: the same as an earlier row",
-        "rows.jsonl, line 5: a completion row, while the file's first is a text row",
+        "rows.jsonl, line 5: of kind completion, while the file's first row is of kind text",
     };
     check_dataset_notes(&info, notes, HN_COUNT(notes));
     read_row(d, 0, &row);

@@ -82,7 +82,7 @@ static void line_ends_marks_and_blanks(void **state)
         "a.jsonl, line 3: empty, left out",
         "a.jsonl, line 5: empty, left out",
         "c.jsonl, line 1: empty, left out",
-        "c.jsonl, line 3: a text row, while the file's first is a completion row",
+        "c.jsonl, line 3: of kind text, while the file's first row is of kind completion",
     };
     check_notes(&r, notes, HN_COUNT(notes));
     hone_prepare_report_release(&r);
