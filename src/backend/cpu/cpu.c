@@ -25,8 +25,7 @@ void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work)
         hn_pool_run(dev->pool, fn, arg);
 }
 
-/* ---- the machine -------------------------------------------------------------------------------
- */
+/* ---- the machine ---------------------------------------------------------------------------- */
 
 /* One number of /sys/devices/system/cpu/cpu0/cache/indexI/NAME; a trailing K or M counts. */
 static size_t read_cache(int index, const char *name, char *text, size_t size)
@@ -102,8 +101,7 @@ static int choose_level(const char *name, enum hn_cpu_level *out, struct hone_er
     return 0;
 }
 
-/* ---- opening and closing -----------------------------------------------------------------------
- */
+/* ---- opening and closing -------------------------------------------------------------------- */
 
 static void cpu_close(struct hn_device **dev)
 {
@@ -158,8 +156,7 @@ static const char *cpu_describe(const struct hn_device *dev)
     return dev->description;
 }
 
-/* ---- storage -----------------------------------------------------------------------------------
- */
+/* ---- storage -------------------------------------------------------------------------------- */
 
 static int cpu_bind(struct hn_device *dev, struct hn_tensor *const *tensors, size_t n,
                     size_t arena_size, void **arena, struct hone_err *err)
@@ -259,63 +256,54 @@ static void cpu_begin(struct hn_device *dev, const struct hn_batch *batch)
     dev->rope.valid = false;
 }
 
-/* ---- promises ----------------------------------------------------------------------------------
- */
+/* ---- promises ------------------------------------------------------------------------------- */
 
-/* With u = 2^-24, the unit roundoff of float32.  A sum of n float32 terms in any order is within
- * n u of the sum of their magnitudes; in lanes and tiles, as here, the longest chain is much
- * shorter (HD + T/KEYS terms), and rounding errors do not all point one way: bounds below use the
- * chain. */
+/* u = 2^-24 is the unit roundoff of float32.  A sum of n rounded terms, added in any order, is
+ * within n u of the exact sum, relative to the sum of the terms' magnitudes; rounding errors do not
+ * conspire, and lambda sqrt(n) u holds with a probability that lambda = 6 makes indistinguishable
+ * from one (Higham and Mary, "A new approach to probabilistic rounding error analysis", 2019). Each
+ * bound says which n it is for. */
 static struct hn_op_info cpu_op_info(const struct hn_device *dev, enum hn_op op)
 {
     const double u = 0x1p-24;
     switch (op) {
     case HN_OP_LINEAR:
     case HN_OP_HEAD_LOSS:
-        /* bf16: both operands rounded to 8 bits, 2 * 2^-9.  int8: activations to 1/127 of their
-         * block's largest, half a step.  Exact: chains of at most 2^12 products. */
+        /* Exact: 2^15 terms, 6 sqrt(n) = 1086; operands split in two bfloat16 terms add 2^-17 each.
+         * bf16: both operands rounded to 8 bits.  int8: an activation is off by half a step of its
+         * block's largest over 127. */
         if (dev->compute == HN_CLASS_BF16)
-            return (struct hn_op_info){HN_CLASS_BF16, 0x1p-8 + 4096 * u};
+            return (struct hn_op_info){HN_CLASS_BF16, 0x1p-8 + 1344 * u};
         if (dev->compute == HN_CLASS_INT8)
-            return (struct hn_op_info){HN_CLASS_INT8, 1.0 / 254 + 4096 * u};
-        return (struct hn_op_info){HN_CLASS_EXACT, 4096 * u};
+            return (struct hn_op_info){HN_CLASS_INT8, 1.0 / 254 + 1344 * u};
+        return (struct hn_op_info){HN_CLASS_EXACT, 1344 * u};
     case HN_OP_RMS_NORM:
-        /* The mean of squares is off by at most n/16 u relatively (16 lanes; n = 8192: 512 u), half
-         * of which reaches its inverse root; the rest is four roundings. */
-        return (struct hn_op_info){HN_CLASS_EXACT, 260 * u};
+        /* The sum of squares, n = 2^14 of one sign in 64 or 16 lanes: chains of 2^10, 192 u, of
+         * which half reaches the inverse root; backward cubes that, and has a sum of its own. */
+        return (struct hn_op_info){HN_CLASS_EXACT, 512 * u};
     case HN_OP_ROPE:
-        /* Two products, one sum, of factors with an error of u; sqrt(2) of the largest. */
+        /* cos and sin are off by u each (and by u more for the magnitude), their two products and
+         * the sum by u each; both terms may be as large as the largest. */
         return (struct hn_op_info){HN_CLASS_EXACT, 6 * u};
     case HN_OP_ATTENTION:
-        /* A score is off by HD u of the sum of its terms' magnitudes, so with scores of up to 32
-         * and HD = 128, exp by 32 * 128 u at the very worst; typical is sqrt of that: 64 u.  Sums
-         * of T/KEYS tiles and KEYS terms add as much again. */
+        /* A score (HD = 256: 96 u, times the sum of its terms' magnitudes) is off by an absolute
+         * amount that exp turns into a relative one; the terms' magnitudes of a score add up to a
+         * few units where attention is not saturated.  Sums of at most 2^15 weights are in tiles of
+         * 64: 64 u at most inside, 6 sqrt(512) = 136 u across. */
         return (struct hn_op_info){HN_CLASS_EXACT, 256 * u};
     case HN_OP_GLU:
-        /* exp within 2 ulp, one division, two or four products and sums. */
+        /* exp within 2 ulp (4 u), then a sum, a quotient and up to four more roundings. */
         return (struct hn_op_info){HN_CLASS_EXACT, 10 * u};
     case HN_OP_ADD:
         return (struct hn_op_info){HN_CLASS_EXACT, u};
     case HN_OP_ADAMW:
-        /* Per step and relative to the largest parameter. */
+        /* Per step: the constants are rounded once, and no value more than seven times. */
         return (struct hn_op_info){HN_CLASS_EXACT, 16 * u};
     case HN_OP_EMBED:
     case HN_OP_COUNT:
         break;
     }
     return (struct hn_op_info){HN_CLASS_EXACT, 0}; /* copies */
-}
-
-static int cpu_measure_limits(struct hn_device *dev, double *bytes_per_second,
-                              double *flops_per_second, struct hone_err *err)
-{
-    struct hn_cpu_limits limits;
-    int rc = hn_cpu_measure_limits(dev, &limits, err);
-    if (rc)
-        return rc;
-    *bytes_per_second = limits.read_gbs * 1e9;
-    *flops_per_second = limits.fma_gflops * 1e9;
-    return 0;
 }
 
 const struct hn_backend hn_backend_cpu = {

@@ -334,6 +334,7 @@ static void slots_match_c(void **state)
         hn_rng_init(&b.rng, b.seed, (uint32_t)level);
         hn_arena_init(&b.arena, 0);
         check_level(&b);
+        hn_arena_release(&b.arena);
     }
 }
 
