@@ -36,10 +36,12 @@ int hn_jv_str(struct hn_ji *ji, const char *p, size_t n, struct hn_jv *out)
 {
     if (hn_ji_step(ji, n))
         return ji->code;
-    char *copy = hn_arena_dup(ji->arena, p, n);
-    if (!copy || hn_jv_str_view(ji->arena, copy, n, out))
-        return hn_ji_no_memory(ji);
-    return 0;
+    char *copy = hn_ji_alloc(ji, n + 1, 1);
+    if (!copy)
+        return ji->code;
+    if (n)
+        memcpy(copy, p, n);
+    return hn_jv_str_view(ji->arena, copy, n, out) ? hn_ji_no_memory(ji) : 0;
 }
 
 int hn_jv_cstr(struct hn_ji *ji, const char *s, struct hn_jv *out)
