@@ -54,3 +54,10 @@ $ hone train --model $TEST/golden/llama-tied --data d.jsonl --target-modules not
 $ hone train --model $TEST/golden/llama-tied --data d.jsonl --memory 100k
 2> hone: * (glob)
 ? 1
+# Ctrl-C saves, says how to go on, and ends with 130.
+$ timeout --preserve-status -s INT 1 hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1000000 --save-strategy no --steps-per-report 1000000 --adapter-path stopped --threads 1 | tail -1; echo ${PIPESTATUS[0]}
+Go on with: hone train --config stopped/train.yaml --resume
+130
+2> hone: stopped at step * of 1000000 and saved to stopped/checkpoints/*; the same command with --resume goes on from there (glob)
+$ hone train --config stopped/train.yaml --resume --max-steps 1 | grep -c Going
+1
