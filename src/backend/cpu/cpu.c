@@ -306,6 +306,18 @@ static struct hn_op_info cpu_op_info(const struct hn_device *dev, enum hn_op op)
     return (struct hn_op_info){HN_CLASS_EXACT, 0}; /* copies */
 }
 
+static int cpu_measure_limits(struct hn_device *dev, double *bytes_per_second,
+                              double *flops_per_second, struct hone_err *err)
+{
+    struct hn_cpu_limits limits;
+    int rc = hn_cpu_measure_limits(dev, &limits, err);
+    if (rc)
+        return rc;
+    *bytes_per_second = limits.read_gbs * 1e9;
+    *flops_per_second = limits.fma_gflops * 1e9;
+    return 0;
+}
+
 const struct hn_backend hn_backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
