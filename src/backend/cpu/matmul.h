@@ -57,8 +57,9 @@ struct hn_cpu_matmul {
     void (*masked)(const unsigned char *mask, float scale, const float *x, int64_t n, float *y,
                    bool add);
     /* One block of a running softmax over n logits: *max and *sum (of exp(x - max)) go on from
-     * their values; x becomes exp(x - new max).  Returns the index of the first x that beats the
-     * old max and all others, -1 if none does. */
+     * their values; x becomes exp(x - new max), but 0 where that is below 2^-90: nobody sees it
+     * beside the maximum's 1, and subnormal numbers are slow.  Returns the index of the first x
+     * that beats the old max and all others, -1 if none does. */
     int64_t (*softmax_step)(float *x, int64_t n, float *max, double *sum);
 };
 
@@ -104,8 +105,7 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix
                           int64_t cols, int64_t n0, int64_t depth, const float *a, int64_t n_tokens,
                           float *panels, float *dx, int64_t ldx, bool add);
 
-/* ---- whole products
- * ------------------------------------------------------------------------------ */
+/* ---- whole products -------------------------------------------------------------------------- */
 
 struct hn_mm_out {
     const struct hn_matrix *w; /* [N, K] */

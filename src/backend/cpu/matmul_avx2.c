@@ -10,8 +10,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {0};
 
 enum { MR = 6, NR = 16, LANES = 8 };
 
-/* ---- tile: 6 rows of 2 vectors
- * -------------------------------------------------------------------- */
+/* ---- tile: 6 rows of 2 vectors --------------------------------------------------------------- */
 
 /* The first n lanes. */
 INLINE __m256i lanes(int n)
@@ -93,8 +92,7 @@ static void tile_f32_6x16(int rows, int64_t depth, const float *a, const float *
     }
 }
 
-/* ---- transposition
- * -------------------------------------------------------------------------------- */
+/* ---- transposition --------------------------------------------------------------------------- */
 
 /* 8 rows of 8: out[i] = column i. */
 INLINE void transpose_8x8(__m256 r[8])
@@ -162,8 +160,7 @@ static void transpose_f32_16(int cols, const float *w, int64_t ldw, int64_t dept
             panel[k * NR + j] = j < cols ? w[j * ldw + k] : 0.0f;
 }
 
-/* ---- decoders
- * ------------------------------------------------------------------------------------- */
+/* ---- decoders -------------------------------------------------------------------------------- */
 
 INLINE void store_codes(__m128i codes, __m256 scale, __m256 bias, float *out)
 {
@@ -310,8 +307,7 @@ static void decode_affine(const struct hn_matrix *m, int64_t row, int64_t col, i
     }
 }
 
-/* ---- few tokens, dropout, softmax
- * ----------------------------------------------------------------- */
+/* ---- few tokens, dropout, softmax ------------------------------------------------------------ */
 
 static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_t ldw, int n,
                      int64_t depth, float *y, int64_t ldy)
@@ -337,8 +333,7 @@ static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_
     }
 }
 
-/* ---- dropout
- * -------------------------------------------------------------------------------------- */
+/* ---- dropout --------------------------------------------------------------------------------- */
 
 /* Four Philox counters c, one per 64-bit lane; only the low halves of c0..c3 count. */
 INLINE void philox_4(const uint32_t key[2], __m256i c[4])
@@ -397,15 +392,16 @@ static void masked_8(const unsigned char *mask, float scale, const float *x, int
     }
 }
 
-/* ---- softmax
- * -------------------------------------------------------------------------------------- */
+/* ---- softmax --------------------------------------------------------------------------------- */
+
+#define LEAST -0x1.f310e4p5f /* log 2^-90 */
 
 /* exp of x <= 0 within 2 ulp: x = k ln2 + r, |r| <= ln2/2, and Taylor's polynomial of degree 7,
- * whose error is below 2^-27.  What is below the normal numbers is 0; NaN stays. */
+ * whose error is below 2^-27.  NaN stays. */
 INLINE __m256 exp_8(__m256 x)
 {
-    __m256 tiny = _mm256_cmp_ps(x, _mm256_set1_ps(-87.33654f), _CMP_LT_OQ);
-    x = _mm256_max_ps(_mm256_set1_ps(-87.33654f), x);
+    __m256 tiny = _mm256_cmp_ps(x, _mm256_set1_ps(LEAST), _CMP_LT_OQ);
+    x = _mm256_max_ps(_mm256_set1_ps(LEAST), x);
     __m256 k = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(0x1.715476p0f)), 0);
     __m256 r = _mm256_fnmadd_ps(k, _mm256_set1_ps(0x1.62e4p-1f), x);
     r = _mm256_fnmadd_ps(k, _mm256_set1_ps(0x1.7f7d1cp-20f), r);

@@ -10,8 +10,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {0};
 
 enum { MR = 14, NR = 32, LANES = 16 };
 
-/* ---- tile: 14 rows of 2 vectors
- * ------------------------------------------------------------------- */
+/* ---- tile: 14 rows of 2 vectors -------------------------------------------------------------- */
 
 INLINE void tile_rows(const int rows, int64_t depth, const float *a, const float *b, float *c,
                       int64_t ldc, int cols, bool add)
@@ -76,8 +75,7 @@ static void tile_f32_14x32(int rows, int64_t depth, const float *a, const float 
     }
 }
 
-/* ---- transposition
- * -------------------------------------------------------------------------------- */
+/* ---- transposition --------------------------------------------------------------------------- */
 
 /* 16 rows of 16: r[i] = column i. */
 INLINE void transpose_16x16(__m512 r[16])
@@ -151,8 +149,7 @@ static void transpose_f32_32(int cols, const float *w, int64_t ldw, int64_t dept
     }
 }
 
-/* ---- decoders
- * ------------------------------------------------------------------------------------- */
+/* ---- decoders -------------------------------------------------------------------------------- */
 
 /* 16 codes of one byte each; one product and one sum, each rounded. */
 INLINE void store_codes(__m512i codes, __m512 scale, __m512 bias, float *out)
@@ -255,8 +252,7 @@ static void decode_affine(const struct hn_matrix *m, int64_t row, int64_t col, i
     }
 }
 
-/* ---- dot products of a few rows with a few rows
- * ---------------------------------------------------- */
+/* ---- dot products of a few rows with a few rows ---------------------------------------------- */
 
 INLINE void dots_block(const int nt, const int n, const float *x, int64_t ldx, const float *w,
                        int64_t ldw, int64_t depth, float *y, int64_t ldy)
@@ -311,8 +307,7 @@ static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_
     }
 }
 
-/* ---- dropout
- * -------------------------------------------------------------------------------------- */
+/* ---- dropout --------------------------------------------------------------------------------- */
 
 /* Eight Philox counters c, one per 64-bit lane; only the low halves of c0..c3 count. */
 INLINE void philox_8(const uint32_t key[2], __m512i c[4])
@@ -370,14 +365,16 @@ static void masked_16(const unsigned char *mask, float scale, const float *x, in
     }
 }
 
-/* ---- softmax
- * -------------------------------------------------------------------------------------- */
+/* ---- softmax --------------------------------------------------------------------------------- */
+
+#define LEAST -0x1.f310e4p5f /* log 2^-90 */
 
 /* exp of x <= 0 within 2 ulp: x = k ln2 + r, |r| <= ln2/2, and Taylor's polynomial of degree 7,
  * whose error is below 2^-27.  NaN stays. */
 INLINE __m512 exp_16(__m512 x)
 {
-    x = _mm512_max_ps(_mm512_set1_ps(-200.0f), x);
+    __mmask16 keep = _mm512_cmp_ps_mask(x, _mm512_set1_ps(LEAST), _CMP_NLT_UQ);
+    x = _mm512_max_ps(_mm512_set1_ps(LEAST), x);
     __m512 k = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p0f)), 0);
     __m512 r = _mm512_fnmadd_ps(k, _mm512_set1_ps(0x1.62e4p-1f), x);
     r = _mm512_fnmadd_ps(k, _mm512_set1_ps(0x1.7f7d1cp-20f), r);
@@ -388,7 +385,8 @@ INLINE __m512 exp_16(__m512 x)
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f / 6));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5f));
     p = _mm512_fmadd_ps(_mm512_mul_ps(r, r), p, r);
-    return _mm512_scalef_ps(_mm512_add_ps(p, _mm512_set1_ps(1.0f)), k);
+    __m512 e = _mm512_scalef_ps(_mm512_add_ps(p, _mm512_set1_ps(1.0f)), k);
+    return _mm512_maskz_mov_ps(keep, e);
 }
 
 static int64_t softmax_step_16(float *x, int64_t n, float *max, double *sum)

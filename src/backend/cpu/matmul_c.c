@@ -83,6 +83,7 @@ static int64_t softmax_step_c(float *x, int64_t n, float *max, double *sum)
     }
     for (int64_t i = 0; i < n; i++) {
         x[i] = expf(x[i] - top);
+        x[i] = x[i] < 0x1p-90f ? 0.0f : x[i];
         s += x[i];
     }
     *sum = best < 0 ? *sum + s : *sum * exp((double)old - top) + s;

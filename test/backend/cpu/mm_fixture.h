@@ -36,8 +36,7 @@ static inline float uniform(float low, float high)
     return low + (float)hn_rng_uniform(&rng) * (high - low);
 }
 
-/* ---- memory that may not be passed
- * --------------------------------------------------------------- */
+/* ---- memory that may not be passed ----------------------------------------------------------- */
 
 /* size bytes that end where an unreadable page begins. */
 struct guarded {
@@ -63,8 +62,7 @@ static inline void guarded_close(struct guarded *g)
     *g = (struct guarded){0};
 }
 
-/* ---- weights
- * -------------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 struct format {
     const char *name;
@@ -206,8 +204,7 @@ static inline void weight_open(struct weight *w, const struct format *f, int64_t
     free(row);
 }
 
-/* ---- devices
- * --------------------------------------------------------------------------------------- */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 struct fixture {
     struct hn_device dev;
@@ -242,8 +239,7 @@ static inline void fixture_close(struct fixture *f)
     hn_pool_close(&f->dev.pool);
 }
 
-/* ---- tensors
- * --------------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 struct array {
     struct hn_tensor t;

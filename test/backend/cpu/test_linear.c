@@ -155,8 +155,7 @@ static void problem_close(struct problem *p)
     array_close(&p->dx);
 }
 
-/* ---- forward
- * ---------------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 static void oracle_y(const struct problem *p, const struct linear *l, int64_t n, double *y,
                      double *bound)
@@ -206,8 +205,7 @@ static void check_forward(struct fixture *f, struct problem *p)
         check("y", &p->l[i].y, want[i], bound[i]);
         if (h[i]) {
             EACH(k, s->t * s->rank)
-            bound[i][0] = 0,
-            p->l[i].g_mag[k] = rounding(s->in + 4) * p->l[i].low_mag[k];
+            bound[i][0] = 0, p->l[i].g_mag[k] = rounding(s->in + 4) * p->l[i].low_mag[k];
             check("h", &p->l[i].h, p->l[i].low, p->l[i].g_mag);
         }
         free(want[i]);
@@ -215,8 +213,7 @@ static void check_forward(struct fixture *f, struct problem *p)
     }
 }
 
-/* ---- backward
- * --------------------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------------------- */
 
 static void oracle_g(struct problem *p, struct linear *l, int64_t n)
 {
@@ -352,8 +349,7 @@ static void check_backward(struct fixture *f, struct problem *p)
     }
 }
 
-/* ---- the runs
- * --------------------------------------------------------------------------------------- */
+/* ---- the runs -------------------------------------------------------------------------------- */
 
 static struct hn_limits limits_of(const struct shape *s)
 {
