@@ -38,10 +38,11 @@ class World:
     def __init__(self, a):
         self.exe, self.models, self.data, self.work = a.hone.resolve(), a.models, a.data, a.workdir
         self.paths = dict(hf=a.models / "smollm2-f32", gguf=a.models / "smollm2-Q4_1.gguf", mlx=a.models / "smollm2-mlx4-g64")
-        self.cache = {}
+        self.threads, self.cache = a.threads, {}
 
     def hone(self, *args, code=0):
         cmd = [str(self.exe), *map(str, args)]
+        if args[0] in ("train", "test", "generate"): cmd += ["--threads", str(self.threads)]
         r = subprocess.run(cmd, capture_output=True, text=True, timeout=900)
         if r.returncode != code:
             raise Failed(f"{' '.join(cmd)[:300]}: exit {r.returncode}: {r.stderr.strip()[-400:]}")
@@ -210,7 +211,7 @@ def check_steps(w):
             randomise(model, 1, 0.005)
             first = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
             losses, norms = torch_steps(w, model, texts, n)
-            theirs = {k.replace(".default.weight", ".weight"): v for k, v in model.state_dict().items() if "lora_" in k}
+            theirs = {k.replace(".default.weight", ".weight"): v.clone() for k, v in model.state_dict().items() if "lora_" in k}
             model.load_state_dict(first, strict=False)
         model.save_pretrained(start)
         train(w, base, w.row_file(f"train-{base}.jsonl", texts), out, start / "adapter_model.safetensors", n)
@@ -393,7 +394,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--hone", type=Path, default=Path("build/hone")); ap.add_argument("--models", type=Path, required=True)
     ap.add_argument("--data", type=Path, required=True); ap.add_argument("--workdir", type=Path, default=Path("build/interop"))
-    ap.add_argument("--threads", type=int, default=2, help="of PyTorch")
+    ap.add_argument("--threads", type=int, default=2, help="of PyTorch and of hone")
     ap.add_argument("--only", default="", help="a regular expression over: " + " ".join(CHECKS))
     a = ap.parse_args()
     a.workdir.mkdir(parents=True, exist_ok=True)
