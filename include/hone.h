@@ -12,6 +12,8 @@
 #include "hone/generate.h"
 #include "hone/test.h"
 #include "hone/train.h"
+#include "hone/bench.h"
+#include "hone/hub.h"
 
 #define HONE_VERSION "0.1.0"
 

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "conf/help.h"
+#include "hone.h"
 
 static hn_cmd_fn *const functions[HN_N_COMMANDS] = {
     [HN_PREPARE] = hn_cmd_prepare, [HN_TRAIN] = hn_cmd_train,       [HN_GENERATE] = hn_cmd_generate,
@@ -64,7 +65,7 @@ int hn_cmd_version(struct hn_conf *c, struct hone_err *err)
 {
     (void)c;
     (void)err;
-    puts("hone " HN_VERSION_TEXT);
+    puts("hone " HONE_VERSION);
     return 0;
 }
 

@@ -527,7 +527,7 @@ const struct hn_option hn_options_train[] = {
      .commands = TRAIN,
      FLOAT(0, 1e9),
      AT(train.early_stopping_threshold),
-     .def = "0",
+     .def = "0.0",
      .group = "Evaluation and saving",
      .help = "how much lower a validation loss must be to count"},
     {.name = "load-best-model-at-end",

@@ -43,7 +43,7 @@ Model
   attention      4 heads of 16, 2 for keys and values
   positions      rotary, base 5000, scaling none, context of 256 tokens
   vocabulary     96 tokens, embedding and output tied
-  tokenizer      BPE, 96 tokens
+  tokenizer      byte-level BPE, 96 tokens
   chat template  none
 $ hone info $TEST/golden/llama-tied --train --batch-size 2 --max-seq-length 64 | grep training
 Memory of training (micro-batches of at most 128 tokens)
