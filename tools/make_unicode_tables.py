@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Write src/text/unicode_tables.c: what the tokenizers library takes each code point to be.
+"""What the tokenizers library takes each code point to be, as C tables.
 
-    python tools/make_unicode_tables.py > src/text/unicode_tables.c
+    python tools/make_unicode_tables.py classes > src/text/unicode_tables.c
+    python tools/make_unicode_tables.py forms > src/text/unicode_forms.c
 
 Every table is asked of the library itself, over all code points: the sets that its regular
 expressions know (Oniguruma), the classes of its own Rust code, case folding, lower case, and the
-four Unicode normalisations.  Nothing is taken from Python's unicodedata except lists of candidates
-to ask about.  Needs: tokenizers, fonttools (names of scripts).
+four Unicode normalisations.  Nothing is taken from Python's unicodedata except candidates to ask
+about.  Needs: tokenizers, fonttools (names of scripts).
 """
 import sys
+import unicodedata
 
 import tokenizers
 from fontTools.unicodedata import Scripts
@@ -224,7 +226,98 @@ def multi_folds(cps):
     return sorted(out)
 
 
-def emit(name, values, kind="uint32_t", per=10, fmt="0x%x"):
+def gather_forms():
+    """Decompositions, combining classes, compositions, lower case, marks."""
+    nfd, nfkd = normalizers.NFD().normalize_str, normalizers.NFKD().normalize_str
+    nfc, nfkc = normalizers.NFC().normalize_str, normalizers.NFKC().normalize_str
+    plain = [c for c in CPS if not 0xAC00 <= c < 0xD7A4]
+    canonical = {c: nfd(chr(c)) for c in plain if nfd(chr(c)) != chr(c)}
+    compat = {c: nfkd(chr(c)) for c in plain if nfkd(chr(c)) != nfd(chr(c))}
+    for c in range(0xAC00, 0xD7A4):  # Hangul is arithmetic: see normal_form.c
+        i = c - 0xAC00
+        want = chr(0x1100 + i // 588) + chr(0x1161 + i % 588 // 28)
+        want += chr(0x11A7 + i % 28) if i % 28 else ""
+        assert nfd(chr(c)) == nfkd(chr(c)) == want and nfc(want) == nfkc(want) == chr(c)
+    pairs = {}
+    for c, d in canonical.items():
+        if nfc(d) == chr(c) and len(nfc(d[:-1])) == 1:
+            first, second = nfc(d[:-1]), d[-1]
+            assert nfc(first + second) == chr(c) and nfkc(first + second) == nfkc(chr(c))
+            pairs[ord(first), ord(second)] = c
+    return canonical, compat, pairs, gather_ccc(nfd, canonical)
+
+
+def gather_ccc(nfd, canonical):
+    """The combining class, told from how a mark is sorted among marks of known classes."""
+    def swaps(a, b):
+        return a != b and nfd("a" + a + b) == "a" + b + a
+
+    low, high = chr(0x334), chr(0x345)  # classes 1 and 240
+    refs = {}
+    for c in CPS:
+        k, s = unicodedata.combining(chr(c)), chr(c)
+        if k and k not in refs and c not in canonical and (swaps(s, low) or swaps(high, s)):
+            refs[k] = s
+    out = {}
+    for c in CPS:
+        s = chr(c)
+        if c in canonical or not (swaps(s, low) or swaps(high, s)):
+            continue
+        same = [k for k, r in refs.items() if not swaps(s, r) and not swaps(r, s)]
+        assert len(same) == 1, (hex(c), same)
+        out[c] = same[0]
+    return out
+
+
+def gather_case():
+    lower = normalizers.Lowercase().normalize_str
+    one, several = {}, {}
+    for c in CPS:
+        t = lower(chr(c))
+        if t != chr(c):
+            (one if len(t) == 1 else several)[c] = ord(t) if len(t) == 1 else t
+    return one, several
+
+
+def gather_bert():
+    nfd = normalizers.NFD().normalize_str
+    strip = normalizers.StripAccents().normalize_str
+    clean = normalizers.BertNormalizer(True, False, False, False).normalize_str
+    chinese = normalizers.BertNormalizer(False, True, False, False).normalize_str
+    accents = normalizers.BertNormalizer(False, False, True, False).normalize_str
+    sets = {
+        "combining mark": [c for c in CPS if strip(chr(c)) == ""],
+        "bert control": [c for c in CPS if clean(chr(c)) == ""],
+        "bert space": [c for c in CPS if clean(chr(c)) == " "],
+        "bert chinese": [c for c in CPS if chinese(chr(c)) != chr(c)],
+        "bert accent": [c for c in CPS if accents(chr(c)) == "" and nfd(chr(c)) == chr(c)],
+    }
+    return {name: ranges_of(cps) for name, cps in sets.items()}
+
+
+def ranges_of(cps):
+    out = []
+    for c in cps:
+        if out and (out[-1][1] == c - 1 or (out[-1][1] == 0xD7FF and c == 0xE000)):
+            out[-1] = (out[-1][0], c)
+        else:
+            out.append((c, c))
+    return out
+
+
+def emit_strings(name, table):
+    """{c: text} as three arrays: code points, where each text starts (one more), the texts."""
+    items = sorted(table.items())
+    starts, pool = [], []
+    for _, t in items:
+        starts.append(len(pool))
+        pool += map(ord, t)
+    emit(name + "_cps", [c for c, _ in items])
+    emit(name + "_starts", starts + [len(pool)], "uint16_t", fmt="%d")
+    emit(name + "_texts", pool)
+
+
+def emit(name, values, kind="uint32_t", per=8, fmt="0x%x"):
     print("const %s %s[] = {" % (kind, name))
     for i in range(0, len(values), per):
         print("    " + " ".join(fmt % v + "," for v in values[i:i + per]))
@@ -232,13 +325,18 @@ def emit(name, values, kind="uint32_t", per=10, fmt="0x%x"):
     print("const size_t %s_count = %d;\n" % (name, len(values)))
 
 
-def main():
-    tables, scripts, names, sets = gather_classes()
-    layers, multi = gather_folds()
-    print("/* What the tokenizers library (%s) takes each code point to be." % tokenizers.__version__)
+def head(line):
+    print("/* %s" % line)
     print(" * Written by tools/make_unicode_tables.py; do not edit. */")
     print("/* clang-format off */")
     print('#include "text/unicode_tables.h"\n')
+
+
+def classes():
+    tables, scripts, names, sets = gather_classes()
+    layers, multi = gather_folds()
+    sets.update(gather_bert())
+    head("What the tokenizers library (%s) takes each code point to be." % tokenizers.__version__)
     emit("hn_ucd_category", tables["category"])
     emit("hn_ucd_script", tables["script"])
 
@@ -255,7 +353,7 @@ def main():
         rows.setdefault(name, ("SCRIPT", i))
     ordered = list(sets)
     for name in ordered:
-        if name[0] not in "\\[" and not name.startswith("rust"):
+        if name[0] not in "\\[" and " " not in name:
             rows[name] = ("SET", ordered.index(name))
     # Keep only names that the library knows.
     for name in list(rows):
@@ -294,4 +392,27 @@ def main():
     print("enumeration:", ", ".join("HN_SET_" + e.upper() for e in enum), file=sys.stderr)
 
 
-main()
+def forms():
+    canonical, compat, pairs, ccc = gather_forms()
+    lower, lower_several = gather_case()
+    head("Normal forms and lower case of the tokenizers library (%s)." % tokenizers.__version__)
+    emit_strings("hn_ucd_canonical", canonical)
+    emit_strings("hn_ucd_compat", compat)
+    emit_strings("hn_ucd_lower_several", lower_several)
+    print("const struct hn_ucd_stride hn_ucd_lower[] = {")
+    rows = stride_runs(lower)
+    for r in rows:
+        print("    {0x%x, 0x%x, %d, %d}," % r)
+    print("};\nconst size_t hn_ucd_lower_count = %d;\n" % len(rows))
+    flat = []
+    for a, b in ranges_of(sorted(ccc)):
+        at = a
+        for c in range(a, b + 2):
+            if c > b or ccc[c] != ccc[at]:
+                flat += [at << 8 | ccc[at], c - 1]
+                at = c
+    emit("hn_ucd_ccc", flat)
+    emit("hn_ucd_pairs", [v for (a, b), c in sorted(pairs.items()) for v in (a, b, c)])
+
+
+{"classes": classes, "forms": forms}[sys.argv[1]]()

@@ -144,8 +144,10 @@ static int add_token(struct adder *a, const struct hn_json *j, bool force_specia
     if (old && (!replace || same_flags(old, &token)))
         return 0;
     token.id = old ? old->id : hn_vocab_find(&t->vocab, token.text);
-    if (token.id < 0)
-        token.id = (int32_t)HN_MIN(a->next++, (int64_t)INT32_MAX);
+    if (token.id < 0) {
+        token.id = (int32_t)HN_MIN(a->next, (int64_t)INT32_MAX);
+        a->next++;
+    }
     return hn_added_put(&t->added, &token, a->r.err);
 }
 
@@ -195,21 +197,35 @@ static int32_t id_of(const struct hone_tokenizer *t, const struct hn_json *j, in
     return a ? a->id : hn_vocab_find(&t->vocab, s);
 }
 
+static const char *const named_keys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                         "pad_token", "cls_token", "mask_token"};
+
+/* The named tokens, then what else is called "…_token" and is a string. */
+static int add_named(struct adder *a)
+{
+    const struct hn_json *config = a->c->config;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < HN_COUNT(named_keys); i++) {
+        const struct hn_json *j = named(a->c, named_keys[i]);
+        if (j && j->type != HN_JSON_NULL)
+            rc = add_token(a, j, true, false);
+    }
+    for (size_t i = 0; rc == 0 && config && i < config->n; i++)
+        if (hn_ends_with(config->members[i].key.p, "_token") &&
+            config->members[i].value.type == HN_JSON_STRING)
+            rc = add_token(a, &config->members[i].value, true, false);
+    return rc;
+}
+
 int hn_tokenizer_config_apply(const struct hn_tokenizer_config *c, struct hone_tokenizer *t,
                               bool is_model_file, struct hone_err *err)
 {
-    static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                       "pad_token", "cls_token", "mask_token"};
     struct hone_tokenizer_info *info = &t->info;
     struct adder a = {.c = c, .r = {t, c->dir, err}};
     int64_t n = (int64_t)t->vocab.n_tokens;
     a.next = t->added.n && t->added.top >= n ? (int64_t)t->added.top + 1 : n;
     int rc = add_decoder_tokens(&a);
-    for (size_t i = 0; rc == 0 && i < HN_COUNT(keys); i++) {
-        const struct hn_json *j = named(c, keys[i]);
-        if (j && j->type != HN_JSON_NULL)
-            rc = add_token(&a, j, true, false);
-    }
+    rc = rc ? rc : add_named(&a);
     rc = rc ? rc : add_list(&a, "extra_special_tokens");
     rc = rc ? rc : add_list(&a, "additional_special_tokens");
     if (rc)

@@ -42,6 +42,13 @@ seed() { # TARGET DIR: small inputs to begin from
         join "$data"/mlx-lora/adapter_config.json "$data"/mlx-lora/adapters.safetensors >"$2/mlx"
         ;;
     fuzz_config) printf 'lora_parameters: {rank: 8, scale: 2.0, dropout: 0}\noptimizer_config:\n  adamw: {betas: [0.9, 0.98]}\nmodel: "a\\x41"\n' >"$2/mlx" ;;
+    fuzz_tokenizer_json | fuzz_tokenizer_model | fuzz_tokenizer_gguf)
+        printf 'Hello <s> w\303\266rld  12\n' >"$2/../text"
+        for f in "$root"/test/text/tokenizers/*."${1#fuzz_tokenizer_}"; do
+            join "$f" "$2/../text" >"$2/$(basename "$f")"
+        done
+        rm "$2/../text"
+        ;;
     fuzz_records) cp "$root"/examples/travel/*.jsonl "$2" 2>/dev/null || true ;;
     esac
 }
