@@ -117,7 +117,7 @@ static const char *optional_value(struct line *l, const struct hn_option *o)
     const char *next = l->argv[l->at];
     size_t n = strlen(next);
     bool taken = false;
-    if (o->type == HN_OPTION_BOOL)
+    if (o->type == HN_OPTION_BOOL || o->type == HN_OPTION_FIXED)
         taken = !strcmp(next, "true") || !strcmp(next, "false") || !strcmp(next, "True") ||
                 !strcmp(next, "False");
     else
@@ -147,7 +147,7 @@ static int take_long(struct line *l, const char *word)
         return put(l, index, equals + 1, shown);
     if (o->type == HN_OPTION_BOOL || o->flags & HN_OPTION_BARE) {
         const char *value = optional_value(l, o);
-        const char *bare = o->type == HN_OPTION_BOOL ? "true" : o->choices[0].name;
+        const char *bare = o->type == HN_OPTION_ENUM ? o->choices[0].name : "true";
         return put(l, index, value ? value : bare, shown);
     }
     if (l->at >= l->argc)

@@ -50,6 +50,8 @@ static int set_named(struct config *f, const char *name, const struct hn_yaml *y
              (int)HN_MIN(y->key.n, (size_t)80), y->key.p);
     if (hn_yaml_is_null(y))
         return 0;
+    if (f->c->from[index] == HN_FROM_FILE)
+        return hn_fail(f->err, HONE_USAGE, "%s sets what an earlier key has set (%s)", shown, name);
     if (o->type == HN_OPTION_FIXED && y->kind != HN_YAML_SCALAR)
         return hn_fail(f->err, HONE_USAGE, "%s cannot be honoured: %s", shown, o->help);
     if (y->kind == HN_YAML_SCALAR)

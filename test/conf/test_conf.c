@@ -138,7 +138,8 @@ static void flags_take_every_spelling(void **state)
            "--learning_rate=1e-3 --per_device_train_batch_size 2 --gradient_accumulation_steps=4 "
            "--no-shuffle --append_eos False --lora-r 4 --target-modules q_proj,v_proj "
            "--target-modules up_proj --gradient-checkpointing True --memory 6GB --max-steps -1 "
-           "--logging_steps 5 --eval_strategy steps --eval_steps 7 --output-dir out",
+           "--do_train --use_dora False --bf16 False --logging_steps 5 --eval_strategy steps "
+           "--eval_steps 7 --output-dir out",
            store);
     const struct hone_train_options *t = &c.set.train;
     assert_true(t->learning_rate == 1e-3 && !t->shuffle && !t->append_eos);
@@ -202,6 +203,9 @@ static void mistakes_are_named(void **state)
     refuse(HN_GENERATE, "one two", "takes at most 1 argument; \"two\" is more");
     refuse(HN_TRAIN, "-x", "unknown option -x");
     refuse(HN_TRAIN, "--mask-prompt=maybe", "expected true or false");
+    refuse(HN_TRAIN, "--use-dora", "--use-dora true cannot be honoured: DoRA is not there yet");
+    refuse(HN_TRAIN, "--bf16 True", "--bf16 True cannot be honoured: hone computes in its exact");
+    refuse(HN_TRAIN, "--load_in_4bit", "--load_in_4bit true cannot be honoured: hone trains on a");
     refuse(HN_GENERATE, "--draft-model x", "speculative decoding is not there yet");
 }
 

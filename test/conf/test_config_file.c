@@ -158,6 +158,8 @@ static void mistakes_are_named_by_line(void **state)
     refuse("optimizer_config: {lion: {}}\n", "unknown key \"optimizer_config.lion\"");
     refuse("lr_schedule: {name: cosine_decay, arguments: [1e-5, 1000]}\n",
            "mlx_lm's schedules are not there yet");
+    refuse("lora_rank: 8\nlora_parameters: {rank: 16}\n",
+           "x.yaml:2: rank sets what an earlier key has set (lora-rank)");
     refuse("config: other.yaml\n", "belongs on the command line");
     refuse("a: [1, 2\n", "x.yaml:2: ");
     refuse("\"a\\0b\": 1\n", "NUL");
