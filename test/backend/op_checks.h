@@ -632,6 +632,7 @@ static const struct attention_case attention_cases[] = {
     {"attention, head 80", 1, {97}, {2, 2, 80, 0.2f, 0}},
     {"attention, head 256", 1, {66}, {2, 1, 256, 0.04f, 0}},
     {"attention, long", 1, {700}, {2, 1, 16, 0, 0}},
+    {"attention, long window", 1, {600}, {2, 1, 16, 0, 520}}, /* a window over several chunks */
 };
 
 static inline void op_check_all(const struct hn_backend *be, struct hn_device *dev, uint64_t seed)

@@ -51,11 +51,26 @@ static void levels_by_name(void **state)
     assert_null(hn_backend_find("cpuu"));
 }
 
+static void limits_are_measured(void **state)
+{
+    (void)state;
+    struct hone_err err = {0};
+    struct hn_device *dev = NULL;
+    struct hn_device_options o = {.n_threads = 1};
+    double bytes = 0, flops = 0;
+    assert_int_equal(hn_backend_cpu.open(&o, &dev, &err), 0);
+    assert_int_equal(hn_backend_cpu.measure_limits(dev, &bytes, &flops, &err), 0);
+    if (!(bytes > 1e8 && bytes < 1e12 && flops > 1e8 && flops < 1e12)) /* of one thread */
+        fail_msg("measured %g bytes/s and %g operations/s", bytes, flops);
+    hn_backend_cpu.close(&dev);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(levels_by_name),
         cmocka_unit_test(every_level),
+        cmocka_unit_test(limits_are_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
