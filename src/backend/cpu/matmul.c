@@ -17,6 +17,8 @@ static void overlay(struct hn_cpu_matmul *out, const struct hn_cpu_matmul *table
         out->tile = table->tile;
         out->pack = table->pack;
         out->transpose = table->transpose;
+        out->spread = table->spread;
+        memset(&out->panel, 0, sizeof out->panel); /* those suit another nr */
     }
     for (int k = 0; k < HN_LAYOUT_COUNT; k++)
         OVERLAY(out, table, decode[k]);
@@ -47,6 +49,8 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
         for (int i = 0; gemv[k] && i < HN_LAYOUT_COUNT; i++)
             if (gemv[k]->layout[i].rows)
                 out->gemv.layout[i] = gemv[k]->layout[i];
+    if (out->tile == hn_cpu_matmul_avx512.tile && out->tile)
+        out->panel = hn_cpu_panel_avx512;
 }
 
 /* ---- scratch ------------------------------------------------------------------------------------
@@ -194,10 +198,12 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix 
                          float *panels, float *y, int64_t ldy, bool add)
 {
     hn_mm_decode_fn *decode = mm->decode[w->layout];
+    hn_panel_fn *direct = mm->panel.layout[w->layout];
     float *decoded = panels, *panel = panels + ROWS_FLOATS;
     for (int64_t j = 0; j < rows; j += mm->nr) {
         int cols = (int)HN_MIN(mm->nr, rows - j);
-        for (int64_t k = 0; k < depth; k += HN_MM_STRIP) {
+        bool done = direct && direct(w, row + j, cols, k0, depth, panel);
+        for (int64_t k = 0; !done && k < depth; k += HN_MM_STRIP) {
             int64_t n = HN_MIN(HN_MM_STRIP, depth - k);
             for (int i = 0; i < cols; i++)
                 decode(w, row + j + i, k0 + k, n, decoded + i * HN_MM_STRIP);
@@ -219,12 +225,7 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix
         int64_t strip = HN_MIN(HN_MM_STRIP, cols - j0);
         for (int64_t n = 0; n < depth; n++) {
             decode(w, n0 + n, col + j0, strip, decoded);
-            for (int64_t j = 0; j < strip; j += mm->nr) {
-                int64_t used = HN_MIN(mm->nr, strip - j);
-                float *to = panel + j * depth + n * mm->nr;
-                memcpy(to, decoded + j, (size_t)used * sizeof *to);
-                memset(to + used, 0, (size_t)(mm->nr - used) * sizeof *to);
-            }
+            mm->spread(decoded, strip, mm->nr * depth, panel + n * mm->nr);
         }
         int64_t next = j0 + strip, n_panels = (strip + mm->nr - 1) / mm->nr;
         struct ahead ahead = look_ahead(w, n0, depth, col + next, HN_MIN(HN_MM_STRIP, cols - next));

@@ -15,6 +15,7 @@
 #define HN_BACKEND_CPU_MATMUL_H
 
 #include "backend/cpu/gemv.h"
+#include "backend/cpu/panel.h"
 
 enum {
     HN_MM_TILE_MAX = 16,    /* most rows of a tile, of any level */
@@ -33,7 +34,7 @@ typedef void hn_mm_dots_fn(const float *x, int64_t ldx, int nt, const float *w, 
                            int64_t depth, float *y, int64_t ldy);
 
 struct hn_cpu_matmul {
-    /* The first five belong together: a level sets all or none. */
+    /* The first six belong together: a level sets all or none. */
     int mr, nr;
     /* c[i*ldc + j] (= or, with add, +=) sum over k < depth of a[k*rows + i] * b[k*nr + j], for
      * i < rows <= mr and j < cols <= nr; all nr columns of b may be read, none beyond cols of c is
@@ -45,9 +46,13 @@ struct hn_cpu_matmul {
     /* panel[k*nr + j] = w[j*ldw + k] for j < cols, 0 for cols <= j < nr; k < depth */
     void (*transpose)(int cols, const float *w, int64_t ldw, int64_t depth, float *panel);
 
+    /* panel[j/nr*stride + j%nr] = w[j] for j < n, 0 up to the next multiple of nr */
+    void (*spread)(const float *w, int64_t n, int64_t stride, float *panel);
+
     hn_mm_decode_fn *decode[HN_LAYOUT_COUNT];
     hn_mm_dots_fn *dots;
-    struct hn_cpu_gemv gemv; /* select fills it from the levels' own tables */
+    struct hn_cpu_gemv gemv; /* select fills these two from the levels' own tables */
+    struct hn_cpu_panel panel;
 
     /* mask[c/8] bit c%8 = dropout keeps element (t, c), c < n; see struct hn_adapter.  threshold is
      * round(dropout*65536). */

@@ -160,6 +160,17 @@ static void transpose_f32_16(int cols, const float *w, int64_t ldw, int64_t dept
             panel[k * NR + j] = j < cols ? w[j * ldw + k] : 0.0f;
 }
 
+static void spread_f32_16(const float *w, int64_t n, int64_t stride, float *panel)
+{
+    int64_t j = 0;
+    for (; j + NR <= n; j += NR, panel += stride) {
+        _mm256_storeu_ps(panel, _mm256_loadu_ps(w + j));
+        _mm256_storeu_ps(panel + LANES, _mm256_loadu_ps(w + j + LANES));
+    }
+    for (int i = 0; j < n && i < NR; i++)
+        panel[i] = j + i < n ? w[j + i] : 0.0f;
+}
+
 /* ---- decoders -------------------------------------------------------------------------------- */
 
 INLINE void store_codes(__m128i codes, __m256 scale, __m256 bias, float *out)
@@ -462,6 +473,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {
     .tile = tile_f32_6x16,
     .pack = pack_f32_6,
     .transpose = transpose_f32_16,
+    .spread = spread_f32_16,
     .decode = {[HN_LAYOUT_F32] = decode_f32,
                [HN_LAYOUT_F16] = decode_f16,
                [HN_LAYOUT_BF16] = decode_bf16,

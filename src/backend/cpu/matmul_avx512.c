@@ -149,6 +149,14 @@ static void transpose_f32_32(int cols, const float *w, int64_t ldw, int64_t dept
     }
 }
 
+static void spread_f32_32(const float *w, int64_t n, int64_t stride, float *panel)
+{
+    for (int64_t j = 0; j < n; j += NR, panel += stride) {
+        _mm512_storeu_ps(panel, _mm512_maskz_loadu_ps(lanes(n - j), w + j));
+        _mm512_storeu_ps(panel + LANES, _mm512_maskz_loadu_ps(lanes(n - j - LANES), w + j + LANES));
+    }
+}
+
 /* ---- decoders -------------------------------------------------------------------------------- */
 
 /* 16 codes of one byte each; one product and one sum, each rounded. */
@@ -422,6 +430,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {
     .tile = tile_f32_14x32,
     .pack = pack_f32_14,
     .transpose = transpose_f32_32,
+    .spread = spread_f32_32,
     .decode = {[HN_LAYOUT_F16] = decode_f16,
                [HN_LAYOUT_BF16] = decode_bf16,
                [HN_LAYOUT_AFFINE] = decode_affine,

@@ -34,6 +34,12 @@ static void transpose_c(int cols, const float *w, int64_t ldw, int64_t depth, fl
             panel[k * NR + j] = j < cols ? w[j * ldw + k] : 0.0f;
 }
 
+static void spread_c(const float *w, int64_t n, int64_t stride, float *panel)
+{
+    for (int64_t j = 0; j < (n + NR - 1) / NR * NR; j++)
+        panel[j / NR * stride + j % NR] = j < n ? w[j] : 0.0f;
+}
+
 static void dots_c(const float *x, int64_t ldx, int nt, const float *w, int64_t ldw, int n,
                    int64_t depth, float *y, int64_t ldy)
 {
@@ -97,6 +103,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_c = {
     .tile = tile_c,
     .pack = pack_c,
     .transpose = transpose_c,
+    .spread = spread_c,
     .decode = {[HN_LAYOUT_F32] = hn_matrix_decode,
                [HN_LAYOUT_F16] = hn_matrix_decode,
                [HN_LAYOUT_BF16] = hn_matrix_decode,

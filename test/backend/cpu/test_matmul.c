@@ -130,6 +130,23 @@ static void test_transpose(void **state)
     }
 }
 
+static void test_spread(void **state)
+{
+    (void)state;
+    EACH_LEVEL(level, mm)
+    for (int64_t n = 1; mm->spread && n <= 150; n++) {
+        int64_t panels = (n + mm->nr - 1) / mm->nr, stride = mm->nr + n % 3;
+        struct guarded w = random_floats(n), to = random_floats((panels - 1) * stride + mm->nr);
+        mm->spread(floats(&w), n, stride, floats(&to));
+        for (int64_t j = 0; j < panels * mm->nr; j++)
+            if (floats(&to)[j / mm->nr * stride + j % mm->nr] != (j < n ? floats(&w)[j] : 0.0f))
+                fail_msg("%s spread of %lld: [%lld] is wrong",
+                         hn_cpu_level_name((enum hn_cpu_level)level), (long long)n, (long long)j);
+        guarded_close(&w);
+        guarded_close(&to);
+    }
+}
+
 /* ---- decoders -------------------------------------------------------------------------------- */
 
 static void test_decode(void **state)
@@ -183,6 +200,46 @@ static void test_decode_halves(void **state)
         free(halves);
         free(got);
         free(want);
+    }
+}
+
+static void check_panel(int level, hn_panel_fn *fn, int nr, const struct format *f, int64_t groups,
+                        int64_t rope_head)
+{
+    struct weight w;
+    int64_t rows = 48, cols = f->group * groups;
+    weight_open(&w, f, rows, cols, rope_head);
+    for (int64_t row = 0; row < rows; row += 1 + (int64_t)hn_rng_below(&rng, 20)) {
+        int64_t k0 = f->group * (int64_t)hn_rng_below(&rng, (uint64_t)groups), depth = cols - k0;
+        int64_t some = 1 + (int64_t)hn_rng_below(&rng, (uint64_t)nr);
+        int n = (int)HN_MIN(rows - row, some);
+        struct guarded panel = random_floats(depth * nr);
+        bool done = fn(&w.w.m, row, n, k0, depth, floats(&panel));
+        for (int64_t k = 0; done && k < depth; k++)
+            for (int j = 0; j < n; j++)
+                if ((double)floats(&panel)[k * nr + j] != w.value[(row + j) * cols + k0 + k])
+                    fail_msg("%s panel of %s: [%lld, %lld] is %.9g, expected %.9g",
+                             hn_cpu_level_name((enum hn_cpu_level)level), f->name,
+                             (long long)(row + j), (long long)(k0 + k),
+                             (double)floats(&panel)[k * nr + j],
+                             w.value[(row + j) * cols + k0 + k]);
+        guarded_close(&panel);
+    }
+    weight_close(&w);
+}
+
+static void test_panel(void **state)
+{
+    (void)state;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        struct hn_cpu_matmul mm;
+        if (!level_tested((enum hn_cpu_level)level))
+            continue;
+        hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level);
+        for (size_t k = 0; k < HN_COUNT(formats); k++)
+            for (int64_t groups = 1; mm.panel.layout[formats[k].layout] && groups <= 5; groups++)
+                check_panel(level, mm.panel.layout[formats[k].layout], mm.nr, &formats[k], groups,
+                            groups % 2 * 8);
     }
 }
 
@@ -380,7 +437,8 @@ int main(void)
     seed_rng();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tile),          cmocka_unit_test(test_pack),
-        cmocka_unit_test(test_transpose),     cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_transpose),     cmocka_unit_test(test_spread),
+        cmocka_unit_test(test_panel),         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_decode_halves), cmocka_unit_test(test_dots),
         cmocka_unit_test(test_gemv),          cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_softmax),
