@@ -1,0 +1,110 @@
+/* ui.h: numbers as people write them, columns of UTF-8, tables; and silence where there is no
+ * terminal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "cli/ui.h"
+
+static void numbers_are_written_for_people(void **state)
+{
+    (void)state;
+    char t[HN_UI_TEXT];
+    assert_string_equal(hn_ui_bytes(999, t), "999 B");
+    assert_string_equal(hn_ui_bytes(96400000, t), "96.4 MB");
+    assert_string_equal(hn_ui_bytes(25280000000u, t), "25.28 GB");
+    assert_string_equal(hn_ui_bytes(UINT64_MAX, t), "18446744073.71 GB");
+    assert_string_equal(hn_ui_count(0, t), "0");
+    assert_string_equal(hn_ui_count(999, t), "999");
+    assert_string_equal(hn_ui_count(134515008, t), "134,515,008");
+    assert_string_equal(hn_ui_count(UINT64_MAX, t), "18,446,744,073,709,551,615");
+    assert_string_equal(hn_ui_short(134515008, t), "134.5M");
+    assert_string_equal(hn_ui_short(7240000000u, t), "7.24B");
+    assert_string_equal(hn_ui_time(0.4, t), "0:00");
+    assert_string_equal(hn_ui_time(125, t), "2:05");
+    assert_string_equal(hn_ui_time(3725, t), "1:02:05");
+    assert_string_equal(hn_ui_time(-1, t), "?");
+    assert_string_equal(hn_ui_time(1e300, t), "?");
+}
+
+static void check_cut(const char *s, size_t width, const char *want)
+{
+    struct hn_buf out = {0};
+    hn_ui_cut(&out, s, width);
+    assert_string_equal(hn_buf_str(&out), want);
+    hn_buf_release(&out);
+}
+
+static void text_is_cut_at_columns(void **state)
+{
+    (void)state;
+    assert_int_equal(hn_ui_columns("Malmö"), 5);
+    assert_int_equal(hn_ui_columns("日本"), 4);
+    check_cut("Malmö", 5, "Malmö");
+    check_cut("Malmö!", 5, "Malm…");
+    check_cut("日本語", 5, "日本…");
+    check_cut("日本語", 4, "日…");
+    check_cut("a\tb\nc\33[31m", 20, "a b c [31m");
+    check_cut("bad\xff", 10, "bad�");
+}
+
+static size_t read_back(FILE *f, char *text, size_t size)
+{
+    fflush(f);
+    rewind(f);
+    size_t n = fread(text, 1, size - 1, f);
+    text[n] = 0;
+    return n;
+}
+
+static void tables_line_up(void **state)
+{
+    (void)state;
+    struct hn_ui ui;
+    struct hn_table t;
+    char text[400];
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    hn_ui_init(&ui, f);
+    hn_table_init(&t, 3, 2);
+    hn_table_add(&t, "Malmö");
+    hn_table_add(&t, "%d", 7);
+    hn_table_add(&t, "x");
+    hn_table_add(&t, "a");
+    hn_table_add(&t, "1234");
+    hn_table_add(&t, "longer");
+    hn_table_print(&t, &ui, true);
+    read_back(f, text, sizeof text);
+    assert_string_equal(text, "  Malmö     7  x\n  a      1234  longer\n");
+    fclose(f);
+}
+
+static void a_file_gets_neither_colour_nor_progress(void **state)
+{
+    (void)state;
+    struct hn_ui ui;
+    char text[400];
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    hn_ui_init(&ui, f);
+    hn_ui_progress(&ui, 0.5, true, "half");
+    hn_ui_say(&ui, HN_RED, "plain %s", "text");
+    hn_ui_clear(&ui);
+    read_back(f, text, sizeof text);
+    assert_string_equal(text, "plain text\n");
+    fclose(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_written_for_people),
+        cmocka_unit_test(text_is_cut_at_columns),
+        cmocka_unit_test(tables_line_up),
+        cmocka_unit_test(a_file_gets_neither_colour_nor_progress),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
