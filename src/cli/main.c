@@ -28,7 +28,7 @@ static int exit_status(int code)
     }
 }
 
-static int show_help(enum hn_command_id id)
+static int show_help(enum hn_command_id id, struct hone_err *err)
 {
     struct hn_buf text = {0};
     struct hn_ui ui;
@@ -37,9 +37,10 @@ static int show_help(enum hn_command_id id)
         hn_help_commands(&text, ui.width);
     else
         hn_help_command(&text, id, ui.width);
+    int rc = text.failed ? hn_fail_memory(err, "writing help") : 0;
     fputs(hn_buf_str(&text), stdout);
     hn_buf_release(&text);
-    return 0;
+    return rc;
 }
 
 int hn_cmd_help(struct hn_conf *c, struct hone_err *err)
@@ -52,10 +53,10 @@ int hn_cmd_help(struct hn_conf *c, struct hone_err *err)
         return 0;
     }
     if (!c->n_arguments)
-        return show_help(HN_N_COMMANDS);
+        return show_help(HN_N_COMMANDS, err);
     enum hn_command_id id = hn_command_find(c->arguments[0]);
     if (id != HN_N_COMMANDS)
-        return show_help(id);
+        return show_help(id, err);
     const char *near = hn_command_nearest(c->arguments[0]);
     return hn_fail(err, HONE_USAGE, "there is no command %s%s%s%s", c->arguments[0],
                    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
@@ -102,7 +103,7 @@ int main(int argc, char **argv)
         rc = hn_conf_init(&conf, id, argc - skip, argv + skip, &err);
         conf.called = argc > 1 ? argv[1] : NULL;
         if (!rc)
-            rc = conf.help ? show_help(id) : functions[id](&conf, &err);
+            rc = conf.help ? show_help(id, &err) : functions[id](&conf, &err);
         hn_conf_release(&conf);
     }
     if (fflush(stdout) && !rc)

@@ -82,12 +82,32 @@ int hn_cli_open(const struct hn_conf *c, struct hone_model **model, struct hone_
     return rc;
 }
 
+/* An adapter's folder from a system that saved no tokenizer beside it. */
+static bool is_bare_adapter(const char *path)
+{
+    static const char *const files[] = {"adapter_config.json", "tokenizer.json", "tokenizer.model"};
+    bool there[HN_COUNT(files)] = {0};
+    for (size_t i = 0; i < HN_COUNT(files); i++) {
+        char *file = hn_path_join(path, files[i]);
+        there[i] = file && hn_file_exists(file);
+        hn_free(file);
+    }
+    return there[0] && !there[1] && !there[2];
+}
+
 int hn_cli_open_tokenizer(const char *name, struct hone_tokenizer **tok, struct hone_err *err)
 {
     char *path = NULL;
     *tok = NULL;
     int rc = hone_model_locate(name, &path, err);
-    rc = rc ? rc : hone_tokenizer_open(tok, path, err);
+    if (!rc && is_bare_adapter(path)) {
+        struct hn_conf base = {.set = {.model = path}};
+        struct hone_model *model = NULL;
+        rc = hn_cli_open(&base, &model, tok, err);
+        hone_model_close(&model);
+    } else if (!rc) {
+        rc = hone_tokenizer_open(tok, path, err);
+    }
     hn_free(path);
     return rc;
 }

@@ -337,6 +337,7 @@ void hn_conf_mlx_differences(const struct hn_conf *c, struct hn_buf *out)
                           off ? "unset" : hn_buf_str(&now), o->mlx);
             comma = ", ";
         }
+        out->failed |= now.failed;
         hn_buf_release(&now);
     }
 }

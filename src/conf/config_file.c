@@ -305,6 +305,7 @@ static void put_value(const struct hn_option *o, const struct hn_settings *s, st
         else
             hn_buf_add_str(out, hn_buf_str(&text));
     }
+    out->failed |= text.failed; /* half a setting is worse than none */
     hn_buf_release(&text);
 }
 

@@ -71,6 +71,7 @@ static void put_facts(struct hn_buf *out, const struct hn_option *o)
         hn_buf_add_str(&facts, "default on");
     if (facts.len)
         hn_buf_printf(out, " (%s)", hn_buf_str(&facts));
+    out->failed |= facts.failed;
     hn_buf_release(&facts);
 }
 
@@ -89,6 +90,7 @@ static void put_option(struct hn_buf *out, const struct hn_option *o, int width)
     at = COLUMN;
     wrap(out, hn_buf_str(&right), COLUMN, bound(width), &at);
     hn_buf_add_char(out, '\n');
+    out->failed |= left.failed || right.failed;
     hn_buf_release(&left);
     hn_buf_release(&right);
 }
@@ -189,6 +191,7 @@ static void put_row(struct hn_buf *out, const struct hn_option *o)
     put_cell(out, hn_buf_str(&expected));
     bool off = o->flags & HN_OPTION_ZERO_OFF;
     hn_buf_printf(out, " | %s |", o->def && !off ? o->def : "");
+    out->failed |= flags.failed || expected.failed;
     hn_buf_release(&flags);
     hn_buf_release(&expected);
 }

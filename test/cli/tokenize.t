@@ -28,6 +28,11 @@ $ echo '{}' | hone tokenize --model $TEST/golden/llama-tied --decode
 $ hone tokenize --model $TEST/golden/llama-tied --text a f.txt
 2> hone: both --text and a file are given: one of them is the input
 ? 2
+# A PEFT adapter's folder, without a tokenizer of its own.
+$ mkdir a; cp $TEST/golden/llama-tied/adapter/* a; ls a; sed -i "s|\"base_model_name_or_path\": [^,]*|\"base_model_name_or_path\": \"$TEST/golden/llama-tied\"|" a/adapter_config.json; hone tokenize --model a --text hello
+adapter_config.json
+adapter_model.safetensors
+[74, 71, 78, 78, 81]
 $ hone tokenize --model nowhere --text a
 2> hone: model nowhere: there is no such folder or .gguf file, and it is no ORG/NAME of a hub
 ? 1
