@@ -58,7 +58,7 @@ static double best_time(struct hn_device *dev, hn_pool_fn *fn, struct job *j, in
 
 int hn_cpu_measure_limits(struct hn_device *dev, struct hn_cpu_limits *out, struct hone_err *err)
 {
-    enum { READ_MAX = 256 << 20, READ_MIN = 16 << 20 };
+    enum { READ_MAX = 128 << 20, READ_MIN = 16 << 20 };
     struct job j = {0};
     enum hn_cpu_level best = HN_CPU_C;
     for (int l = 0; l < HN_CPU_LEVEL_COUNT; l++)

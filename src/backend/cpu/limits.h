@@ -11,7 +11,7 @@ struct hn_cpu_limits {
 };
 
 /* Measures with the device's threads and the best instruction set of the machine, whatever level
- * the device uses.  Takes up to half a second and 256 MB (which then count in the process's peak).
+ * the device uses.  Takes up to half a second and 128 MB (which then count in the process's peak).
  */
 HN_MUST_USE int hn_cpu_measure_limits(struct hn_device *dev, struct hn_cpu_limits *out,
                                       struct hone_err *err);
