@@ -1,3 +1,4 @@
+/* The backends that are built in, the best first. */
 #include "backend/backend.h"
 
 #include <string.h>

@@ -16,6 +16,16 @@
 #define HN_MIN(a, b)    ((a) < (b) ? (a) : (b))
 #define HN_MAX(a, b)    ((a) > (b) ? (a) : (b))
 
+/* Tell the processor that this is a waiting loop. */
+static inline void hn_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /* Overflow-checked arithmetic: true when the result does not fit (then *out is undefined). */
 #define hn_add_overflows(a, b, out) __builtin_add_overflow(a, b, out)
 #define hn_mul_overflows(a, b, out) __builtin_mul_overflow(a, b, out)

@@ -34,19 +34,10 @@ struct hn_pool {
     } workers[];
 };
 
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static void pause_or_yield(int turn)
 {
     if (turn < SPINS)
-        relax();
+        hn_cpu_relax();
     else
         sched_yield();
 }

@@ -1,3 +1,4 @@
+/* The defaults of a run: the hone preset. */
 #include "hone/train.h"
 #include "base/compiler.h"
 
