@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "fuzz_tokenizer.h"
+#include "text/tokenizer_impl.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
