@@ -97,10 +97,10 @@ struct hn_attention {
 };
 
 struct hn_adamw {
-    float learning_rate, beta1, beta2, eps, weight_decay;
+    double learning_rate, beta1, beta2, eps, weight_decay; /* double: 1 - beta must be torch's */
     int64_t step;         /* from 1 */
     bool bias_correction; /* as torch.optim.AdamW; mlx's default has none */
-    float grad_scale;     /* gradients are multiplied by it first (1/tokens, clipping) */
+    double grad_scale;    /* gradients are multiplied by it first (1/tokens, clipping) */
 };
 
 /* What one operation of a class promises: |got - exact| <= bound * sum of |terms| for products,

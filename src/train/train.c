@@ -150,14 +150,14 @@ static int update(struct hn_run *r, const struct window *w, double *norm, double
     if (o->max_grad_norm > 0) /* torch.nn.utils.clip_grad_norm_ */
         scale *= HN_MIN(1.0, o->max_grad_norm / (*norm + 1e-6));
     const struct hn_adamw a = {
-        .learning_rate = (float)*rate,
-        .beta1 = (float)o->adam_beta1,
-        .beta2 = (float)o->adam_beta2,
-        .eps = (float)o->adam_epsilon,
-        .weight_decay = (float)o->weight_decay,
+        .learning_rate = *rate,
+        .beta1 = o->adam_beta1,
+        .beta2 = o->adam_beta2,
+        .eps = o->adam_epsilon,
+        .weight_decay = o->weight_decay,
         .step = r->progress.step + 1,
         .bias_correction = o->bias_correction,
-        .grad_scale = (float)scale,
+        .grad_scale = scale,
     };
     be->adamw(dev, r->param, r->grad, r->m, r->v, r->n_params, &a);
     for (size_t i = 0; i < r->n_params; i++)

@@ -534,7 +534,7 @@ static inline void check_rows(struct lab *lab, int64_t rows, int64_t cols, int e
     lab_clear(lab);
 }
 
-static inline void check_adamw(struct lab *lab, bool correction, float weight_decay)
+static inline void check_adamw(struct lab *lab, bool correction, double weight_decay)
 {
     lab->what = "adamw";
     enum { N = 3, STEPS = 8 };
@@ -550,13 +550,13 @@ static inline void check_adamw(struct lab *lab, bool correction, float weight_de
         for (int i = 0; i < N; i++) {
             x[k][i] = lab_random(lab, t[k][i], k < 2 ? 1 : 0);
         }
-    struct hn_adamw o = {.learning_rate = 2e-3f,
-                         .beta1 = 0.9f,
-                         .beta2 = 0.999f,
-                         .eps = 1e-8f,
+    struct hn_adamw o = {.learning_rate = 2e-3,
+                         .beta1 = 0.9,
+                         .beta2 = 0.999,
+                         .eps = 1e-8,
                          .weight_decay = weight_decay,
                          .bias_correction = correction,
-                         .grad_scale = 0.25f};
+                         .grad_scale = 0.25};
     lab->be->begin(lab->dev, &batch);
     for (o.step = 1; o.step <= STEPS; o.step++) {
         for (int i = 0; i < N; i++) {
@@ -564,10 +564,9 @@ static inline void check_adamw(struct lab *lab, bool correction, float weight_de
                 x[1][i][e] = e % 11 ? lab_uniform(lab, 1) : 0;
             lab_put(lab, t[1][i], x[1][i]);
             for (int64_t e = 0; e < lab_count(t[0][i]); e++)
-                oracle_adamw(&x[0][i][e], x[1][i][e], &x[2][i][e], &x[3][i][e],
-                             (double)o.learning_rate, (double)o.beta1, (double)o.beta2,
-                             (double)o.eps, (double)o.weight_decay, o.step, correction,
-                             (double)o.grad_scale);
+                oracle_adamw(&x[0][i][e], x[1][i][e], &x[2][i][e], &x[3][i][e], o.learning_rate,
+                             o.beta1, o.beta2, o.eps, o.weight_decay, o.step, correction,
+                             o.grad_scale);
         }
         lab->be->adamw(lab->dev, t[0], t[1], t[2], t[3], N, &o);
     }

@@ -56,10 +56,10 @@ static void a_steady_step_allocates_nothing(void **state)
         .rank = 4, .alpha = 8, .dropout = 0.1f, .targets = &target, .n_targets = 1};
     const struct hn_decoder_options o = {
         .purpose = HN_FOR_TRAINING, .max_tokens = 16, .max_rows = 16, .max_seqs = 2};
-    const struct hn_adamw adamw = {.learning_rate = 1e-3f,
-                                   .beta1 = 0.9f,
-                                   .beta2 = 0.999f,
-                                   .eps = 1e-8f,
+    const struct hn_adamw adamw = {.learning_rate = 1e-3,
+                                   .beta1 = 0.9,
+                                   .beta2 = 0.999,
+                                   .eps = 1e-8,
                                    .step = 1,
                                    .grad_scale = 1};
     struct hone_model *m;

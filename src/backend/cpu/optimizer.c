@@ -71,20 +71,20 @@ void hn_cpu_adamw(struct hn_device *dev, struct hn_tensor *const *param,
 {
     double c1 = 1, c2 = 1;
     if (o->bias_correction) {
-        c1 = 1 - pow((double)o->beta1, (double)o->step);
-        c2 = 1 - pow((double)o->beta2, (double)o->step);
+        c1 = 1 - pow(o->beta1, (double)o->step);
+        c2 = 1 - pow(o->beta2, (double)o->step);
     }
     struct job j = {.vector = dev->vector, .x = param, .grad = grad, .m = m, .v = v, .n = n};
     j.k = (struct hn_cpu_adamw){
-        .grad_scale = o->grad_scale,
-        .beta1 = o->beta1,
-        .one_beta1 = (float)(1 - (double)o->beta1),
-        .beta2 = o->beta2,
-        .one_beta2 = (float)(1 - (double)o->beta2),
-        .decay = (float)(1 - (double)o->learning_rate * o->weight_decay),
+        .grad_scale = (float)o->grad_scale,
+        .beta1 = (float)o->beta1,
+        .one_beta1 = (float)(1 - o->beta1),
+        .beta2 = (float)o->beta2,
+        .one_beta2 = (float)(1 - o->beta2),
+        .decay = (float)(1 - o->learning_rate * o->weight_decay),
         .rate = (float)(o->learning_rate / c1),
         .root = (float)(1 / sqrt(c2)),
-        .eps = o->eps,
+        .eps = (float)o->eps,
     };
     for (size_t k = 0; k < n; k++) {
         int64_t size = param[k]->rows * param[k]->cols;

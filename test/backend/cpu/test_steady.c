@@ -157,7 +157,7 @@ static void run_step(struct step *s)
                              .past = s->past};
     struct hn_rope rope = {HD, HD / 2, s->inv_freq, 1};
     struct hn_attention shape = {H, HK, HD, 0.2f, 0};
-    struct hn_adamw adam = {1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, 1, true, 1};
+    struct hn_adamw adam = {1e-3, 0.9, 0.999, 1e-8, 0.01, 1, true, 1};
     struct hn_tensor *t = s->t, *x[1] = {t}, *g[1] = {t + 1}, *m[1] = {t + 2}, *v[1] = {t + 3};
     struct hone_err err = {0};
     double sum;
