@@ -122,6 +122,11 @@ static int number_attr(struct hn_jv v, struct hn_str name, bool *found, struct h
     return 0;
 }
 
+static bool special(struct hn_str name) /* __name__ */
+{
+    return name.n > 4 && memcmp(name.p, "__", 2) == 0 && memcmp(name.p + name.n - 2, "__", 2) == 0;
+}
+
 /* getattr(obj, name) of Python: *found false where it raises AttributeError. */
 static int attribute(struct hn_ji *ji, struct hn_jv obj, struct hn_str name, bool *found,
                      struct hn_jv *out)
@@ -131,10 +136,8 @@ static int attribute(struct hn_ji *ji, struct hn_jv obj, struct hn_str name, boo
     *found = false;
     switch (obj.kind) {
     case HN_JV_UNDEF:
-        return name.n > 3 && name.p[0] == '_' && name.p[1] == '_' && name.p[name.n - 1] == '_' &&
-                       name.p[name.n - 2] == '_'
-                   ? 0
-                   : hn_jv_undef_fail(ji, obj);
+        *found = special(name); /* Python's own methods of the class, which are kept back */
+        return *found ? 0 : hn_jv_undef_fail(ji, obj);
     case HN_JV_NAMESPACE:
         v = hn_jdict_get_str(obj.dict, name);
         *found = v != NULL;
@@ -217,8 +220,6 @@ int hn_ji_getattr(struct hn_ji *ji, struct hn_jv obj, struct hn_str name, struct
         return forbidden(ji, obj, name, out);
     if (found)
         return 0;
-    if (obj.kind == HN_JV_UNDEF)
-        return hn_jv_undef_fail(ji, obj);
     if (obj.kind == HN_JV_DICT) {
         const struct hn_jv *v = hn_jdict_get_str(obj.dict, name);
         if (v) {

@@ -24,6 +24,9 @@ int hn_jcase_map(struct hn_ji *ji, const struct hn_jstr *s, enum hn_jcase how, s
         case HN_CASE_LOWER:
             hn_jtext_add_lower(&b, s->p, s->n, at);
             break;
+        case HN_CASE_FOLD:
+            hn_jtext_add_folded(&b, cp);
+            break;
         case HN_CASE_SWAP:
             if (hn_jtext_is_upper(cp))
                 hn_jtext_add_lower(&b, s->p, s->n, at);

@@ -7,6 +7,7 @@
 enum hn_jcase {
     HN_CASE_UPPER,
     HN_CASE_LOWER,
+    HN_CASE_FOLD, /* str.casefold */
     HN_CASE_SWAP,
     HN_CASE_CAPITALIZE, /* first letter large, the others small */
     HN_CASE_TITLE,      /* str.title: every letter after one without case is large */

@@ -37,10 +37,9 @@ static int int_of_float_text(struct hn_ji *ji, struct hn_jv v, struct hn_jv fall
 static int f_int(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {
     struct hn_jv v = c->argv[0], fallback = c->argv[1].kind ? c->argv[1] : hn_jv_int(0);
-    int64_t base = 10;
-    bool ok;
-    if (c->argv[2].kind && hn_ji_want_int(ji, c->argv[2], "the base of int", &base))
-        return ji->code;
+    bool given = c->argv[2].kind != HN_JV_MISSING, ok;
+    /* A base that is no integer makes Python's int() fail, and the filter then tries float(). */
+    int64_t base = !given ? 10 : hn_jv_is_int(c->argv[2]) ? hn_jv_as_int(c->argv[2]) : -1;
     switch (v.kind) {
     case HN_JV_UNDEF:
         return hn_jv_undef_fail(ji, v);

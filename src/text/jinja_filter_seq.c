@@ -220,12 +220,24 @@ static int sort_paths(struct hn_ji *ji, struct hn_jv attribute, struct hn_jpath 
     return 0;
 }
 
+/* The argument `reverse`, which Python's sorted() wants as an integer. */
+static int want_reverse(struct hn_ji *ji, struct hn_jv v, bool *out)
+{
+    int64_t i = 0;
+    if (v.kind != HN_JV_MISSING && hn_ji_want_int(ji, v, "the argument 'reverse'", &i))
+        return ji->code;
+    *out = i != 0;
+    return 0;
+}
+
 static int f_sort(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {
     struct hn_jpath paths[8];
     size_t n_paths;
     struct hn_jv list;
-    if (sort_paths(ji, c->argv[3], paths, HN_COUNT(paths), &n_paths) ||
+    bool reverse = false;
+    if (want_reverse(ji, c->argv[1], &reverse) ||
+        sort_paths(ji, c->argv[3], paths, HN_COUNT(paths), &n_paths) ||
         hn_ji_list_of(ji, c->argv[0], HN_JV_LIST, &list))
         return ji->code;
     struct hn_jpair *pairs = hn_ji_alloc(ji, list.list->n + 1, sizeof *pairs);
@@ -236,13 +248,15 @@ static int f_sort(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
         if (sort_key(ji, paths, n_paths, pairs[i].value, !hn_jv_truth(c->argv[2]), &pairs[i].key))
             return ji->code;
     }
-    return sorted(ji, pairs, list.list->n, hn_jv_truth(c->argv[1]), out);
+    return sorted(ji, pairs, list.list->n, reverse, out);
 }
 
 static int f_dictsort(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {
     struct hn_jv v = c->argv[0];
-    bool by_value = hn_jv_is_str(c->argv[2], "value");
+    bool by_value = hn_jv_is_str(c->argv[2], "value"), reverse = false;
+    if (want_reverse(ji, c->argv[3], &reverse))
+        return ji->code;
     if (c->argv[2].kind && !by_value && !hn_jv_is_str(c->argv[2], "key"))
         return hn_ji_fail(ji, "dictsort sorts by 'key' or 'value'");
     if (v.kind == HN_JV_UNDEF)
@@ -259,7 +273,7 @@ static int f_dictsort(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *
             hn_jv_pair(ji, p->key, p->value, &pairs[i].value))
             return ji->code;
     }
-    return sorted(ji, pairs, v.dict->n, hn_jv_truth(c->argv[3]), out);
+    return sorted(ji, pairs, v.dict->n, reverse, out);
 }
 
 /* groupby(value, attribute, default=None, case_sensitive=False): tuples (grouper, list) */

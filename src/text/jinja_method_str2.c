@@ -38,6 +38,18 @@ static int m_swapcase(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *
     return mapped(ji, c, HN_CASE_SWAP, out);
 }
 
+static int m_casefold(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
+{
+    return mapped(ji, c, HN_CASE_FOLD, out);
+}
+
+/* Python's methods that deal in bytes and tables, which templates have no use for. */
+static int m_absent(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
+{
+    (void)c, (void)out;
+    return hn_ji_fail(ji, "encode, translate and maketrans are not supported in chat templates");
+}
+
 /* ---- padding
  * ------------------------------------------------------------------------------------- */
 
@@ -260,12 +272,15 @@ const struct hn_jbuiltin hn_jmethods_str2[] = {
     {"title", m_title, "-"},
     {"capitalize", m_capitalize, "-"},
     {"swapcase", m_swapcase, "-"},
-    {"casefold", m_lower, "-"},
+    {"casefold", m_casefold, "-"},
     {"ljust", m_ljust, "-width | fillchar"},
     {"rjust", m_rjust, "-width | fillchar"},
     {"center", m_center, "-width | fillchar"},
     {"zfill", m_zfill, "-width"},
     {"expandtabs", m_expandtabs, "| tabsize"},
+    {"encode", m_absent, NULL},
+    {"translate", m_absent, NULL},
+    {"maketrans", m_absent, NULL},
     {"isspace", m_isspace, "-"},
     {"isalpha", m_isalpha, "-"},
     {"isalnum", m_isalnum, "-"},

@@ -126,7 +126,7 @@ static int add_container(struct hn_ji *ji, struct hn_buf *out, struct hn_jv v)
         if (v.macro->node->kind == HN_JN_MACRO)
             hn_buf_printf(out, "<Macro '%.*s'>", (int)v.macro->node->name.n, v.macro->node->name.p);
         else
-            hn_buf_add_str(out, "<Macro None>");
+            hn_buf_add_str(out, "<Macro anonymous>");
         break;
     default: /* Python shows an address here, which no template can mean */
         hn_buf_printf(out, "<%s object>", hn_jv_type_name(v));

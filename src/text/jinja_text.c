@@ -192,6 +192,18 @@ void hn_jtext_add_title(struct hn_buf *out, uint32_t cp)
         hn_jtext_add_cp(out, (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp));
 }
 
+void hn_jtext_add_folded(struct hn_buf *out, uint32_t cp)
+{
+    utf8proc_int32_t to[8];
+    int last = 0;
+    utf8proc_ssize_t n = utf8proc_decompose_char(
+        (utf8proc_int32_t)cp, to, (utf8proc_ssize_t)HN_COUNT(to), UTF8PROC_CASEFOLD, &last);
+    if (n < 1 || n > (utf8proc_ssize_t)HN_COUNT(to))
+        hn_jtext_add_cp(out, cp);
+    for (utf8proc_ssize_t i = 0; i < n && n <= (utf8proc_ssize_t)HN_COUNT(to); i++)
+        hn_jtext_add_cp(out, (uint32_t)to[i]);
+}
+
 /* Unicode's Case_Ignorable: what may stand between a letter and the end of its word. */
 static bool case_ignorable(uint32_t cp)
 {

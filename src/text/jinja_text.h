@@ -31,6 +31,7 @@ bool hn_jtext_is_cased(uint32_t cp);
 void hn_jtext_add_cp(struct hn_buf *out, uint32_t cp);
 void hn_jtext_add_upper(struct hn_buf *out, uint32_t cp);
 void hn_jtext_add_title(struct hn_buf *out, uint32_t cp);
+void hn_jtext_add_folded(struct hn_buf *out, uint32_t cp);
 /* Of the code point at s[i], which must be looked at in its word (final sigma). */
 void hn_jtext_add_lower(struct hn_buf *out, const char *s, size_t n, size_t i);
 
