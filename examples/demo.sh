@@ -10,6 +10,9 @@ hone=${HONE:-build/hone}
 out=${DEMO_DIR:-.demo}
 data=examples/travel
 
+# Longer than any right answer; a model that does not know when to stop is stopped here.
+max_tokens=140
+
 step() { printf '\n==> %s\n' "$*"; }
 show() { printf '$ hone %s\n' "$*"; "$hone" "$@"; }
 
@@ -24,8 +27,9 @@ show prepare --input $data/mode.jsonl --input $data/pois.jsonl --output "$out/da
     --valid-fraction 0.03 --model "$MODEL"
 
 step "Before: what the model makes of records that training will not see"
-echo "$ hone test --model $MODEL --data $data/heldout.jsonl --json > $out/before.json"
-"$hone" test --model "$MODEL" --data $data/heldout.jsonl --json >"$out/before.json"
+echo "$ hone test --model $MODEL --data $data/heldout.jsonl --max-tokens $max_tokens --json > $out/before.json"
+"$hone" test --model "$MODEL" --data $data/heldout.jsonl --max-tokens $max_tokens \
+    --json >"$out/before.json"
 
 step "Training"
 show train --model "$MODEL" --data "$out/data" --adapter-path "$out/adapters" \
@@ -33,7 +37,8 @@ show train --model "$MODEL" --data "$out/data" --adapter-path "$out/adapters" \
     --batch-size 2 --max-steps "${DEMO_STEPS:-150}" --steps-per-report 10
 
 step "After: the same records, with what was learnt (the adapter's folder knows its model)"
-show test --model "$out/adapters" --data $data/heldout.jsonl --compare-with "$out/before.json"
+show test --model "$out/adapters" --data $data/heldout.jsonl --max-tokens $max_tokens \
+    --compare-with "$out/before.json"
 
 step "What the run left"
 echo "  $out/adapters/          the adapter (for hone, mlx-lm and PEFT), checkpoints"
