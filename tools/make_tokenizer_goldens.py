@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Tokenizer goldens, and the wide comparison with the libraries.
 
-    python tools/make_tokenizer_goldens.py                  writes test/text/tokenizers/
+    python tools/make_tokenizer_goldens.py [--retrain]      writes test/text/tokenizers/ (training
+                                                            is not repeatable: tokenizers that are
+                                                            there are kept, vectors made anew)
     python tools/make_tokenizer_goldens.py --check BUILD    compares BUILD's tokenizer with the
                                                             libraries on everything found here
         [--only WORD]   only tokenizers whose name holds WORD
@@ -485,21 +487,26 @@ def vector(judge, text):
     return v
 
 
-def write_goldens():
+def write_goldens(retrain):
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
-        old.unlink()
+        if retrain or old.suffix not in (".json", ".model"):
+            old.unlink()
     texts = SAMPLES + soup(8, 11) + soup(5, 12, SPECIALS) + byte_soup(3, 13)
     for name, t in tiny().items():
-        model = json.loads(t.to_str())
-        with open(OUT / (name + ".json"), "w", encoding="utf-8") as f:
-            json.dump(model, f, ensure_ascii=False, separators=(",", ":"))
+        if not (OUT / (name + ".json")).exists():
+            model = json.loads(t.to_str())
+            with open(OUT / (name + ".json"), "w", encoding="utf-8") as f:
+                json.dump(model, f, ensure_ascii=False, separators=(",", ":"))
         judge = Library(OUT / (name + ".json"))
         with open(OUT / (name + ".vectors"), "w", encoding="utf-8") as f:
             json.dump([vector(judge, s) for s in texts], f, ensure_ascii=False, separators=(",", ":"))
     with tempfile.TemporaryDirectory() as folder:
         for name, path in spm_models(folder).items():
-            (OUT / (name + ".model")).write_bytes(pathlib.Path(path).read_bytes())
+            kept = OUT / (name + ".model")
+            if not kept.exists():
+                kept.write_bytes(pathlib.Path(path).read_bytes())
+            path = str(kept)
             judge = SentencePiece(path)
             safe = [s for s in texts if "<" not in s]
             with open(OUT / (name + ".vectors"), "w", encoding="utf-8") as f:
@@ -508,6 +515,36 @@ def write_goldens():
             if name == "spm_bpe":
                 write_gguf(path, OUT / "spm.gguf")
     write_byte_level_gguf(OUT / "smollm.json", OUT / "smollm.gguf")
+    write_sums()
+
+
+def fnv(data):
+    """hn_hash: FNV-1a and a final mix."""
+    h, m = 0xCBF29CE484222325, (1 << 64) - 1
+    for b in data:
+        h = (h ^ b) * 0x100000001B3 & m
+    h ^= h >> 32
+    h = h * 0xD6E8FEB86659FD93 & m
+    return "%016x" % (h ^ h >> 32)
+
+
+def write_sums():
+    """Hashes over every code point: normal forms and lower case of the character alone and among
+    marks, and the ids of all characters in one text."""
+    forms = {"nfc": normalizers.NFC(), "nfd": normalizers.NFD(), "nfkc": normalizers.NFKC(),
+             "nfkd": normalizers.NFKD(), "lower": normalizers.Lowercase(),
+             "accents": normalizers.StripAccents(), "bert": normalizers.BertNormalizer()}
+    sums = {}
+    for name, form in forms.items():
+        text = "\n".join(form.normalize_str("a%c\u0327%c\u0301" % (c, c)) for c in CPS)
+        sums[name] = fnv(text.encode())
+    for name in ("smollm", "gpt4o", "metaspace", "words"):
+        t, ids = Tokenizer.from_file(str(OUT / (name + ".json"))), []
+        for i in range(0, len(CPS), 1 << 14):
+            ids += t.encode("".join("1%ca " % c for c in CPS[i:i + (1 << 14)]),
+                            add_special_tokens=False).ids
+        sums[name] = fnv(struct.pack("<%di" % len(ids), *ids))
+    (OUT / "every_code_point.sums").write_text(json.dumps(sums, indent=1) + "\n")
 
 
 def write_gguf(model, path):
@@ -553,13 +590,14 @@ def finish_gguf(w):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--check", metavar="BUILD")
+    p.add_argument("--retrain", action="store_true")
     p.add_argument("--only")
     p.add_argument("--full", action="store_true")
     p.add_argument("--gguf")
     p.add_argument("--json", action="append")
     p.add_argument("--litellm")
     args = p.parse_args()
-    sys.exit(check(args) if args.check else write_goldens())
+    sys.exit(check(args) if args.check else write_goldens(args.retrain))
 
 
 if __name__ == "__main__":
