@@ -150,7 +150,7 @@ static void add_rate(struct hn_table *t, const char *name, double before, double
     hn_table_add(t, "%.1f %%", 100 * now / now_of);
 }
 
-enum { MAX_LINES = 12 };
+enum { MAX_LINES = 12, MAX_COLUMNS = 240 };
 
 static void print_text(struct hn_ui *ui, enum hn_style style, const char *what, const char *text)
 {
@@ -161,7 +161,12 @@ static void print_text(struct hn_ui *ui, enum hn_style style, const char *what, 
             hn_ui_say(ui, HN_DIM, "    …");
             return;
         }
-        hn_ui_say(ui, style, "    %.*s", (int)HN_MIN(n, (size_t)2000), text);
+        struct hn_buf cut = {0};
+        char line[MAX_COLUMNS * 4];
+        snprintf(line, sizeof line, "%.*s", (int)HN_MIN(n, sizeof line - 1), text);
+        hn_ui_cut(&cut, line, MAX_COLUMNS);
+        hn_ui_say(ui, style, "    %s", hn_buf_str(&cut));
+        hn_buf_release(&cut);
         text += n + (text[n] == '\n');
     }
 }
