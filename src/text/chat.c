@@ -30,8 +30,7 @@ void hn_chat_template_close(struct hn_chat_template **t)
     *t = NULL;
 }
 
-/* ---- what transformers does to the messages first
- * ------------------------------------------------- */
+/* ---- what transformers does to the messages first ---- */
 
 /* The first of the names under which reasoning is passed that the message has. */
 static const struct hn_json *reasoning(const struct hn_json *m)
@@ -104,8 +103,7 @@ static int messages_of(struct hn_arena *arena, const struct hn_chat_input *in,
     return 0;
 }
 
-/* ---- rendering
- * -------------------------------------------------------------------------------------- */
+/* ---- rendering ---- */
 
 static int check_objects(const struct hn_json *j, const char *what, struct hone_err *err)
 {

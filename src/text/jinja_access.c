@@ -304,8 +304,7 @@ int hn_ji_getitem(struct hn_ji *ji, struct hn_jv obj, struct hn_jv key, struct h
     return hn_jv_undef_of(ji, obj, key, out);
 }
 
-/* ---- slices ------------------------------------------------------------------------------------
- */
+/* ---- slices ---- */
 
 static int slice_part(struct hn_ji *ji, struct hn_jv v, bool *given, int64_t *out)
 {

@@ -152,6 +152,11 @@ int hn_jparse_enter(struct hn_jparser *p); /* one level deeper; pair with p->dep
 /* "';'", "the end of the template"… into buf */
 const char *hn_jparse_describe(const struct hn_jtok *t, char *buf, size_t size);
 
+/* An expression that is complete: its height is taken, and bounded.  NULL stays NULL. */
+struct hn_jnode *hn_jparse_done(struct hn_jparser *p, struct hn_jnode *n);
+/* .name, [key] and (call) behind n; |filter, is test and (call) behind n */
+struct hn_jnode *hn_jparse_postfix(struct hn_jparser *p, struct hn_jnode *n);
+struct hn_jnode *hn_jparse_filter_expr(struct hn_jparser *p, struct hn_jnode *n);
 struct hn_jnode *hn_jparse_expression(struct hn_jparser *p, bool with_condition);
 struct hn_jnode *hn_jparse_primary(struct hn_jparser *p, bool with_namespace);
 /* end_name: a name that also ends the tuple, or NULL */

@@ -2,6 +2,7 @@
  * locale. */
 #include "text/jinja_eval.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
@@ -36,106 +37,83 @@ static int iso_week(const struct tm *t, int *year)
     return w;
 }
 
-static bool add(struct hn_buf *b, char c, const struct tm *t)
+static bool add_name(struct hn_buf *b, char c, const struct tm *t)
 {
-    int year, hour12 = (t->tm_hour + 11) % 12 + 1;
     switch (c) {
     case 'a':
         hn_buf_printf(b, "%.3s", days[t->tm_wday]);
-        break;
+        return true;
     case 'A':
         hn_buf_add_str(b, days[t->tm_wday]);
-        break;
+        return true;
     case 'b':
     case 'h':
         hn_buf_printf(b, "%.3s", months[t->tm_mon]);
-        break;
+        return true;
     case 'B':
         hn_buf_add_str(b, months[t->tm_mon]);
-        break;
-    case 'd':
-        hn_buf_printf(b, "%02d", t->tm_mday);
-        break;
-    case 'e':
-        hn_buf_printf(b, "%2d", t->tm_mday);
-        break;
-    case 'H':
-        hn_buf_printf(b, "%02d", t->tm_hour);
-        break;
-    case 'k':
-        hn_buf_printf(b, "%2d", t->tm_hour);
-        break;
-    case 'I':
-        hn_buf_printf(b, "%02d", hour12);
-        break;
-    case 'l':
-        hn_buf_printf(b, "%2d", hour12);
-        break;
-    case 'j':
-        hn_buf_printf(b, "%03d", t->tm_yday + 1);
-        break;
-    case 'm':
-        hn_buf_printf(b, "%02d", t->tm_mon + 1);
-        break;
-    case 'M':
-        hn_buf_printf(b, "%02d", t->tm_min);
-        break;
+        return true;
     case 'p':
         hn_buf_add_str(b, t->tm_hour < 12 ? "AM" : "PM");
-        break;
+        return true;
     case 'P':
         hn_buf_add_str(b, t->tm_hour < 12 ? "am" : "pm");
-        break;
-    case 'S':
-        hn_buf_printf(b, "%02d", t->tm_sec);
-        break;
-    case 'f':
-        hn_buf_add_str(b, "000000");
-        break;
-    case 'u':
-        hn_buf_printf(b, "%d", (t->tm_wday + 6) % 7 + 1);
-        break;
-    case 'w':
-        hn_buf_printf(b, "%d", t->tm_wday);
-        break;
-    case 'U':
-        hn_buf_printf(b, "%02d", week(t, 0));
-        break;
-    case 'W':
-        hn_buf_printf(b, "%02d", week(t, 1));
-        break;
-    case 'V':
-        hn_buf_printf(b, "%02d", iso_week(t, &year));
-        break;
-    case 'G':
-        (void)iso_week(t, &year);
-        hn_buf_printf(b, "%d", year);
-        break;
-    case 'y':
-        hn_buf_printf(b, "%02d", (t->tm_year + 1900) % 100);
-        break;
-    case 'C':
-        hn_buf_printf(b, "%02d", (t->tm_year + 1900) / 100);
-        break;
-    case 'Y':
-        hn_buf_printf(b, "%d", t->tm_year + 1900);
-        break;
+        return true;
     case 'n':
         hn_buf_add_char(b, '\n');
-        break;
+        return true;
     case 't':
         hn_buf_add_char(b, '\t');
-        break;
-    case 'z': /* datetime.now() has no zone */
-    case 'Z':
-        break;
+        return true;
     case '%':
         hn_buf_add_char(b, '%');
-        break;
+        return true;
+    case 'z': /* datetime.now() has no zone */
+    case 'Z':
+        return true;
     default:
         return false;
     }
-    return true;
+}
+
+static bool add(struct hn_buf *b, char c, const struct tm *t)
+{
+    int year = t->tm_year + 1900, hour12 = (t->tm_hour + 11) % 12 + 1, iso_year;
+    int w = iso_week(t, &iso_year);
+    const struct {
+        char c;
+        const char *fmt;
+        int value;
+    } numbers[] = {
+        {'d', "%02d", t->tm_mday},
+        {'e', "%2d", t->tm_mday},
+        {'H', "%02d", t->tm_hour},
+        {'k', "%2d", t->tm_hour},
+        {'I', "%02d", hour12},
+        {'l', "%2d", hour12},
+        {'j', "%03d", t->tm_yday + 1},
+        {'m', "%02d", t->tm_mon + 1},
+        {'M', "%02d", t->tm_min},
+        {'S', "%02d", t->tm_sec},
+        {'f', "%06d", 0},
+        {'w', "%d", t->tm_wday},
+        {'u', "%d", (t->tm_wday + 6) % 7 + 1},
+        {'U', "%02d", week(t, 0)},
+        {'W', "%02d", week(t, 1)},
+        {'V', "%02d", w},
+        {'G', "%d", iso_year},
+        {'y', "%02d", year % 100},
+        {'C', "%02d", year / 100},
+        {'Y', "%d", year},
+    };
+    for (size_t i = 0; i < HN_COUNT(numbers); i++)
+        if (numbers[i].c == c) {
+            char text[16];
+            snprintf(text, sizeof text, numbers[i].fmt, numbers[i].value);
+            hn_buf_add_str(b, text);
+            return true;
+        }
+    return add_name(b, c, t);
 }
 
 /* Formats made of others. */

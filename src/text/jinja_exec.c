@@ -55,8 +55,7 @@ int hn_ji_capture_end(struct hn_ji *ji, struct hn_ji_capture *c, int flow, struc
     return hn_jv_str_take(ji, &c->buf, text);
 }
 
-/* ---- assignment -------------------------------------------------------------------------------
- */
+/* ---- assignment ---- */
 
 static struct hn_jv *slot(struct hn_jact *act, const struct hn_jnode *n)
 {
@@ -117,8 +116,7 @@ int hn_ji_assign(struct hn_ji *ji, struct hn_jact *act, const struct hn_jnode *t
     return 0;
 }
 
-/* ---- statements -------------------------------------------------------------------------------
- */
+/* ---- statements ---- */
 
 static int exec_output(struct hn_ji *ji, struct hn_jact *act, const struct hn_jnode *n)
 {

@@ -136,8 +136,7 @@ static int f_reverse(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *o
     return 0;
 }
 
-/* ---- sorting: a stable merge sort of (key, value) pairs
- * ------------------------------------------ */
+/* ---- sorting: a stable merge sort of (key, value) pairs ---- */
 
 /* *before: x must come before y */
 static int comes_before(struct hn_ji *ji, struct hn_jv x, struct hn_jv y, bool reverse,

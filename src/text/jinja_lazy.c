@@ -37,8 +37,7 @@ static int start(struct hn_ji *ji, struct hn_jiter *it)
     return hn_ji_iter(ji, it->src, &l->src);
 }
 
-/* ---- items --------------------------------------------------------------------------------------
- */
+/* ---- items ---- */
 
 static int next_item(struct hn_ji *ji, struct hn_jiter *it, struct hn_jv *out)
 {
@@ -59,8 +58,7 @@ int hn_jlazy_items(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out
     return lazy(ji, c->argv[0], next_item, out) ? 0 : ji->code;
 }
 
-/* ---- map, select and their kin ------------------------------------------------------------------
- */
+/* ---- map, select and their kin ---- */
 
 static const struct hn_jv *named(const struct hn_jargs *a, const char *name)
 {
@@ -222,8 +220,7 @@ int hn_jlazy_rejectattr(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv
     return select_with(ji, c, false, true, out);
 }
 
-/* ---- unique, batch, slice
- * ------------------------------------------------------------------------ */
+/* ---- unique, batch, slice ---- */
 
 static int next_unique(struct hn_ji *ji, struct hn_jiter *it, struct hn_jv *out)
 {
@@ -332,8 +329,7 @@ int hn_jlazy_slice(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out
     return 0;
 }
 
-/* ---- attr
- * ----------------------------------------------------------------------------------------- */
+/* ---- attr ---- */
 
 int hn_jlazy_attr(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {

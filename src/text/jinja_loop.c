@@ -142,8 +142,7 @@ int hn_ji_loop_call(struct hn_ji *ji, struct hn_jloop *loop, const struct hn_jar
     return run_recursive(ji, loop->act, loop->node, args->pos[0], loop->depth0 + 1, out);
 }
 
-/* ---- attributes of `loop` -----------------------------------------------------------------------
- */
+/* ---- attributes of `loop` ---- */
 
 static int peek(struct hn_ji *ji, struct hn_jloop *l)
 {

@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* ---- dict
- * ---------------------------------------------------------------------------------------- */
+/* ---- dict ---- */
 
 static int view(struct hn_ji *ji, const struct hn_jcall *c, enum hn_jview_what what,
                 struct hn_jv *out)
@@ -74,8 +73,7 @@ const struct hn_jbuiltin hn_jmethods_dict[] = {
     {0},
 };
 
-/* ---- list, tuple, range
- * ---------------------------------------------------------------------------- */
+/* ---- list, tuple, range ---- */
 
 static int l_copy(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {
@@ -133,8 +131,7 @@ const struct hn_jbuiltin hn_jmethods_tuple[] = {
     {0},
 };
 
-/* ---- numbers
- * ---------------------------------------------------------------------------------------- */
+/* ---- numbers ---- */
 
 static int n_is_integer(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {
@@ -168,8 +165,7 @@ static const struct hn_jbuiltin methods_float[] = {
 static const struct hn_jbuiltin methods_int[] = {
     {"bit_length", n_bit_length, "-"}, {"conjugate", n_self, "-"}, {0}};
 
-/* ---- loop, cycler
- * ----------------------------------------------------------------------------------- */
+/* ---- loop, cycler ---- */
 
 static int o_cycle(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {
@@ -218,8 +214,7 @@ static const struct hn_jbuiltin methods_loop[] = {
 static const struct hn_jbuiltin methods_cycler[] = {
     {"next", c_next, "-"}, {"reset", c_reset, "-"}, {0}};
 
-/* ---- lookup
- * ------------------------------------------------------------------------------------------ */
+/* ---- lookup ---- */
 
 static const struct hn_jbuiltin *in_table(const struct hn_jbuiltin *t, struct hn_str name)
 {

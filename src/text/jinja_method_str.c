@@ -23,8 +23,7 @@ static int view(struct hn_ji *ji, const struct hn_jcall *c, struct hn_str s, str
     return hn_ji_step(ji, s.n);
 }
 
-/* ---- strip
- * --------------------------------------------------------------------------------------- */
+/* ---- strip ---- */
 
 static int strip(struct hn_ji *ji, const struct hn_jcall *c, int sides, struct hn_jv *out)
 {
@@ -51,8 +50,7 @@ static int m_rstrip(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *ou
     return strip(ji, c, HN_RIGHT, out);
 }
 
-/* ---- split
- * --------------------------------------------------------------------------------------- */
+/* ---- split ---- */
 
 static int push(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jlist *l, struct hn_str s)
 {
@@ -225,8 +223,7 @@ static int m_splitlines(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv
     return 0;
 }
 
-/* ---- search
- * -------------------------------------------------------------------------------------- */
+/* ---- search ---- */
 
 /* The part of the text between the optional bounds argv[1], argv[2] (code points, as a slice), and
  * the code points before it. *empty: start lies behind the end, where nothing, not even "", is
@@ -349,8 +346,7 @@ static int m_endswith(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *
     return edge(ji, c, true, out);
 }
 
-/* ---- replace, remove, join
- * ------------------------------------------------------------------------ */
+/* ---- replace, remove, join ---- */
 
 static int m_replace(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {

@@ -50,8 +50,7 @@ static int m_absent(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *ou
     return hn_ji_fail(ji, "encode, translate and maketrans are not supported in chat templates");
 }
 
-/* ---- padding
- * ------------------------------------------------------------------------------------- */
+/* ---- padding ---- */
 
 static int pad(struct hn_ji *ji, const struct hn_jcall *c, int side, struct hn_jv *out)
 {
@@ -143,8 +142,7 @@ static int m_expandtabs(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv
     return hn_jv_str_take(ji, &b, out);
 }
 
-/* ---- questions
- * ------------------------------------------------------------------------------------- */
+/* ---- questions ---- */
 
 static int every(struct hn_ji *ji, const struct hn_jcall *c, bool (*is)(uint32_t), bool empty,
                  struct hn_jv *out)
@@ -248,8 +246,7 @@ static int m_isidentifier(struct hn_ji *ji, const struct hn_jcall *c, struct hn_
     return hn_ji_step(ji, s->n * 4);
 }
 
-/* ---- format
- * ---------------------------------------------------------------------------------------- */
+/* ---- format ---- */
 
 static int m_format(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out)
 {

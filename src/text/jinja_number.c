@@ -3,6 +3,7 @@
  * (text) cheap. */
 #include "text/jinja_number.h"
 #include "text/jinja_ast.h"
+#include "text/jinja_big.h"
 #include "text/jinja_eval.h"
 #include "text/jinja_text.h"
 
@@ -10,214 +11,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BASE = 1000000000, MAX_LIMBS = 512 };
-
-struct hn_jbig {
-    bool neg;
-    uint32_t n; /* limbs, least significant first; the last is not 0 */
-    uint32_t limb[];
-};
-
-struct num { /* a work number */
-    bool neg;
-    uint32_t n;
-    uint32_t limb[MAX_LIMBS + 2];
-};
-
-static void load(struct num *x, struct hn_jv v)
+static int keep(struct hn_ji *ji, const struct hn_jnum *x, struct hn_jv *out)
 {
-    x->n = 0;
-    if (v.kind == HN_JV_BIG) {
-        x->neg = v.big->neg;
-        x->n = v.big->n;
-        memcpy(x->limb, v.big->limb, x->n * sizeof *x->limb);
-        return;
-    }
-    int64_t i = hn_jv_as_int(v);
-    x->neg = i < 0;
-    for (uint64_t u = i < 0 ? 0 - (uint64_t)i : (uint64_t)i; u; u /= BASE)
-        x->limb[x->n++] = (uint32_t)(u % BASE);
+    if (x->n > HN_JBIG_LIMBS)
+        return hn_ji_fail(ji, "an integer has more than %d digits", HN_JBIG_LIMBS * 9);
+    return hn_jbig_store(ji->arena, x, out) ? hn_ji_no_memory(ji) : 0;
 }
 
-/* The value of x as int64 where it fits. */
-static bool small(const struct num *x, int64_t *out)
-{
-    int64_t v = 0;
-    if (x->n > 3)
-        return false;
-    for (uint32_t k = x->n; k-- > 0;)
-        if (hn_mul_overflows(v, (int64_t)BASE, &v) ||
-            hn_add_overflows(v, x->neg ? -(int64_t)x->limb[k] : (int64_t)x->limb[k], &v))
-            return false;
-    *out = v;
-    return true;
-}
-
-static int store(struct hn_arena *arena, const struct num *x, struct hn_jv *out)
-{
-    int64_t i;
-    if (small(x, &i)) {
-        *out = hn_jv_int(i);
-        return 0;
-    }
-    struct hn_jbig *big = hn_arena_alloc(arena, 1, sizeof *big + x->n * sizeof *big->limb);
-    if (!big)
-        return HONE_NO_MEMORY;
-    big->neg = x->neg;
-    big->n = x->n;
-    memcpy(big->limb, x->limb, x->n * sizeof *x->limb);
-    *out = (struct hn_jv){.kind = HN_JV_BIG, .big = big};
-    return 0;
-}
-
-static int keep(struct hn_ji *ji, const struct num *x, struct hn_jv *out)
-{
-    if (x->n > MAX_LIMBS)
-        return hn_ji_fail(ji, "an integer has more than %d digits", MAX_LIMBS * 9);
-    return store(ji->arena, x, out) ? hn_ji_no_memory(ji) : 0;
-}
-
-static void trim(struct num *x)
-{
-    while (x->n && !x->limb[x->n - 1])
-        x->n--;
-    if (!x->n)
-        x->neg = false;
-}
-
-static int compare_size(const struct num *a, const struct num *b)
-{
-    if (a->n != b->n)
-        return a->n < b->n ? -1 : 1;
-    for (uint32_t k = a->n; k-- > 0;)
-        if (a->limb[k] != b->limb[k])
-            return a->limb[k] < b->limb[k] ? -1 : 1;
-    return 0;
-}
-
-/* x = x * factor + plus; false when it grows too long */
-static bool scale(struct num *x, uint32_t factor, uint32_t plus)
-{
-    uint64_t carry = plus;
-    for (uint32_t k = 0; k < x->n; k++) {
-        carry += (uint64_t)x->limb[k] * factor;
-        x->limb[k] = (uint32_t)(carry % BASE);
-        carry /= BASE;
-    }
-    for (; carry; carry /= BASE) {
-        if (x->n == MAX_LIMBS)
-            return false;
-        x->limb[x->n++] = (uint32_t)(carry % BASE);
-    }
-    return true;
-}
-
-static void add_size(struct num *out, const struct num *a, const struct num *b)
-{
-    uint32_t carry = 0, n = HN_MAX(a->n, b->n);
-    for (uint32_t k = 0; k < n; k++) {
-        uint32_t v = carry + (k < a->n ? a->limb[k] : 0) + (k < b->n ? b->limb[k] : 0);
-        out->limb[k] = v % BASE;
-        carry = v / BASE;
-    }
-    out->n = n;
-    if (carry)
-        out->limb[out->n++] = carry;
-}
-
-/* |a| >= |b| */
-static void sub_size(struct num *out, const struct num *a, const struct num *b)
-{
-    int64_t borrow = 0;
-    for (uint32_t k = 0; k < a->n; k++) {
-        int64_t v = (int64_t)a->limb[k] - (k < b->n ? b->limb[k] : 0) - borrow;
-        borrow = v < 0;
-        out->limb[k] = (uint32_t)(v + (borrow ? BASE : 0));
-    }
-    out->n = a->n;
-    trim(out);
-}
-
-static void add(struct num *out, const struct num *a, const struct num *b)
-{
-    if (a->neg == b->neg) {
-        bool neg = a->neg;
-        add_size(out, a, b);
-        out->neg = neg;
-    } else {
-        bool swap = compare_size(a, b) < 0;
-        bool neg = swap ? b->neg : a->neg;
-        sub_size(out, swap ? b : a, swap ? a : b);
-        out->neg = neg && out->n;
-    }
-}
-
-/* out (apart from a and b) = a * b; false when too long */
-static bool multiply(struct num *out, const struct num *a, const struct num *b)
-{
-    if (a->n + b->n > MAX_LIMBS + 1)
-        return false;
-    out->n = a->n + b->n;
-    memset(out->limb, 0, out->n * sizeof *out->limb);
-    for (uint32_t i = 0; i < a->n; i++) {
-        uint64_t carry = 0;
-        for (uint32_t k = 0; k < b->n || carry; k++) {
-            carry += out->limb[i + k] + (k < b->n ? (uint64_t)a->limb[i] * b->limb[k] : 0);
-            out->limb[i + k] = (uint32_t)(carry % BASE);
-            carry /= BASE;
-        }
-    }
-    out->neg = a->neg != b->neg;
-    trim(out);
-    return true;
-}
-
-/* Sizes only: quotient and rest of a by b (b not 0), one digit of base 10^9 at a time, each found
- * by bisection. */
-static void divide_size(const struct num *a, const struct num *b, struct num *quotient,
-                        struct num *rest)
-{
-    rest->n = 0;
-    rest->neg = quotient->neg = false;
-    quotient->n = a->n;
-    for (uint32_t k = a->n; k-- > 0;) {
-        memmove(rest->limb + 1, rest->limb, rest->n * sizeof *rest->limb);
-        rest->limb[0] = a->limb[k];
-        rest->n++;
-        trim(rest);
-        uint32_t low = 0, high = BASE - 1;
-        struct num t;
-        while (low < high) {
-            uint32_t mid = low + (high - low + 1) / 2;
-            t = *b;
-            if (scale(&t, mid, 0) && compare_size(&t, rest) <= 0)
-                low = mid;
-            else
-                high = mid - 1;
-        }
-        t = *b;
-        if (low && scale(&t, low, 0))
-            sub_size(rest, rest, &t);
-        quotient->limb[k] = low;
-    }
-    trim(quotient);
-}
-
-/* Python's floor division: the rest has the divisor's sign. */
-static void divide(const struct num *a, const struct num *b, struct num *quotient, struct num *rest)
-{
-    divide_size(a, b, quotient, rest);
-    bool differ = a->neg != b->neg;
-    if (differ && rest->n) {
-        struct num one = {.n = 1, .limb = {1}};
-        add_size(quotient, quotient, &one);
-        sub_size(rest, b, rest);
-    }
-    quotient->neg = differ && quotient->n;
-    rest->neg = b->neg && rest->n;
-}
-
-static bool parse_digits(struct num *x, struct hn_str text, uint32_t base)
+static bool parse_digits(struct hn_jnum *x, struct hn_str text, uint32_t base)
 {
     x->n = 0;
     for (size_t i = 0; i < text.n; i++) {
@@ -225,7 +26,7 @@ static bool parse_digits(struct num *x, struct hn_str text, uint32_t base)
         if (c == '_')
             continue;
         uint32_t d = c <= '9' ? (uint32_t)(c - '0') : (uint32_t)((c | 32) - 'a' + 10);
-        if (!scale(x, base, d))
+        if (!hn_jbig_scale(x, base, d))
             return false;
     }
     return true;
@@ -252,22 +53,22 @@ int hn_jnum_parse_literal(struct hn_arena *arena, struct hn_str text, bool is_fl
         *out = hn_jv_float(hn_double_parse(plain, n));
         return 0;
     }
-    struct num x = {0};
+    struct hn_jnum x = {0};
     int base = base_of(text);
     struct hn_str digits = base ? (struct hn_str){text.p + 2, text.n - 2} : text;
     if (!parse_digits(&x, digits, base ? (uint32_t)base : 10))
         return HONE_FAILED;
-    return store(arena, &x, out);
+    return hn_jbig_store(arena, &x, out);
 }
 
 int hn_jnum_parse_json(struct hn_arena *arena, struct hn_str text, struct hn_jv *out)
 {
-    struct num x = {0};
+    struct hn_jnum x = {0};
     bool neg = text.n && text.p[0] == '-';
     if (!parse_digits(&x, (struct hn_str){text.p + neg, text.n - neg}, 10))
         return HONE_FAILED;
     x.neg = neg && x.n;
-    return store(arena, &x, out);
+    return hn_jbig_store(arena, &x, out);
 }
 
 static int digit_of(char c)
@@ -298,7 +99,7 @@ int hn_jnum_int_of(struct hn_ji *ji, struct hn_str text, int64_t base, bool *ok,
                 if (s.p[i] != '0' && s.p[i] != '_')
                     return 0;
     }
-    if (!s.n || s.n > MAX_LIMBS * 9)
+    if (!s.n || s.n > HN_JBIG_LIMBS * 9)
         return 0;
     for (size_t i = 0; i < s.n; i++) {
         bool gap = s.p[i] == '_';
@@ -307,7 +108,7 @@ int hn_jnum_int_of(struct hn_ji *ji, struct hn_str text, int64_t base, bool *ok,
         if (!gap && digit_of(s.p[i]) >= base)
             return 0;
     }
-    struct num x = {0};
+    struct hn_jnum x = {0};
     if (!parse_digits(&x, s, (uint32_t)base))
         return 0;
     x.neg = neg && x.n;
@@ -383,7 +184,7 @@ double hn_jnum_to_double(struct hn_jv v)
 }
 
 /* The integer part of f, exactly: 53 bits, then doublings. */
-static bool from_double(struct num *x, double f)
+static bool from_double(struct hn_jnum *x, double f)
 {
     int exponent;
     double m = frexp(fabs(trunc(f)), &exponent);
@@ -391,9 +192,9 @@ static bool from_double(struct num *x, double f)
     exponent -= 53;
     for (; exponent < 0 && bits; exponent++)
         bits >>= 1;
-    load(x, hn_jv_int((int64_t)bits));
+    hn_jbig_load(x, hn_jv_int((int64_t)bits));
     for (; exponent > 0 && x->n; exponent--)
-        if (!scale(x, 2, 0))
+        if (!hn_jbig_scale(x, 2, 0))
             return false;
     x->neg = f < 0 && x->n;
     return true;
@@ -401,9 +202,9 @@ static bool from_double(struct num *x, double f)
 
 int hn_jnum_truncate(struct hn_ji *ji, double f, struct hn_jv *out)
 {
-    struct num x;
+    struct hn_jnum x;
     if (!from_double(&x, f))
-        return hn_ji_fail(ji, "an integer has more than %d digits", MAX_LIMBS * 9);
+        return hn_ji_fail(ji, "an integer has more than %d digits", HN_JBIG_LIMBS * 9);
     return keep(ji, &x, out);
 }
 
@@ -415,13 +216,6 @@ bool hn_jnum_is_zero(struct hn_jv v)
 bool hn_jnum_is_negative(struct hn_jv v)
 {
     return v.kind == HN_JV_FLOAT ? v.f < 0 : v.kind == HN_JV_BIG ? v.big->neg : hn_jv_as_int(v) < 0;
-}
-
-static int compare_num(const struct num *a, const struct num *b)
-{
-    if (a->neg != b->neg)
-        return a->neg ? -1 : 1;
-    return a->neg ? -compare_size(a, b) : compare_size(a, b);
 }
 
 int hn_jnum_compare(struct hn_jv a, struct hn_jv b)
@@ -436,11 +230,11 @@ int hn_jnum_compare(struct hn_jv a, struct hn_jv b)
         int c = hn_jnum_compare(b, a);
         return c == 2 ? 2 : -c;
     }
-    struct num x, y;
-    load(&y, b);
+    struct hn_jnum x, y;
+    hn_jbig_load(&y, b);
     if (a.kind != HN_JV_FLOAT) {
-        load(&x, a);
-        return compare_num(&x, &y);
+        hn_jbig_load(&x, a);
+        return hn_jbig_compare(&x, &y);
     }
     if (isnan(a.f))
         return 2;
@@ -448,7 +242,7 @@ int hn_jnum_compare(struct hn_jv a, struct hn_jv b)
         return a.f < 0 ? -1 : 1;
     if (!from_double(&x, a.f))
         return a.f < 0 ? -1 : 1;
-    int c = compare_num(&x, &y);
+    int c = hn_jbig_compare(&x, &y);
     double rest = a.f - trunc(a.f);
     return c ? c : (rest > 0) - (rest < 0);
 }
@@ -482,8 +276,7 @@ void hn_jnum_add_text(struct hn_buf *out, struct hn_jv v)
     }
 }
 
-/* ---- arithmetic --------------------------------------------------------------------------------
- */
+/* ---- arithmetic ---- */
 
 static int by_zero(struct hn_ji *ji)
 {
@@ -547,8 +340,8 @@ static int int_power(struct hn_ji *ji, struct hn_jv a, struct hn_jv b, struct hn
 {
     if (hn_jnum_is_negative(b))
         return float_power(ji, hn_jnum_to_double(a), hn_jnum_to_double(b), out);
-    struct num result = {.n = 1, .limb = {1}}, factor, t;
-    load(&factor, a);
+    struct hn_jnum result = {.n = 1, .limb = {1}}, factor, t;
+    hn_jbig_load(&factor, a);
     if (factor.n == 0 || (factor.n == 1 && factor.limb[0] == 1)) {
         bool odd = b.kind == HN_JV_BIG ? b.big->limb[0] & 1 : hn_jv_as_int(b) & 1;
         bool zero = factor.n == 0 && !hn_jnum_is_zero(b);
@@ -559,12 +352,12 @@ static int int_power(struct hn_ji *ji, struct hn_jv a, struct hn_jv b, struct hn
         return hn_ji_fail(ji, "the result of a power is too large");
     for (int64_t e = hn_jv_as_int(b); e; e >>= 1) {
         if (e & 1) {
-            if (!multiply(&t, &result, &factor))
+            if (!hn_jbig_multiply(&t, &result, &factor))
                 return hn_ji_fail(ji, "the result of a power is too large");
             result = t;
         }
         if (e > 1) {
-            if (!multiply(&t, &factor, &factor))
+            if (!hn_jbig_multiply(&t, &factor, &factor))
                 return hn_ji_fail(ji, "the result of a power is too large");
             factor = t;
         }
@@ -584,42 +377,27 @@ static bool quick(int op, int64_t x, int64_t y, struct hn_jv *out)
     return fits;
 }
 
-static double size_of(const struct num *x) /* about log2 |x| */
-{
-    double top = x->limb[x->n - 1] + (x->n > 1 ? x->limb[x->n - 2] / (double)BASE : 0);
-    return log2(top) + (x->n - 1) * log2(BASE);
-}
-
-/* x * 2^k; false when too long */
-static bool shift(struct num *x, int k)
-{
-    for (; k >= 16; k -= 16)
-        if (!scale(x, 1 << 16, 0))
-            return false;
-    return scale(x, (uint32_t)1 << k, 0);
-}
-
 /* a / b rounded once, as Python does it: 62 bits or more of the quotient, a sticky bit for the
  * rest. */
 static int true_division(struct hn_ji *ji, struct hn_jv a, struct hn_jv b, struct hn_jv *out)
 {
-    struct num x, y, q, rest;
-    load(&x, a);
-    load(&y, b);
+    struct hn_jnum x, y, q, rest;
+    hn_jbig_load(&x, a);
+    hn_jbig_load(&y, b);
     bool negative = x.neg != y.neg;
     if (!x.n) {
         *out = hn_jv_float(negative ? -0.0 : 0.0);
         return 0;
     }
     x.neg = y.neg = false;
-    int k = (int)(63 - (size_of(&x) - size_of(&y)));
-    if (k < -4000 || k > 4000 || !shift(k > 0 ? &x : &y, k > 0 ? k : -k) ||
+    int k = (int)(63 - (hn_jbig_log2(&x) - hn_jbig_log2(&y)));
+    if (k < -4000 || k > 4000 || !hn_jbig_shift(k > 0 ? &x : &y, k > 0 ? k : -k) ||
         hn_ji_step(ji, (size_t)x.n * y.n * 4))
         return hn_ji_fail(ji, "the operands of a division are too large");
-    divide_size(&x, &y, &q, &rest);
+    hn_jbig_divide_size(&x, &y, &q, &rest);
     uint64_t bits = 0;
     for (uint32_t i = q.n; i-- > 0;)
-        bits = bits * BASE + q.limb[i];
+        bits = bits * HN_JBIG_BASE + q.limb[i];
     int drop = 0;
     bool sticky = rest.n > 0;
     while (bits >> drop >= (uint64_t)1 << 53)
@@ -656,21 +434,21 @@ int hn_jnum_binary(struct hn_ji *ji, int op, struct hn_jv a, struct hn_jv b, str
             return 0;
         }
     }
-    struct num x, y, r, rest;
-    load(&x, a);
-    load(&y, b);
+    struct hn_jnum x, y, r, rest;
+    hn_jbig_load(&x, a);
+    hn_jbig_load(&y, b);
     if (hn_ji_step(ji, (size_t)x.n * y.n / 8))
         return ji->code;
     if (op == '*') {
-        if (!multiply(&r, &x, &y))
-            return hn_ji_fail(ji, "an integer has more than %d digits", MAX_LIMBS * 9);
+        if (!hn_jbig_multiply(&r, &x, &y))
+            return hn_ji_fail(ji, "an integer has more than %d digits", HN_JBIG_LIMBS * 9);
     } else if (op == '+' || op == '-') {
         y.neg = op == '-' ? !y.neg && y.n : y.neg;
-        add(&r, &x, &y);
+        hn_jbig_add(&r, &x, &y);
     } else {
         if (hn_ji_step(ji, (size_t)x.n * y.n * 4))
             return ji->code;
-        divide(&x, &y, &r, &rest);
+        hn_jbig_divide(&x, &y, &r, &rest);
         return keep(ji, op == '%' ? &rest : &r, out);
     }
     return keep(ji, &r, out);

@@ -127,8 +127,7 @@ int hn_jparse_enter(struct hn_jparser *p)
     return 0;
 }
 
-/* ---- statements -------------------------------------------------------------------------------
- */
+/* ---- statements ---- */
 
 static int subparse(struct hn_jparser *p, const char *const *ends);
 

@@ -197,8 +197,7 @@ int hn_jv_to_str(struct hn_ji *ji, struct hn_jv v, struct hn_jv *out)
     return hn_jv_str_take(ji, &b, out);
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* ---- JSON ---- */
 
 static void json_string(struct hn_buf *out, const struct hn_jstr *s, bool ensure_ascii)
 {

@@ -10,8 +10,7 @@
 
 enum { MAX_TREE = 256 << 20 }; /* bytes of a compiled template */
 
-/* ---- errors and bounds ------------------------------------------------------------------------
- */
+/* ---- errors and bounds ---- */
 
 int hn_ji_fail(struct hn_ji *ji, const char *fmt, ...)
 {
@@ -91,8 +90,7 @@ int hn_ji_write(struct hn_ji *ji, const char *p, size_t n)
     return ji->out->failed ? hn_ji_no_memory(ji) : hn_ji_step(ji, n);
 }
 
-/* ---- compile -----------------------------------------------------------------------------------
- */
+/* ---- compile ---- */
 
 int hn_jinja_open(struct hn_jinja **out, const char *source, size_t n, struct hone_err *err)
 {
@@ -138,8 +136,7 @@ bool hn_jinja_marks_generation(const struct hn_jinja *t)
     return t->marks_generation;
 }
 
-/* ---- render ------------------------------------------------------------------------------------
- */
+/* ---- render ---- */
 
 static int add_vars(struct hn_ji *ji, const struct hn_jinja_env *env)
 {

@@ -112,8 +112,7 @@ static uint32_t param(struct binder *b, struct frame *f, struct hn_str name)
     return l ? l->slot : 0;
 }
 
-/* ---- first walk: what a frame loads and stores -------------------------------------------------
- */
+/* ---- first walk: what a frame loads and stores ---- */
 
 static void scan(struct binder *b, struct frame *f, const struct hn_jnode *n, bool stores,
                  bool in_branch)
@@ -185,8 +184,7 @@ static void scan_body(struct binder *b, struct frame *f, struct hn_jnode *const 
     }
 }
 
-/* ---- second walk: every name gets its slot ------------------------------------------------------
- */
+/* ---- second walk: every name gets its slot ---- */
 
 static void bind(struct binder *b, struct frame *f, struct hn_jnode *n, bool soft)
 {

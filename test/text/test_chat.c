@@ -41,8 +41,7 @@ static struct hn_chat_template *open_file(const char *name)
     return t;
 }
 
-/* ---- goldens from transformers ------------------------------------------------------------------
- */
+/* ---- goldens from transformers ---- */
 
 static bool same_spans(const struct hn_json *want, const struct hn_chat_spans *got)
 {
@@ -110,8 +109,7 @@ static void renders_as_transformers(void **state)
     hn_arena_release(&arena);
 }
 
-/* ---- spans
- * ---------------------------------------------------------------------------------------- */
+/* ---- spans ---- */
 
 /* The spans' texts, each in brackets; or the error. */
 static void find_spans(struct hn_chat_template *t, const char *messages, struct hn_buf *out)
@@ -221,8 +219,7 @@ static void says_when_answers_have_no_place(void **state)
                 "[" U("a") "," A("b") "]", "inside a macro");
 }
 
-/* ---- what goes in
- * ----------------------------------------------------------------------------------- */
+/* ---- what goes in ---- */
 
 static void check_request(const char *request, const char *want)
 {
