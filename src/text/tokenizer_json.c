@@ -1,8 +1,11 @@
 /* tokenizer.json: the file of the tokenizers library, version 1.0.  What it may hold is what that
  * library may build; a part that is not supported is refused by its name. */
 #include "text/tokenizer_json.h"
+#include "text/unicode.h"
 #include "base/mem.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 int hn_tj_fail(const struct hn_tj *r, const char *where, const struct hn_json *found,
@@ -51,8 +54,8 @@ int hn_tj_char(const struct hn_tj *r, const struct hn_json *j, const char *key, 
         return rc;
     int32_t cp = s.n ? hn_utf8_next(s.p, s.n, &i) : -1;
     if (cp < 0 || i != s.n)
-        return hn_fail(r->err, HONE_FAILED, "%s: %s is \"%.60s\"; expected one character", r->path,
-                       key, s.p);
+        return hn_fail(r->err, HONE_FAILED, "%s: %s is \"%.*s\"; expected one character", r->path,
+                       key, hn_utf8_cut(s, 60), s.p);
     *out = (uint32_t)cp;
     return 0;
 }
@@ -86,8 +89,8 @@ int hn_tj_unknown(const struct hn_tj *r, const char *part, const struct hn_json 
     struct hn_str name = {"", 0};
     if (!hn_json_str(type, &name))
         return hn_tj_fail(r, part, j, "an object with a type");
-    return hn_fail(r->err, HONE_FAILED, "%s: the %s \"%.60s\" is not supported", r->path, part,
-                   name.p);
+    return hn_fail(r->err, HONE_FAILED, "%s: the %s \"%.*s\" is not supported", r->path, part,
+                   hn_utf8_cut(name, 60), name.p);
 }
 
 /* The type of a part, or "" */
@@ -109,8 +112,8 @@ static int read_vocab(const struct hn_tj *r, const struct hn_json *vocab)
         const struct hn_json_member *m = &vocab->members[i];
         if (!hn_json_int(&m->value, &id) || id < 0 || id > HN_VOCAB_MAX_ID)
             return hn_fail(
-                r->err, HONE_FAILED, "%s: the id of the token \"%.60s\" is %.40s; expected 0 to %d",
-                r->path, m->key.p,
+                r->err, HONE_FAILED, "%s: the id of the token \"%.*s\" is %.40s; expected 0 to %d",
+                r->path, hn_utf8_cut(m->key, 60), m->key.p,
                 m->value.type == HN_JSON_INT ? m->value.text.p : hn_json_type_name(&m->value),
                 HN_VOCAB_MAX_ID);
         top = HN_MAX(top, id);
@@ -184,14 +187,13 @@ static int read_merges(const struct hn_tj *r, const struct hn_json *merges)
         if (joined.failed)
             rc = hn_fail_memory(r->err, "reading a tokenizer");
         else if (left < 0 || right < 0 || id < 0 || b.n < cut)
-            rc =
-                hn_fail(r->err, HONE_FAILED,
-                        "%s: model.merges[%zu] joins \"%.60s\" and \"%.60s\", but %s is not in the "
-                        "vocabulary",
-                        r->path, i, a.p, b.p,
-                        left < 0    ? "the first"
-                        : right < 0 ? "the second"
-                                    : "what they make");
+            rc = hn_fail(r->err, HONE_FAILED,
+                         "%s: model.merges[%zu] joins \"%.*s\" and \"%.*s\", but %s is not in the "
+                         "vocabulary",
+                         r->path, i, hn_utf8_cut(a, 60), a.p, hn_utf8_cut(b, 60), b.p,
+                         left < 0    ? "the first"
+                         : right < 0 ? "the second"
+                                     : "what they make");
         else
             hn_bpe_add(&t->model.bpe, (uint32_t)left, (uint32_t)right, rank++, (uint32_t)id);
     }
@@ -226,20 +228,144 @@ static int read_bpe(const struct hn_tj *r, const struct hn_json *j)
                      dropout);
     rc = rc ? rc : read_vocab(r, hn_json_get(j, "vocab"));
     rc = rc ? rc : read_merges(r, hn_json_get(j, "merges"));
-    if (rc == 0 && unk.n)
+    if (rc == 0 && unk.n) {
         m->unk = hn_vocab_find(&r->t->vocab, unk);
-    if (rc == 0 && unk.n && m->unk < 0)
-        rc = hn_fail(r->err, HONE_FAILED, "%s: model.unk_token \"%.60s\" is not in the vocabulary",
-                     r->path, unk.p);
+        m->unk_missing = m->unk < 0;
+    }
+    return rc;
+}
+
+/* The unknown token's id; -1 when it is not in the vocabulary, which matters only if it is needed.
+ */
+static int read_unk(const struct hn_tj *r, const struct hn_json *j)
+{
+    struct hn_str unk;
+    int rc = hn_tj_str(r, j, "unk_token", &unk);
+    r->t->model.unk = rc ? -1 : hn_vocab_find(&r->t->vocab, unk);
+    return rc;
+}
+
+static int read_word_piece(const struct hn_tj *r, const struct hn_json *j)
+{
+    struct hn_model *m = &r->t->model;
+    m->kind = HN_MODEL_WORDPIECE;
+    int rc = read_vocab(r, hn_json_get(j, "vocab"));
+    rc = rc ? rc : hn_tj_str(r, j, "continuing_subword_prefix", &m->prefix);
+    rc = rc ? rc : hn_tj_size(r, j, "max_input_chars_per_word", &m->max_chars);
+    return rc ? rc : read_unk(r, j);
+}
+
+static int read_word_level(const struct hn_tj *r, const struct hn_json *j)
+{
+    r->t->model.kind = HN_MODEL_WORDLEVEL;
+    int rc = read_vocab(r, hn_json_get(j, "vocab"));
+    return rc ? rc : read_unk(r, j);
+}
+
+/* A number as serde_json reads it by default: the digits that fit 64 bits, times or divided by a
+ * power of ten; its last bit may differ from the nearest double, and Viterbi's ties hang on it. */
+static double serde_float(struct hn_str s)
+{
+    uint64_t digits = 0;
+    int64_t exponent = 0, e = 0;
+    size_t i = s.n && s.p[0] == '-';
+    bool point = false, full = false, minus = false;
+    for (; i < s.n && (s.p[i] == '.' || (s.p[i] >= '0' && s.p[i] <= '9')); i++) {
+        uint64_t d = (uint64_t)(s.p[i] - '0'), next;
+        if (s.p[i] == '.') {
+            point = true;
+            continue;
+        }
+        full = full || hn_mul_overflows(digits, (uint64_t)10, &next) ||
+               hn_add_overflows(next, d, &next);
+        if (!full)
+            digits = next;
+        exponent += full ? !point : -(int64_t)point;
+    }
+    for (i++; i < s.n; i++) {
+        minus |= s.p[i] == '-';
+        if (s.p[i] >= '0' && s.p[i] <= '9' && e < 100000)
+            e = e * 10 + (s.p[i] - '0');
+    }
+    exponent += minus ? -e : e;
+    double f = (double)digits;
+    for (; exponent < -308 && f != 0; exponent += 308)
+        f /= 1e308;
+    char power[16];
+    int n = snprintf(power, sizeof power, "1e%d",
+                     (int)HN_MIN(exponent < 0 ? -exponent : exponent, (int64_t)400));
+    double scale = hn_double_parse(power, (size_t)n);
+    f = exponent < 0 ? f / scale : f * scale;
+    return s.n && s.p[0] == '-' ? -f : f;
+}
+
+/* [["text", score], …]: ids are places in the list. */
+static int read_pieces(const struct hn_tj *r, const struct hn_json *vocab)
+{
+    struct hone_tokenizer *t = r->t;
+    if (!vocab || vocab->type != HN_JSON_ARRAY || vocab->n == 0 || vocab->n > HN_VOCAB_MAX_ID)
+        return hn_tj_fail(r, "model.vocab", vocab, "an array of [\"token\", score]");
+    int rc = hn_vocab_init(&t->vocab, vocab->n, (uint32_t)vocab->n, r->err);
+    t->model.scores = hn_calloc(vocab->n, sizeof *t->model.scores);
+    if (rc == 0 && !t->model.scores)
+        rc = hn_fail_memory(r->err, "reading a vocabulary");
+    for (size_t i = 0; rc == 0 && i < vocab->n; i++) {
+        struct hn_str text;
+        const struct hn_json *score = hn_json_at(&vocab->items[i], 1);
+        if (!hn_json_str(hn_json_at(&vocab->items[i], 0), &text) ||
+            !hn_json_float(score, &t->model.scores[i]) || !isfinite(t->model.scores[i]))
+            rc = hn_fail(r->err, HONE_FAILED,
+                         "%s: model.vocab[%zu] is %s; expected [\"token\", score]", r->path, i,
+                         hn_json_type_name(&vocab->items[i]));
+        if (rc == 0)
+            t->model.scores[i] = serde_float(score->text);
+        rc = rc ? rc : hn_tj_dup(r, text, &text);
+        if (rc == 0 && hn_vocab_put(&t->vocab, text, (int64_t)i, r->err))
+            rc = hn_fail_prefix(r->err, "%s", r->path);
+    }
+    return rc;
+}
+
+static int read_unigram(const struct hn_tj *r, const struct hn_json *j)
+{
+    struct hn_model *m = &r->t->model;
+    const struct hn_json *unk = hn_json_get(j, "unk_id");
+    int64_t id = -1;
+    m->kind = HN_MODEL_UNIGRAM;
+    m->fuse_unk = true;
+    int rc = read_pieces(r, hn_json_get(j, "vocab"));
+    rc = rc ? rc : hn_tj_bool(r, j, "byte_fallback", false, &m->byte_fallback);
+    if (rc == 0 && unk && unk->type != HN_JSON_NULL &&
+        (!hn_json_int(unk, &id) || id < 0 || id >= r->t->vocab.n_ids))
+        rc = hn_tj_fail(r, "model.unk_id", unk, "an id of the vocabulary");
+    m->unk = (int32_t)id;
     return rc;
 }
 
 static int read_model(const struct hn_tj *r, const struct hn_json *j)
 {
     const char *type = hn_tj_type(j);
-    if (strcmp(type, "BPE") == 0 || (!*type && hn_json_get(j, "vocab") && hn_json_get(j, "merges")))
+    const struct hn_json *vocab = hn_json_get(j, "vocab");
+    /* Old files leave the type out: what is there tells it. */
+    if (strcmp(type, "BPE") == 0 || (!*type && vocab && hn_json_get(j, "merges")))
         return read_bpe(r, j);
+    if (strcmp(type, "Unigram") == 0 || (!*type && vocab && vocab->type == HN_JSON_ARRAY))
+        return read_unigram(r, j);
+    if (strcmp(type, "WordPiece") == 0 || (!*type && hn_json_get(j, "max_input_chars_per_word")))
+        return read_word_piece(r, j);
+    if (strcmp(type, "WordLevel") == 0 || (!*type && vocab && hn_json_get(j, "unk_token")))
+        return read_word_level(r, j);
     return hn_tj_unknown(r, "model", j);
+}
+
+int hn_tj_added(const struct hn_tj *r, const struct hn_json *j, struct hn_added_token *out)
+{
+    int rc = hn_tj_str(r, j, "content", &out->text);
+    rc = rc ? rc : hn_tj_bool(r, j, "special", false, &out->special);
+    rc = rc ? rc : hn_tj_bool(r, j, "normalized", !out->special, &out->normalized);
+    rc = rc ? rc : hn_tj_bool(r, j, "single_word", false, &out->single_word);
+    rc = rc ? rc : hn_tj_bool(r, j, "lstrip", false, &out->lstrip);
+    return rc ? rc : hn_tj_bool(r, j, "rstrip", false, &out->rstrip);
 }
 
 /* Ids of added tokens follow from the order of the file as in the library: the vocabulary's own id
@@ -251,18 +377,12 @@ static int read_added(const struct hn_tj *r, const struct hn_json *list)
     int64_t next = (int64_t)t->vocab.n_tokens;
     if (list && list->type != HN_JSON_ARRAY && list->type != HN_JSON_NULL)
         return hn_tj_fail(r, "added_tokens", list, "an array");
-    uint32_t n_ids = (uint32_t)HN_MAX((uint64_t)t->vocab.n_ids, t->vocab.n_tokens + n);
-    int rc = hn_added_init(&t->added, n, n_ids, r->err);
+    int rc = 0;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         const struct hn_json *j = &list->items[i];
         struct hn_added_token a = {0};
         int64_t id;
-        rc = hn_tj_str(r, j, "content", &a.text);
-        rc = rc ? rc : hn_tj_bool(r, j, "special", false, &a.special);
-        rc = rc ? rc : hn_tj_bool(r, j, "normalized", !a.special, &a.normalized);
-        rc = rc ? rc : hn_tj_bool(r, j, "single_word", false, &a.single_word);
-        rc = rc ? rc : hn_tj_bool(r, j, "lstrip", false, &a.lstrip);
-        rc = rc ? rc : hn_tj_bool(r, j, "rstrip", false, &a.rstrip);
+        rc = hn_tj_added(r, j, &a);
         if (rc == 0 && !hn_json_int(hn_json_get(j, "id"), &id))
             rc = hn_tj_fail(r, "the id of an added token", hn_json_get(j, "id"), "an integer");
         if (rc || a.text.n == 0)
@@ -292,8 +412,12 @@ int hn_tokenizer_from_json(struct hone_tokenizer *t, const struct hn_json *root,
     rc = rc ? rc : hn_tj_post_processor(&r, hn_json_get(root, "post_processor"));
     if (rc == 0 && t->n_decoders == 0)
         t->decoders[t->n_decoders++] = (struct hn_decode_step){.kind = HN_DECODE_JOIN};
-    t->info.kind = "BPE";
-    return rc ? rc : hn_tokenizer_finish(t, err);
+    static const char *const kinds[] = {[HN_MODEL_BPE] = "BPE",
+                                        [HN_MODEL_UNIGRAM] = "Unigram",
+                                        [HN_MODEL_WORDPIECE] = "WordPiece",
+                                        [HN_MODEL_WORDLEVEL] = "WordLevel"};
+    t->info.kind = kinds[t->model.kind];
+    return rc;
 }
 
 int hn_tokenizer_parse_json(struct hone_tokenizer *t, const char *text, size_t n, const char *path,
