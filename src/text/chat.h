@@ -50,11 +50,13 @@ void hn_chat_spans_release(struct hn_chat_spans *s);
  * A template with {% generation %} blocks says itself what those are.  Of any other, the span of an
  * assistant message is what the model has to write after the prompt that it would be given: let A
  * be the text of the messages before it with the generation prompt, and B the text up to and with
- * it; then it is what B has after A (or after the place where they part, when B leaves out some of
- * the prompt, as the empty thinking of some templates): the answer and the end-of-turn marker
- * behind it.  That must be found again in the whole text, where a template may have shortened it
- * (thinking left out of earlier turns).  When it is not there, or not in one place, the
- * conversation has no well-defined spans and the call fails, naming the message. */
+ * it; then it is what B has behind A, the answer and the end-of-turn marker (with white space that
+ * follows it in the template).  Where B lacks part of the prompt (an opened thought, say), it
+ * begins where they part; where even the messages before it read differently in B, it begins where
+ * B has the end of A in front of the answer.  The span is then found in the whole text, where a
+ * template may have shortened it (thinking left out of earlier turns).  When it is not there, or
+ * not in one place, the conversation has no well-defined spans and the call fails, naming the
+ * message.  Two renderings per assistant message, a few more where a template does such things. */
 HN_MUST_USE int hn_chat_spans(const struct hn_chat_template *t, const struct hn_chat_input *in,
                               struct hn_buf *text, struct hn_chat_spans *spans,
                               struct hone_err *err);

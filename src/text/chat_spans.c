@@ -29,6 +29,12 @@ struct job {
 static const char *const sentinel[2] = {"Zq7xjWv", "Kp3mhYu"};
 static const char thought_end[] = "</think>";
 
+enum {
+    MAX_LEAD =
+        64,       /* bytes between the prompt and the answer's content, such as an opened thought */
+    MIN_TAIL = 3, /* bytes of the prompt that must stand before the answer again */
+};
+
 /* May a span begin or end behind this byte?  Not inside a token like "<|end|>". */
 static bool boundary(char c)
 {
@@ -134,11 +140,33 @@ static int locate(struct job *j, const struct hn_buf *text, size_t n, size_t *st
     return 0;
 }
 
+/* The messages before the answer read differently in A and in B (a template that moves the system's
+ * text to the last question, say): the answer begins where what stands before it in B ends as A
+ * ends. */
+static int by_tail(struct job *j, size_t *out)
+{
+    size_t start, end, best = 0;
+    int rc = locate(j, &j->after, j->index + 1, &start, &end);
+    if (rc)
+        return rc;
+    for (size_t lead = 0; lead <= HN_MIN(start, (size_t)MAX_LEAD); lead++) {
+        const struct hn_buf head = {.data = j->after.data, .len = start - lead};
+        size_t same = common_end(&j->before, &head, HN_MIN(head.len, j->before.len));
+        if (same > best) {
+            best = same;
+            *out = head.len;
+        }
+    }
+    if (best < MIN_TAIL)
+        return undefined(
+            j, "the template writes the messages before it differently with and without it");
+    return 0;
+}
+
 /* Where B leaves A, of which it has not all: where the prompt stops being there, whatever the
  * answer begins with. */
 static int parting(struct job *j, size_t *out)
 {
-    size_t from = 0;
     *out = common_start(&j->before, &j->after);
     for (int i = 0; i < 2; i++) {
         int rc = render(j, j->index + 1, false, sentinel[i], &j->other[i]);
@@ -147,14 +175,13 @@ static int parting(struct job *j, size_t *out)
         if (!rc)
             *out = HN_MIN(*out, common_start(&j->before, &j->other[i]));
     }
-    /* The prompt may differ, the messages before it may not. */
+    /* The prompt may differ; if the messages before it do, there is another way. */
     int rc = render(j, j->index, false, NULL, &j->other[0]);
-    if (rc)
+    if (rc == HONE_NO_MEMORY)
         return rc;
-    from = common_start(&j->before, &j->other[0]);
+    size_t from = rc ? SIZE_MAX : common_start(&j->before, &j->other[0]);
     if (*out < from)
-        return undefined(
-            j, "the template writes the messages before it differently with and without it");
+        return by_tail(j, out);
     while (*out > from && !boundary(j->after.data[*out - 1]))
         (*out)--;
     return 0;

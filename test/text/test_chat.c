@@ -195,6 +195,12 @@ static void finds_answers_that_change(void **state)
     check_spans("{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
                 "{% if add_generation_prompt %}<assistant><think>{% endif %}",
                 "[" U("a") "," A("<b>") "," U("c") "," A("d") "]", "[<b><end>][d<end>]");
+    /* the system's text stands in a question only while that is the last message */
+    check_spans(
+        "{% for m in messages %}{% if m.role == 'user' %}[Q] {{ messages[0].content ~ ' ' if "
+        "loop.last }}{{ m.content }} [/Q]{% elif m.role != 'system' %} {{ m.content }}</s>"
+        "{% endif %}{% endfor %}",
+        "[" S("s") "," U("a") "," A("b") "," U("c") "," A("d") "]", "[ b</s>][ d</s>]");
     /* another marker ends the last turn */
     check_spans("{% for m in messages %}<{{ m.role }}>{{ m.content }}"
                 "{{ '<return>' if loop.last and m.role == 'assistant' else '<end>' }}{% endfor %}"
