@@ -1,21 +1,7 @@
 #include "text/added.h"
 #include "base/mem.h"
 #include "text/unicode.h"
-
-int hn_added_init(struct hn_added *a, size_t n, uint32_t n_ids, struct hone_err *err)
-{
-    *a = (struct hn_added){.n_slots = 16, .n_ids = n_ids};
-    while (a->n_slots < 2 * n)
-        a->n_slots *= 2;
-    a->slots = hn_calloc(a->n_slots, sizeof *a->slots);
-    a->by_id = hn_calloc(n_ids, sizeof *a->by_id);
-    a->tokens = hn_calloc(n, sizeof *a->tokens);
-    a->cap = n;
-    if (a->slots && a->by_id && a->tokens)
-        return 0;
-    hn_added_release(a);
-    return hn_fail_memory(err, "reading added tokens");
-}
+#include "text/vocab.h"
 
 void hn_added_release(struct hn_added *a)
 {
@@ -35,21 +21,50 @@ static size_t slot_of(const struct hn_added *a, struct hn_str text)
     return at;
 }
 
+/* Twice as many slots, the tokens put in anew. */
+static int grow_slots(struct hn_added *a)
+{
+    size_t n = a->n_slots ? 2 * a->n_slots : 64;
+    uint32_t *slots = hn_calloc(n, sizeof *slots);
+    if (!slots)
+        return -1;
+    hn_free(a->slots);
+    a->slots = slots;
+    a->n_slots = n;
+    for (size_t i = 0; i < a->n; i++)
+        a->slots[slot_of(a, a->tokens[i].text)] = (uint32_t)i + 1;
+    return 0;
+}
+
+static int grow_ids(struct hn_added *a, size_t need)
+{
+    if (need <= a->n_ids)
+        return 0;
+    if (hn_grow((void **)&a->by_id, &a->cap_ids, need, sizeof *a->by_id))
+        return -1;
+    for (; a->n_ids < a->cap_ids; a->n_ids++)
+        a->by_id[a->n_ids] = 0;
+    return 0;
+}
+
 int hn_added_put(struct hn_added *a, const struct hn_added_token *token, struct hone_err *err)
 {
-    if (token->id < 0 || (uint32_t)token->id >= a->n_ids)
-        return hn_fail(err, HONE_FAILED, "the added token \"%.*s\" has id %d, outside 0 to %lld",
-                       (int)HN_MIN(token->text.n, (size_t)60), token->text.p, token->id,
-                       (long long)a->n_ids - 1);
+    if (token->id < 0 || token->id > HN_VOCAB_MAX_ID)
+        return hn_fail(err, HONE_FAILED, "the added token \"%.*s\" has id %d, outside 0 to %d",
+                       hn_utf8_cut(token->text, 60), token->text.p, token->id,
+                       HN_VOCAB_MAX_ID);
+    if ((2 * (a->n + 1) > a->n_slots && grow_slots(a)) || grow_ids(a, (size_t)token->id + 1) ||
+        hn_grow((void **)&a->tokens, &a->cap, a->n + 1, sizeof *a->tokens))
+        return hn_fail_memory(err, "reading added tokens");
     size_t at = slot_of(a, token->text);
     if (a->slots[at]) {
         a->tokens[a->slots[at] - 1] = *token;
     } else {
-        HN_ASSERT(a->n < a->cap);
         a->tokens[a->n++] = *token;
         a->slots[at] = (uint32_t)a->n;
     }
     a->by_id[token->id] = a->slots[at];
+    a->top = a->n == 1 ? token->id : HN_MAX(a->top, token->id);
     return 0;
 }
 
@@ -100,7 +115,7 @@ const struct hn_added_token *hn_added_find(const struct hn_added *a, struct hn_s
 
 const struct hn_added_token *hn_added_by_id(const struct hn_added *a, int64_t id)
 {
-    uint32_t k = id >= 0 && id < a->n_ids ? a->by_id[id] : 0;
+    uint32_t k = id >= 0 && (uint64_t)id < a->n_ids ? a->by_id[id] : 0;
     return k ? &a->tokens[k - 1] : NULL;
 }
 

@@ -34,15 +34,14 @@ struct hn_added {
     uint32_t *slots; /* [n_slots] index + 1: by text, open addressing */
     size_t n_slots;
     uint32_t *by_id; /* [n_ids] index + 1, or 0 */
-    uint32_t n_ids;
+    size_t n_ids, cap_ids;
+    int32_t top; /* the largest id, or -1 */
     struct hn_added_tree raw, normalized;
 };
 
-/* Room for n tokens with ids below n_ids. */
-HN_MUST_USE int hn_added_init(struct hn_added *a, size_t n, uint32_t n_ids, struct hone_err *err);
+/* Zero-initialise, release when done. */
 void hn_added_release(struct hn_added *a);
-/* Add a token; one of the same text is replaced (its id is kept by the caller).  Texts must outlive
- * the table. */
+/* Add a token; one of the same text is replaced.  Texts must outlive the table. */
 HN_MUST_USE int hn_added_put(struct hn_added *a, const struct hn_added_token *token,
                              struct hone_err *err);
 /* Build the two trees; after the last put. */

@@ -1,6 +1,5 @@
 /* From one piece of text to ids: the models of the tokenizers library. */
-#include "base/mem.h"
-#include "text/tokenizer_impl.h"
+#include "text/model_encode.h"
 
 #include <string.h>
 
@@ -13,6 +12,7 @@ void hn_model_work_release(struct hn_model_work *w)
 /* An unknown character waits, because a following one may be fused with it. */
 struct unknown {
     bool pending;
+    bool missing; /* it was needed, and there is none: an error */
 };
 
 static int push_unknown(const struct hn_model *m, struct unknown *u, struct hn_bpe_work *w)
@@ -33,6 +33,7 @@ static int push_missing(const struct hn_model *m, struct hn_str c, struct unknow
     for (size_t i = 0; all && i < c.n; i++)
         if (hn_bpe_work_push(w, (uint32_t)m->byte_ids[(unsigned char)c.p[i]]))
             return -1;
+    u->missing |= !all && m->unk_missing;
     return all || m->unk < 0 ? 0 : push_unknown(m, u, w);
 }
 
@@ -45,22 +46,22 @@ static int push_known(const struct hn_model *m, int32_t id, struct unknown *u,
     return hn_bpe_work_push(w, (uint32_t)id);
 }
 
-static int push_bytes(const struct hn_model *m, struct hn_str s, struct hn_bpe_work *w)
+static int push_bytes(const struct hn_model *m, struct hn_str s, struct unknown *u,
+                      struct hn_bpe_work *w)
 {
-    struct unknown u = {false};
     for (size_t i = 0; i < s.n; i++) {
         int32_t id = m->byte_ids[(unsigned char)s.p[i]];
         struct hn_str none = {s.p, 0};
-        if (id >= 0 ? push_known(m, id, &u, w) : m->unk >= 0 && push_missing(m, none, &u, w))
+        if (id >= 0 ? push_known(m, id, u, w) : push_missing(m, none, u, w))
             return -1;
     }
-    return u.pending ? hn_bpe_work_push(w, (uint32_t)m->unk) : 0;
+    return u->pending ? hn_bpe_work_push(w, (uint32_t)m->unk) : 0;
 }
 
-static int push_chars(const struct hone_tokenizer *t, struct hn_str s, struct hn_model_work *w)
+static int push_chars(const struct hone_tokenizer *t, struct hn_str s, struct unknown *u,
+                      struct hn_model_work *w)
 {
     const struct hn_model *m = &t->model;
-    struct unknown u = {false};
     for (size_t i = 0; i < s.n;) {
         size_t start = i;
         (void)hn_utf8_next(s.p, s.n, &i);
@@ -77,10 +78,10 @@ static int push_chars(const struct hone_tokenizer *t, struct hn_str s, struct hn
             c = (struct hn_str){w->scratch.data, w->scratch.len};
         }
         int32_t id = hn_vocab_find(&t->vocab, c);
-        if (id >= 0 ? push_known(m, id, &u, &w->bpe) : push_missing(m, c, &u, &w->bpe))
+        if (id >= 0 ? push_known(m, id, u, &w->bpe) : push_missing(m, c, u, &w->bpe))
             return -1;
     }
-    return u.pending ? hn_bpe_work_push(&w->bpe, (uint32_t)m->unk) : 0;
+    return u->pending ? hn_bpe_work_push(&w->bpe, (uint32_t)m->unk) : 0;
 }
 
 /* The whole piece as one token, or -1. */
@@ -103,9 +104,12 @@ static int encode_bpe(const struct hone_tokenizer *t, struct hn_str s, struct hn
         if (id >= 0)
             return hn_tokens_add(out, id) ? hn_fail_memory(err, "tokenizing") : 0;
     }
+    struct unknown u = {false, false};
     w->bpe.n = 0;
-    if (t->model.raw_bytes ? push_bytes(&t->model, s, &w->bpe) : push_chars(t, s, w))
+    if (t->model.raw_bytes ? push_bytes(&t->model, s, &u, &w->bpe) : push_chars(t, s, &u, w))
         return hn_fail_memory(err, "tokenizing");
+    if (u.missing)
+        return hn_model_missing_unk(err);
     int rc = hn_bpe_merge_all(&t->model.bpe, &w->bpe, err);
     for (size_t i = 0; rc == 0 && i < w->bpe.n; i++)
         if (hn_tokens_add(out, (int32_t)w->bpe.symbols[i]))
@@ -113,8 +117,20 @@ static int encode_bpe(const struct hone_tokenizer *t, struct hn_str s, struct hn
     return rc;
 }
 
+int hn_model_missing_unk(struct hone_err *err)
+{
+    return hn_fail(err, HONE_FAILED,
+                   "the text has characters that are not in the vocabulary, and the tokenizer has "
+                   "no unknown token for them");
+}
+
 int hn_model_encode(const struct hone_tokenizer *t, struct hn_str piece, struct hn_model_work *w,
                     struct hone_tokens *out, struct hone_err *err)
 {
-    return encode_bpe(t, piece, w, out, err);
+    switch (t->model.kind) {
+    case HN_MODEL_UNIGRAM: return hn_model_encode_unigram(t, piece, out, err);
+    case HN_MODEL_WORDPIECE: return hn_model_encode_word_piece(t, piece, w, out, err);
+    case HN_MODEL_WORDLEVEL: return hn_model_encode_word_level(t, piece, out, err);
+    default: return encode_bpe(t, piece, w, out, err);
+    }
 }

@@ -4,8 +4,9 @@
 
 #include "text/tokenizer_impl.h"
 
-/* Append the splitters of this name to t->splits; an unknown name is refused with the list. */
+/* Append the splitters of this name to t->splits; an unknown name is refused with the list.
+ * *add_bos: whether BOS is added where the file does not say. */
 HN_MUST_USE int hn_pre_splits(struct hone_tokenizer *t, struct hn_str name, const char *path,
-                              struct hone_err *err);
+                              bool *add_bos, struct hone_err *err);
 
 #endif

@@ -21,8 +21,8 @@ struct parser {
 
 static int refuse(struct parser *p, const char *what)
 {
-    return hn_fail(p->err, HONE_FAILED, "the regular expression \"%.200s\" has %s at byte %zu",
-                   p->in.p, what, p->i);
+    return hn_fail(p->err, HONE_FAILED, "the regular expression \"%.*s\" has %s at byte %zu",
+                   hn_utf8_cut(p->in, 200), p->in.p, what, p->i);
 }
 
 static bool more(const struct parser *p)

@@ -1,5 +1,7 @@
+/* Normalisers: one step of rewriting at a time. */
 #include "base/mem.h"
 #include "text/charsmap.h"
+#include "text/normal_form.h"
 #include "text/text_steps.h"
 #include "text/unicode.h"
 
@@ -99,6 +101,69 @@ static void sentencepiece(const struct hn_norm_step *step, struct hn_str s, bool
         out->len -= space.n;
 }
 
+/* SentencePiece's "nmt" rules, as the library's Nmt: 0 takes the character out. */
+static int nmt(uint32_t *cp)
+{
+    uint32_t c = *cp;
+    if ((c >= 1 && c <= 8) || c == 0x0b || (c >= 0x0e && c <= 0x1f) || c == 0x7f || c == 0x8f ||
+        c == 0x9f)
+        return 0;
+    if (c == 9 || c == 0x0a || c == 0x0c || c == 0x0d || c == 0x1680 ||
+        (c >= 0x200b && c <= 0x200f) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xfeff ||
+        c == 0xfffd)
+        *cp = ' ';
+    return 1;
+}
+
+/* Steps that look at one character at a time. */
+static void each_char(enum hn_norm_kind kind, struct hn_str s, struct hn_buf *out)
+{
+    for (size_t i = 0; i < s.n;) {
+        uint32_t cps[3];
+        int n = 1;
+        cps[0] = (uint32_t)hn_utf8_next(s.p, s.n, &i);
+        bool chinese = kind == HN_NORM_BERT_CHINESE && hn_ucd_has(HN_SET_BERT_CHINESE, cps[0]);
+        switch (kind) {
+        case HN_NORM_LOWERCASE:
+            n = hn_lower_case(cps[0], cps);
+            break;
+        case HN_NORM_STRIP_ACCENTS:
+            n = !hn_ucd_has(HN_SET_COMBINING_MARK, cps[0]);
+            break;
+        case HN_NORM_BERT_ACCENTS:
+            n = !hn_ucd_has(HN_SET_BERT_ACCENT, cps[0]);
+            break;
+        case HN_NORM_BERT_CLEAN:
+            n = !hn_ucd_has(HN_SET_BERT_CONTROL, cps[0]);
+            if (hn_ucd_has(HN_SET_BERT_SPACE, cps[0]))
+                cps[0] = ' ';
+            break;
+        case HN_NORM_NMT:
+            n = nmt(&cps[0]);
+            break;
+        default:
+            break;
+        }
+        if (chinese)
+            hn_buf_add_char(out, ' ');
+        for (int k = 0; k < n; k++) {
+            char bytes[4];
+            hn_buf_add(out, bytes, (size_t)hn_utf8_put(cps[k], bytes));
+        }
+        if (chinese)
+            hn_buf_add_char(out, ' ');
+    }
+}
+
+static int form(enum hn_norm_kind kind, struct hn_str s, struct hn_buf *out, struct hn_text_work *w)
+{
+    static const enum hn_form forms[] = {[HN_NORM_NFC] = HN_FORM_NFC,
+                                         [HN_NORM_NFD] = HN_FORM_NFD,
+                                         [HN_NORM_NFKC] = HN_FORM_NFKC,
+                                         [HN_NORM_NFKD] = HN_FORM_NFKD};
+    return hn_form_append(forms[kind], s, out, w);
+}
+
 int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf *out,
                 size_t *n_leading, struct hn_text_work *w, struct hone_err *err)
 {
@@ -129,8 +194,20 @@ int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf 
     case HN_NORM_BYTE_LEVEL:
         hn_byte_level_map(s, out);
         break;
-    default:
-        return hn_fail(err, HONE_FAILED, "this normaliser is not supported yet");
+    case HN_NORM_NFC:
+    case HN_NORM_NFD:
+    case HN_NORM_NFKC:
+    case HN_NORM_NFKD:
+        rc = form(step->kind, s, out, w) ? hn_fail_memory(err, "normalising a text") : 0;
+        break;
+    case HN_NORM_LOWERCASE:
+    case HN_NORM_STRIP_ACCENTS:
+    case HN_NORM_NMT:
+    case HN_NORM_BERT_CLEAN:
+    case HN_NORM_BERT_CHINESE:
+    case HN_NORM_BERT_ACCENTS:
+        each_char(step->kind, s, out);
+        break;
     }
     if (out->failed)
         return hn_fail_memory(err, "normalising a text");

@@ -1,3 +1,4 @@
+/* Splitters: cutting the text into the pieces that the model sees. */
 #include "base/mem.h"
 #include "text/text_steps.h"
 #include "text/unicode.h"

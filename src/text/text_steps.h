@@ -57,7 +57,7 @@ enum hn_norm_kind {
     HN_NORM_BYTE_LEVEL,
     HN_NORM_BERT_CLEAN,    /* control characters out, white space to ' ' */
     HN_NORM_BERT_CHINESE,  /* spaces around Chinese characters */
-    HN_NORM_CHARSMAP,      /* SentencePiece's precompiled map, as tokenizer.json's Precompiled */
+    HN_NORM_BERT_ACCENTS,  /* nonspacing marks out */
     HN_NORM_SENTENCEPIECE, /* all that SentencePiece itself does: map, spaces, prefix */
 };
 
@@ -65,11 +65,11 @@ struct hn_charsmap;
 
 struct hn_norm_step {
     enum hn_norm_kind kind;
-    struct hn_str text;           /* PREPEND: what; REPLACE: by what */
-    struct hn_str literal;        /* REPLACE: of what, when re is NULL */
-    struct hn_regex *re;          /* REPLACE: of what; owned */
-    bool left, right;             /* STRIP */
-    struct hn_charsmap *charsmap; /* CHARSMAP, SENTENCEPIECE (or NULL); owned */
+    struct hn_str text;                                     /* PREPEND: what; REPLACE: by what */
+    struct hn_str literal;                                  /* REPLACE: of what, when re is NULL */
+    struct hn_regex *re;                                    /* REPLACE: of what; owned */
+    bool left, right;                                       /* STRIP */
+    struct hn_charsmap *charsmap;                           /* SENTENCEPIECE; or NULL; owned */
     bool prefix, prefix_each, remove_spaces, escape_spaces; /* SENTENCEPIECE */
 };
 

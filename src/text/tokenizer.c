@@ -1,3 +1,4 @@
+/* The public calls on an open tokenizer, but encoding: closing, information, decoding. */
 #include "hone/tokenizer.h"
 #include "base/mem.h"
 #include "text/tokenizer_impl.h"
@@ -37,6 +38,7 @@ void hone_tokenizer_close(struct hone_tokenizer **tok)
     hn_vocab_release(&t->vocab);
     hn_bpe_release(&t->model.bpe);
     hn_free(t->model.scores);
+    hn_prefix_trie_release(&t->model.trie);
     hn_added_release(&t->added);
     hn_arena_release(&t->arena);
     hn_free(t);
@@ -80,6 +82,38 @@ static void set_byte_ids(struct hone_tokenizer *t)
     }
 }
 
+/* What HONE_ADD_SPECIAL does, told from the lists. */
+static int check_specials(struct hone_tokenizer *t, struct hone_err *err)
+{
+    t->info.adds_bos = t->info.adds_eos = false;
+    for (size_t i = 0; i < t->n_before + t->n_after; i++) {
+        bool before = i < t->n_before;
+        int32_t id = before ? t->before[i] : t->after[i - t->n_before];
+        if (!hone_tokenizer_token(t, id))
+            return hn_fail(err, HONE_FAILED,
+                           "the tokenizer adds the id %d to every text, but no token has it", id);
+        t->info.adds_bos |= before && id == t->info.bos;
+        t->info.adds_eos |= !before && id == t->info.eos;
+    }
+    return 0;
+}
+
+/* What Viterbi needs: the smallest score, and a trie of all tokens. */
+static int prepare_unigram(struct hone_tokenizer *t, struct hone_err *err)
+{
+    size_t n_bytes = 0;
+    for (uint32_t id = 0; id < t->vocab.n_ids; id++) {
+        n_bytes += t->vocab.texts[id].n;
+        t->model.min_score = HN_MIN(t->model.min_score, t->model.scores[id]);
+    }
+    if (hn_prefix_trie_init(&t->model.trie, n_bytes))
+        return hn_fail_memory(err, "reading a vocabulary");
+    for (uint32_t id = 0; id < t->vocab.n_ids; id++)
+        hn_prefix_trie_add(&t->model.trie, t->vocab.texts[id],
+                           hn_vocab_find(&t->vocab, t->vocab.texts[id]));
+    return 0;
+}
+
 int hn_tokenizer_finish(struct hone_tokenizer *t, struct hone_err *err)
 {
     struct hn_text_work w = {0};
@@ -91,6 +125,8 @@ int hn_tokenizer_finish(struct hone_tokenizer *t, struct hone_err *err)
         last->raw = true;
         t->model.raw_bytes = true;
     }
+    if (t->model.raw_bytes)
+        t->info.kind = "byte-level BPE";
     set_byte_ids(t);
     t->info.vocab_size = t->vocab.n_ids;
     for (size_t i = 0; i < t->vocab.n_ids; i++)
@@ -99,8 +135,12 @@ int hn_tokenizer_finish(struct hone_tokenizer *t, struct hone_err *err)
         t->info.vocab_size = HN_MAX(t->info.vocab_size, (int64_t)t->added.tokens[i].id + 1);
         rc = set_pattern(t, &t->added.tokens[i], &w, err);
     }
+    if (rc == 0 && t->model.kind == HN_MODEL_UNIGRAM)
+        rc = prepare_unigram(t, err);
     if (rc == 0)
         rc = hn_added_finish(&t->added, err);
+    if (rc == 0)
+        rc = check_specials(t, err);
     hn_text_work_release(&w);
     return rc;
 }

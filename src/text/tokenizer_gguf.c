@@ -5,6 +5,7 @@
 #include "text/pre_names.h"
 #include "text/tokenizer_spm.h"
 #include "text/tokenizer_impl.h"
+#include "text/unicode.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct source {
     const struct hn_gguf *g;
     const char *path;
     const struct hn_gguf_value *tokens, *types;
+    bool add_bos; /* where the file does not say */
     struct hone_err *err;
 };
 
@@ -70,12 +72,8 @@ static int read_tokens(struct source *s)
     for (int64_t id = 0; rc == 0 && hn_gguf_next_str(&items, &text); id++) {
         if (text.n)
             memcpy(texts, text.p, text.n);
-        /* Padding and broken pieces may repeat a text: the first keeps it, as ids count here. */
-        struct hn_str copy = {texts, text.n};
-        if (hn_vocab_find(&t->vocab, copy) >= 0)
-            t->vocab.texts[id] = copy;
-        else
-            rc = hn_vocab_add(&t->vocab, copy, id, s->err);
+        /* Padding and broken pieces may repeat a text. */
+        rc = hn_vocab_put(&t->vocab, (struct hn_str){texts, text.n}, id, s->err);
         texts += text.n + 1;
     }
     return rc;
@@ -101,7 +99,7 @@ static int read_merges(struct source *s)
             return hn_fail(s->err, HONE_FAILED,
                            "%s: merge %u of tokenizer.ggml.merges is \"%.*s\"; expected two "
                            "tokens with a space between",
-                           s->path, rank, (int)HN_MIN(m.n, (size_t)60), m.p);
+                           s->path, rank, hn_utf8_cut(m, 60), m.p);
         struct hn_str a = {m.p, (size_t)(space - m.p)}, b = {space + 1, m.n - a.n - 1};
         memcpy(joined, a.p, a.n);
         memcpy(joined + a.n, b.p, b.n);
@@ -111,7 +109,7 @@ static int read_merges(struct source *s)
             return hn_fail(s->err, HONE_FAILED,
                            "%s: merge %u of tokenizer.ggml.merges, \"%.*s\", names a token that "
                            "is not in the vocabulary",
-                           s->path, rank, (int)HN_MIN(m.n, (size_t)60), m.p);
+                           s->path, rank, hn_utf8_cut(m, 60), m.p);
         hn_bpe_add(&s->t->model.bpe, (uint32_t)left, (uint32_t)right, rank, (uint32_t)id);
     }
     return rc;
@@ -121,12 +119,8 @@ static int read_merges(struct source *s)
 static int read_added(struct source *s)
 {
     struct hone_tokenizer *t = s->t;
-    size_t n = 0;
     int64_t type;
-    for (uint32_t id = 0; s->types && id < t->vocab.n_ids; id++)
-        n += hn_gguf_int_at(s->types, id, &type) &&
-             (type == HN_SPM_CONTROL || type == HN_SPM_USER_DEFINED || type == HN_SPM_UNKNOWN);
-    int rc = hn_added_init(&t->added, n, t->vocab.n_ids, s->err);
+    int rc = 0;
     for (uint32_t id = 0; rc == 0 && s->types && id < t->vocab.n_ids; id++) {
         if (!hn_gguf_int_at(s->types, id, &type) || t->vocab.texts[id].n == 0 ||
             hn_vocab_find(&t->vocab, t->vocab.texts[id]) != (int32_t)id)
@@ -150,7 +144,7 @@ static int read_byte_level(struct source *s)
     t->info.kind = "byte-level BPE";
     t->model.kind = HN_MODEL_BPE;
     t->model.unk = -1;
-    int rc = hn_pre_splits(t, pre, s->path, s->err);
+    int rc = hn_pre_splits(t, pre, s->path, &s->add_bos, s->err);
     if (rc == 0)
         rc = read_merges(s);
     t->decoders[t->n_decoders++] = (struct hn_decode_step){.kind = HN_DECODE_BYTE_LEVEL};
@@ -211,12 +205,9 @@ static int read_specials(struct source *s)
     rc = rc ? rc : special_id(s, "unknown_token_id", &info->unk);
     if (rc)
         return rc;
-    bool spm = t->model.byte_fallback;
-    info->adds_bos = flag(s, "add_bos_token", spm) && info->bos >= 0;
-    info->adds_eos = flag(s, "add_eos_token", false) && info->eos >= 0;
-    if (info->adds_bos)
+    if (flag(s, "add_bos_token", s->add_bos) && info->bos >= 0)
         t->before[t->n_before++] = info->bos;
-    if (info->adds_eos)
+    if (flag(s, "add_eos_token", false) && info->eos >= 0)
         t->after[t->n_after++] = info->eos;
     if (hn_gguf_str(hn_gguf_get(s->g, "tokenizer.chat_template"), &template))
         info->chat_template = hn_arena_dup(&t->arena, template.p, template.n);
@@ -239,8 +230,9 @@ int hn_tokenizer_from_gguf(struct hone_tokenizer *t, const struct hn_gguf *g, co
     if (!spm && !hn_str_is(model, "gpt2"))
         return hn_fail(err, HONE_FAILED,
                        "%s: tokenizer.ggml.model is \"%.*s\"; supported are gpt2 and llama", path,
-                       (int)HN_MIN(model.n, (size_t)60), model.p);
+                       hn_utf8_cut(model, 60), model.p);
     int rc = read_tokens(&s);
+    s.add_bos = spm;
     if (rc == 0 && spm) {
         rc = read_spm(&s);
     } else if (rc == 0) {
@@ -248,5 +240,5 @@ int hn_tokenizer_from_gguf(struct hone_tokenizer *t, const struct hn_gguf *g, co
         rc = rc ? rc : read_added(&s);
     }
     rc = rc ? rc : read_specials(&s);
-    return rc ? rc : hn_tokenizer_finish(t, err);
+    return rc;
 }

@@ -9,6 +9,7 @@
 #include "text/added.h"
 #include "text/bpe.h"
 #include "text/decode.h"
+#include "text/prefix_trie.h"
 #include "text/text_steps.h"
 #include "text/vocab.h"
 
@@ -23,12 +24,14 @@ struct hn_model {
     bool fuse_unk;
     bool ignore_merges;    /* BPE: a piece that is a token is that token */
     int32_t byte_ids[256]; /* raw_bytes: of each byte's character; else of "<0x00>"…; or -1 */
-    int32_t unk;           /* or -1 */
+    int32_t unk;              /* or -1 */
+    bool unk_missing;         /* BPE: an unknown token is named but not in the vocabulary */
     struct hn_str prefix;  /* BPE, WordPiece: of symbols inside a word */
     struct hn_str suffix;  /* BPE: of a word's last symbol */
     size_t max_chars;      /* WordPiece: longer words are unknown */
-    float *scores;         /* Unigram: [n_ids] log-probabilities; owned */
-    float min_score;       /* Unigram: the smallest */
+    double *scores;        /* Unigram: [n_ids] log-probabilities; owned */
+    double min_score;      /* Unigram: the smallest */
+    struct hn_prefix_trie trie; /* Unigram: all tokens */
     size_t longest;        /* bytes of the longest token */
 };
 
@@ -51,10 +54,12 @@ struct hone_tokenizer {
     struct hone_tokenizer_info info;
 };
 
-/* Put the text's tokens in order: added-token trees, byte ids, vocab_size, kind. */
+/* After an opener and the configuration: added-token trees, byte ids, vocab_size, kind; what the
+ * post-processor adds is checked. */
 HN_MUST_USE int hn_tokenizer_finish(struct hone_tokenizer *t, struct hone_err *err);
 
-/* Openers: each fills a zeroed t from a parsed file.  Messages name the file. */
+/* Openers: each fills a zeroed t from a parsed file; hn_tokenizer_finish must follow.  Messages
+ * name the file. */
 struct hn_gguf;
 HN_MUST_USE int hn_tokenizer_from_gguf(struct hone_tokenizer *t, const struct hn_gguf *g,
                                        const char *path, struct hone_err *err);
@@ -63,9 +68,14 @@ HN_MUST_USE int hn_tokenizer_from_json(struct hone_tokenizer *t, const struct hn
 /* The same from bytes (for tests and fuzzing). */
 HN_MUST_USE int hn_tokenizer_parse_json(struct hone_tokenizer *t, const char *text, size_t n,
                                         const char *path, struct hone_err *err);
-/* A SentencePiece model.  prefix_each: the dummy prefix stands after special tokens too. */
+struct hn_spm_options {
+    bool prefix_each; /* the dummy prefix stands after special tokens too */
+    bool no_prefix;   /* it stands nowhere */
+};
+/* A SentencePiece model. */
 HN_MUST_USE int hn_tokenizer_parse_model(struct hone_tokenizer *t, const void *data, size_t n,
-                                         bool prefix_each, const char *path, struct hone_err *err);
+                                         struct hn_spm_options o, const char *path,
+                                         struct hone_err *err);
 
 /* The ids of one piece, appended to out. */
 struct hn_model_work {

@@ -30,6 +30,10 @@ HN_MUST_USE int hn_tj_dup(const struct hn_tj *r, struct hn_str s, struct hn_str 
 HN_MUST_USE int hn_tj_pattern(const struct hn_tj *r, const struct hn_json *j,
                               struct hn_str *literal, struct hn_regex **re);
 
+/* {"content": …, "special": …}: an added token, its id left to the caller. */
+HN_MUST_USE int hn_tj_added(const struct hn_tj *r, const struct hn_json *j,
+                            struct hn_added_token *out);
+
 /* The parts beside model and added tokens; null or missing is none. */
 HN_MUST_USE int hn_tj_normalizer(const struct hn_tj *r, const struct hn_json *j);
 HN_MUST_USE int hn_tj_pre_tokenizer(const struct hn_tj *r, const struct hn_json *j);

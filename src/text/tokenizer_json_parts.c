@@ -1,5 +1,6 @@
 /* tokenizer.json's normalizer, pre_tokenizer, decoder and post_processor. */
 #include "text/tokenizer_json.h"
+#include "text/unicode.h"
 
 #include <string.h>
 
@@ -42,6 +43,30 @@ static struct hn_norm_step *add_norm(const struct hn_tj *r, enum hn_norm_kind ki
     return &t->norms[t->n_norms++];
 }
 
+/* BertNormalizer is five steps, each of which may be off; strip_accents null follows lowercase. */
+static int read_bert(const struct hn_tj *r, const struct hn_json *j)
+{
+    bool clean, chinese, lower, accents;
+    int rc = hn_tj_bool(r, j, "clean_text", true, &clean);
+    rc = rc ? rc : hn_tj_bool(r, j, "handle_chinese_chars", true, &chinese);
+    rc = rc ? rc : hn_tj_bool(r, j, "lowercase", true, &lower);
+    rc = rc ? rc : hn_tj_bool(r, j, "strip_accents", lower, &accents);
+    if (rc)
+        return rc;
+    const struct {
+        bool on;
+        enum hn_norm_kind kind;
+    } steps[] = {{clean, HN_NORM_BERT_CLEAN},
+                 {chinese, HN_NORM_BERT_CHINESE},
+                 {accents, HN_NORM_NFD},
+                 {accents, HN_NORM_BERT_ACCENTS},
+                 {lower, HN_NORM_LOWERCASE}};
+    for (size_t i = 0; i < HN_COUNT(steps); i++)
+        if (steps[i].on && !add_norm(r, steps[i].kind))
+            return HONE_FAILED;
+    return 0;
+}
+
 int hn_tj_normalizer(const struct hn_tj *r, const struct hn_json *j)
 {
     static const struct {
@@ -81,6 +106,8 @@ int hn_tj_normalizer(const struct hn_tj *r, const struct hn_json *j)
         rc = !step ? HONE_FAILED : hn_tj_bool(r, j, "strip_left", true, &step->left);
         return rc ? rc : hn_tj_bool(r, j, "strip_right", true, &step->right);
     }
+    if (strcmp(type, "BertNormalizer") == 0)
+        return read_bert(r, j);
     return hn_tj_unknown(r, "normalizer", j);
 }
 
@@ -322,7 +349,8 @@ static int template_token(const struct hn_tj *r, const struct hn_json *tokens,
     const struct hn_json *ids = hn_json_get(hn_json_get(tokens, name.p), "ids");
     if (!ids || ids->type != HN_JSON_ARRAY)
         return hn_fail(r->err, HONE_FAILED,
-                       "%s: the post_processor's special_tokens lack \"%.60s\"", r->path, name.p);
+                       "%s: the post_processor's special_tokens lack \"%.*s\"", r->path,
+                       hn_utf8_cut(name, 60), name.p);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ids->n; i++)
         rc = hn_json_int(&ids->items[i], &id)

@@ -204,8 +204,8 @@ static int32_t within(const struct model *m, int64_t id)
     return id >= 0 && id < (int64_t)m->n ? (int32_t)id : -1;
 }
 
-int hn_tokenizer_parse_model(struct hone_tokenizer *t, const void *data, size_t n, bool prefix_each,
-                             const char *path, struct hone_err *err)
+int hn_tokenizer_parse_model(struct hone_tokenizer *t, const void *data, size_t n,
+                             struct hn_spm_options o, const char *path, struct hone_err *err)
 {
     struct hn_str file = {data, n};
     /* The proto's defaults. */
@@ -214,12 +214,13 @@ int hn_tokenizer_parse_model(struct hone_tokenizer *t, const void *data, size_t 
     m.spm = (struct hn_spm_source){.dummy_prefix = true,
                                    .remove_spaces = true,
                                    .escape_spaces = true,
-                                   .prefix_each = prefix_each};
+                                   .prefix_each = o.prefix_each};
     int rc = read_outline(&m, file);
     rc = rc ? rc : read_pieces(&m, file);
     if (rc == 0) {
         m.spm.scores = m.scores;
         m.spm.types = m.types;
+        m.spm.dummy_prefix &= !o.no_prefix;
         m.spm.unigram = m.model_type == 1;
         m.spm.unk = within(&m, m.unk);
         t->info.bos = within(&m, m.bos);
@@ -230,5 +231,5 @@ int hn_tokenizer_parse_model(struct hone_tokenizer *t, const void *data, size_t 
     }
     hn_free(m.scores);
     hn_free(m.types);
-    return rc ? rc : hn_tokenizer_finish(t, err);
+    return rc;
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "format/gguf.h"
+#include "text/tokenizer_config.h"
 #include "text/tokenizer_impl.h"
 
 #include <string.h>
@@ -28,29 +29,47 @@ static int open_json(struct hone_tokenizer *t, const char *path, struct hone_err
     return rc;
 }
 
-static int open_model(struct hone_tokenizer *t, const char *path, struct hone_err *err)
+static int open_model(struct hone_tokenizer *t, const char *path,
+                      const struct hn_tokenizer_config *c, struct hone_err *err)
 {
+    struct hn_spm_options o = {.prefix_each = c && hn_tokenizer_config_flag(c, "legacy", false),
+                               .no_prefix =
+                                   c && !hn_tokenizer_config_flag(c, "add_prefix_space", true)};
     struct hn_map map;
     int rc = hn_map_open(&map, path, err);
     if (rc)
         return rc;
-    rc = hn_tokenizer_parse_model(t, map.data, map.size, false, path, err);
+    rc = hn_tokenizer_parse_model(t, map.data, map.size, o, path, err);
     hn_map_close(&map);
+    return rc;
+}
+
+/* A tokenizer file, with the configuration beside it when it was found in a directory. */
+static int open_file(struct hone_tokenizer *t, const char *path,
+                     const struct hn_tokenizer_config *c, bool is_model, struct hone_err *err)
+{
+    int rc = is_model ? open_model(t, path, c, err) : open_json(t, path, err);
+    if (rc == 0 && c)
+        rc = hn_tokenizer_config_apply(c, t, is_model, err);
     return rc;
 }
 
 static int open_dir(struct hone_tokenizer *t, const char *dir, struct hone_err *err)
 {
-    char *json = hn_path_join(dir, "tokenizer.json");
-    int rc = 0;
-    if (!json)
-        rc = hn_fail_memory(err, "opening a tokenizer");
-    else if (hn_file_exists(json))
-        rc = open_json(t, json, err);
-    else
+    struct hn_tokenizer_config c = {0};
+    char *json = hn_path_join(dir, "tokenizer.json"), *model = hn_path_join(dir, "tokenizer.model");
+    int rc = json && model ? hn_tokenizer_config_read(&c, dir, err)
+                           : hn_fail_memory(err, "opening a tokenizer");
+    if (rc == 0 && hn_file_exists(json))
+        rc = open_file(t, json, &c, false, err);
+    else if (rc == 0 && hn_file_exists(model))
+        rc = open_file(t, model, &c, true, err);
+    else if (rc == 0)
         rc =
             hn_fail(err, HONE_NOT_FOUND, "%s: has neither tokenizer.json nor tokenizer.model", dir);
+    hn_tokenizer_config_release(&c);
     hn_free(json);
+    hn_free(model);
     return rc;
 }
 
@@ -60,10 +79,11 @@ int hone_tokenizer_open(struct hone_tokenizer **out, const char *path, struct ho
     if (!t)
         return hn_fail_memory(err, "opening a tokenizer");
     hn_arena_init(&t->arena, 0);
-    int rc = hn_dir_exists(path)           ? open_dir(t, path, err)
-             : hn_ends_with(path, ".gguf") ? open_gguf(t, path, err)
-             : hn_ends_with(path, ".json") ? open_json(t, path, err)
-                                           : open_model(t, path, err);
+    int rc = hn_dir_exists(path) ? open_dir(t, path, err)
+             : hn_ends_with(path, ".gguf")
+                 ? open_gguf(t, path, err)
+                 : open_file(t, path, NULL, !hn_ends_with(path, ".json"), err);
+    rc = rc ? rc : hn_tokenizer_finish(t, err);
     if (rc)
         hone_tokenizer_close(&t);
     else

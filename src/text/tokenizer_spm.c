@@ -89,11 +89,7 @@ static int build_scores(struct hone_tokenizer *t, const struct hn_spm_source *s,
 static int build_added(struct hone_tokenizer *t, const struct hn_spm_source *s,
                        struct hone_err *err)
 {
-    size_t n = 0;
-    for (uint32_t id = 0; id < t->vocab.n_ids; id++)
-        n += s->types[id] == HN_SPM_CONTROL || s->types[id] == HN_SPM_USER_DEFINED ||
-             s->types[id] == HN_SPM_UNKNOWN;
-    int rc = hn_added_init(&t->added, n, t->vocab.n_ids, err);
+    int rc = 0;
     for (uint32_t id = 0; rc == 0 && id < t->vocab.n_ids; id++) {
         struct hn_added_token token = {.text = t->vocab.texts[id],
                                        .id = (int32_t)id,

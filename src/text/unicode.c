@@ -23,6 +23,14 @@ bool hn_ucd_has(enum hn_ucd_set set, uint32_t cp)
     return false;
 }
 
+int hn_utf8_cut(struct hn_str s, int max)
+{
+    size_t n = HN_MIN(s.n, (size_t)max);
+    while (n && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+        n--;
+    return (int)n;
+}
+
 void hn_cp_set_release(struct hn_cp_set *s)
 {
     hn_free(s->ranges);

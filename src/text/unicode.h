@@ -49,11 +49,19 @@ enum hn_ucd_set {
     HN_SET_RUST_NUMERIC,    /* char::is_numeric */
     HN_SET_RUST_PUNCTUATION,
     HN_SET_RUST_W, /* \w of Rust's regex crate */
+    HN_SET_COMBINING_MARK, /* what StripAccents takes out */
+    HN_SET_BERT_CONTROL,   /* what BertNormalizer's clean_text takes out, and makes a space */
+    HN_SET_BERT_SPACE,
+    HN_SET_BERT_CHINESE,
+    HN_SET_BERT_ACCENT,
     HN_SET_COUNT
 };
 
 /* Is cp in the set?  O(log n). */
 bool hn_ucd_has(enum hn_ucd_set set, uint32_t cp);
+
+/* How many bytes of s, at most max, end with a whole character: for "%.*s" in messages. */
+int hn_utf8_cut(struct hn_str s, int max);
 
 struct hn_cp_range {
     uint32_t first, last; /* both included */

@@ -48,4 +48,32 @@ struct hn_ucd_multi {
 extern const struct hn_ucd_multi hn_ucd_multi_folds[];
 extern const size_t hn_ucd_multi_folds_count;
 
+/* Full decompositions: cps[i] becomes texts[starts[i]] to texts[starts[i + 1] - 1].  Canonical ones,
+ * and where the compatibility decomposition is another, that one.  Hangul is left to arithmetic. */
+extern const uint32_t hn_ucd_canonical_cps[], hn_ucd_canonical_texts[];
+extern const uint16_t hn_ucd_canonical_starts[];
+extern const size_t hn_ucd_canonical_cps_count;
+extern const uint32_t hn_ucd_compat_cps[], hn_ucd_compat_texts[];
+extern const uint16_t hn_ucd_compat_starts[];
+extern const size_t hn_ucd_compat_cps_count;
+
+/* Lower case: to one character, and (as the decompositions) to several. */
+extern const struct hn_ucd_stride hn_ucd_lower[];
+extern const size_t hn_ucd_lower_count;
+extern const uint32_t hn_ucd_lower_several_cps[], hn_ucd_lower_several_texts[];
+extern const uint16_t hn_ucd_lower_several_starts[];
+extern const size_t hn_ucd_lower_several_cps_count;
+
+/* Canonical combining classes that are not 0: first << 8 | class, last; ascending. */
+extern const uint32_t hn_ucd_ccc[];
+extern const size_t hn_ucd_ccc_count;
+
+/* Canonical compositions: first, second, composed; ascending. */
+extern const uint32_t hn_ucd_pairs[];
+extern const size_t hn_ucd_pairs_count;
+
+extern const size_t hn_ucd_set_ranges_count, hn_ucd_canonical_starts_count,
+    hn_ucd_canonical_texts_count, hn_ucd_compat_starts_count, hn_ucd_compat_texts_count,
+    hn_ucd_lower_several_starts_count, hn_ucd_lower_several_texts_count;
+
 #endif

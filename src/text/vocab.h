@@ -13,6 +13,7 @@ struct hn_vocab {
     struct hn_str *texts; /* [n_ids]; p is NULL where no token has the id */
     uint32_t n_ids;       /* largest id + 1 */
     size_t n_tokens;
+    bool repeats;    /* some text has several ids */
     uint64_t *slots; /* [n_slots] part of the hash << 32 | id + 1, or 0: open addressing */
     size_t n_slots;  /* a power of two */
 };
@@ -24,6 +25,10 @@ void hn_vocab_release(struct hn_vocab *v);
 /* Add a token; text must stay valid.  Fails when the id is out of range, or the text or the id is
  * there already. */
 HN_MUST_USE int hn_vocab_add(struct hn_vocab *v, struct hn_str text, int64_t id,
+                             struct hone_err *err);
+/* The same, but a text that is there already comes to mean this id, as in libraries that fill a
+ * map: both ids have the text, and the later one is found. */
+HN_MUST_USE int hn_vocab_put(struct hn_vocab *v, struct hn_str text, int64_t id,
                              struct hone_err *err);
 /* The id, or -1. */
 int32_t hn_vocab_find(const struct hn_vocab *v, struct hn_str text);
