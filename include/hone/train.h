@@ -54,9 +54,10 @@ struct hone_train_options {
     enum hone_strategy save_strategy; /* HONE_EPOCH */
     int64_t save_every;               /* optimizer steps, with HONE_STEPS */
     int64_t save_total_limit;         /* 0: keep all checkpoints; else the newest N and the best */
-    int64_t early_stopping_patience;  /* 0: off; else stop after N validations without a lower loss */
-    double early_stopping_threshold;  /* 0: how much lower counts */
-    bool load_best_model_at_end;      /* the adapter that is left is the best checkpoint's */
+    int64_t
+        early_stopping_patience; /* 0: off; else stop after N validations without a lower loss */
+    double early_stopping_threshold; /* 0: how much lower counts */
+    bool load_best_model_at_end;     /* the adapter that is left is the best checkpoint's */
 
     uint64_t memory; /* 0: what the machine has; else refuse or fit below it */
     struct hone_device_options device;

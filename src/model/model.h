@@ -53,7 +53,7 @@ struct hone_model {
     uint64_t private_bytes; /* weights repacked by the backend */
     uint64_t mapped_bytes;  /* weights read in place */
     uint64_t read_bytes;    /* weights that every token reads: all but an untied embedding */
-    uint64_t touched_bytes;       /* mapped pages that opening made resident, most of them weights */
+    uint64_t touched_bytes; /* mapped pages that opening made resident, most of them weights */
     struct hn_adapter_set adapters;
     char *adapter_path;
     struct hn_adapter_file adapter_file; /* as loaded; zero when none or made here */

@@ -63,7 +63,7 @@ struct hn_device {
 /* Run fn on the pool, or on this thread alone when the work (about one unit per element and simple
  * operation) is less than waking the others costs. */
 void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work);
-enum { HN_CPU_GRAIN = 64 }; /* elements; parts of a job that writes memory begin on multiples of it */
+enum { HN_CPU_GRAIN = 64 }; /* elements; parts of a job that writes begin on multiples of it */
 
 /* kv.c: keys and values in float32, [layer][slot][k or v][kv head][context][HD], so that one head's
  * keys are one stream. */
