@@ -24,7 +24,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- limits of the machine ------------------------------------------------------------------- */
+/* ---- limits of the machine ----------------------------------------------------------------- */
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -138,7 +138,7 @@ static double best_rate(struct hn_pool *pool, hn_pool_fn *fn, void *arg, double 
     return best;
 }
 
-/* ---- weights --------------------------------------------------------------------------------- */
+/* ---- weights ------------------------------------------------------------------------------- */
 
 static const struct format {
     const char *name;
@@ -189,7 +189,7 @@ static void matrix_free(struct hn_matrix *m)
     hn_free((void *)(uintptr_t)m->biases);
 }
 
-/* ---- runs ------------------------------------------------------------------------------------ */
+/* ---- runs ---------------------------------------------------------------------------------- */
 
 struct options {
     int level, threads, repeats;

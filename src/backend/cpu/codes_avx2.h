@@ -81,7 +81,7 @@ INLINE float sum_lanes(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-/* ---- x in the order of 4-bit words ----------------------------------------------------------- */
+/* ---- x in the order of 4-bit words --------------------------------------------------------- */
 
 /* One 4 x 4 square of x: out[s] lane j = row j's element s, times s0*step^s; *sum adds the rows. */
 INLINE void square(const float *row0, int64_t stride, float s0, float step, float *out,

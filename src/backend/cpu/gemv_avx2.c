@@ -17,7 +17,7 @@ enum {
     AHEAD = 2048, /* bytes that memory is asked for in advance: rows are too short for a stream */
 };
 
-/* ---- 4 bits: the tokens' order --------------------------------------------------------------- */
+/* ---- 4 bits: the tokens' order ------------------------------------------------------------- */
 
 static void prepare_halves(const struct hn_matrix *w, const float *x, float *out)
 {
@@ -29,7 +29,7 @@ static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
     prepare_words(LANES, 1, w, x, out);
 }
 
-/* ---- 4 bits: one chunk of each format -------------------------------------------------------- */
+/* ---- 4 bits: one chunk of each format ------------------------------------------------------ */
 
 /* 64 codes, and per lane the scale and bias of its block; a missing second block is zero. */
 struct chunk {
@@ -99,7 +99,7 @@ INLINE struct chunk load_chunk(const enum hn_layout layout, const struct hn_matr
     return load_affine4(w, row + k / 2, groups + (size_t)(k / w->group), pair);
 }
 
-/* ---- 4 bits: rows ---------------------------------------------------------------------------- */
+/* ---- 4 bits: rows -------------------------------------------------------------------------- */
 
 INLINE void add_chunk(const int nt, const struct chunk *c, const float *x, int64_t ldx,
                       __m256 total[])
@@ -162,7 +162,7 @@ INLINE void rows_4bit(const enum hn_layout layout, const int nt, const struct hn
     }
 }
 
-/* ---- other codes: 32 at a time in their own order -------------------------------------------- */
+/* ---- other codes: 32 at a time in their own order ------------------------------------------ */
 
 /* x, and after each 32 of them eight sums of four. */
 static void prepare_blocks(const struct hn_matrix *w, const float *x, float *out)
@@ -245,7 +245,7 @@ INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w,
     }
 }
 
-/* ---- plain weights --------------------------------------------------------------------------- */
+/* ---- plain weights ------------------------------------------------------------------------- */
 
 /* Two sums per token and row: with one token, two rows' loads and sums run side by side. */
 INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
@@ -279,7 +279,7 @@ INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct h
     }
 }
 
-/* ---- the table ------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 /* One kernel per count of tokens: the sums must live in registers. */
 #define CASE(rows, kind, nt)                                                                       \

@@ -17,7 +17,7 @@ enum { LANES = 16, BLOCK = 32, CHUNK = 128, CHUNK_FLOATS = 9 * LANES, BLOCK_FLOA
  * (4-bit rows of 2048: 6.9 GB/s without, 10.7 with). */
 enum { AHEAD = 2048 };
 
-/* ---- 4 bits: the tokens' order --------------------------------------------------------------- */
+/* ---- 4 bits: the tokens' order ------------------------------------------------------------- */
 
 static void prepare_halves(const struct hn_matrix *w, const float *x, float *out)
 {
@@ -29,7 +29,7 @@ static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
     prepare_words(LANES, 1, w, x, out);
 }
 
-/* ---- 4 bits: one chunk of each format -------------------------------------------------------- */
+/* ---- 4 bits: one chunk of each format ------------------------------------------------------ */
 
 /* 128 codes, and per lane the scale and bias of its block; blocks past n_blocks are zero. */
 struct chunk {
@@ -119,7 +119,7 @@ INLINE struct chunk load_affine4(const enum hn_dtype t, const struct hn_matrix *
     return c;
 }
 
-/* ---- 4 bits: rows ---------------------------------------------------------------------------- */
+/* ---- 4 bits: rows -------------------------------------------------------------------------- */
 
 INLINE void add_chunk(const int nt, const struct chunk *c, const float *x, int64_t ldx,
                       __m512 total[])
@@ -195,7 +195,7 @@ INLINE void rows_4bit(const enum kind kind, const int nt, const struct hn_matrix
     }
 }
 
-/* ---- other codes: 32 at a time in their own order -------------------------------------------- */
+/* ---- other codes: 32 at a time in their own order ------------------------------------------ */
 
 /* x, and after each 32 of them the sixteen sums of the halves. */
 static void prepare_blocks(const struct hn_matrix *w, const float *x, float *out)
@@ -284,7 +284,7 @@ INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w,
     }
 }
 
-/* ---- plain weights --------------------------------------------------------------------------- */
+/* ---- plain weights ------------------------------------------------------------------------- */
 
 /* Four sums per token hide the latency when there is one; with more tokens one each does. */
 INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
@@ -329,7 +329,7 @@ INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct h
     }
 }
 
-/* ---- the table ------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------- */
 
 /* One kernel per count of tokens: the sums must live in registers. */
 #define CASE(rows, kind, nt)                                                                       \

@@ -39,8 +39,7 @@ void hn_cpu_embed_fwd(struct hn_device *dev, struct hn_tensor *y, const struct h
     hn_pool_run(dev->pool, embed_job, &e);
 }
 
-/* ---- loss ---------------------------------------------------------------------------------------
- */
+/* ---- loss ---------------------------------------------------------------------------------- */
 
 /* One thread's running softmax over its part of the vocabulary. */
 struct part {
@@ -72,7 +71,7 @@ static void pack_rows(const struct head *p, int64_t r0, int64_t n, int thread, i
     hn_pool_split(hn_mm_n_tiles(mm, n), 1, thread, n_threads, &begin, &end);
     for (int64_t k = 0; k < p->d; k += block)
         hn_mm_pack(mm, p->x + r0 * p->d + k, p->d, n, begin, end, HN_MIN(block, p->d - k),
-                   p->packed + k * n);
+                   p->packed + k * hn_mm_packed_rows(mm, n));
 }
 
 static void scale_row(float *x, int64_t n, float f)
@@ -88,8 +87,9 @@ static void vocabulary_block(const struct head *p, const struct part *part, int6
     const struct hn_cpu_matmul *mm = p->dev->matmul;
     int64_t block = hn_mm_depth_block(p->dev, p->d, hn_mm_grain(p->w));
     for (int64_t k = 0; k < p->d; k += block)
-        hn_mm_forward_strip(mm, p->w, v, nv, k, HN_MIN(block, p->d - k), p->packed + k * n, n,
-                            part->panels, part->logits, BLOCK, k > 0);
+        hn_mm_forward_strip(mm, p->w, v, nv, k, HN_MIN(block, p->d - k),
+                            p->packed + k * hn_mm_packed_rows(mm, n), n, part->panels, part->logits,
+                            BLOCK, k > 0);
     for (int64_t r = 0; r < n; r++) {
         float *row = part->logits + r * BLOCK, before = part->max[r];
         int64_t target = p->targets[r0 + r];
@@ -151,6 +151,7 @@ static void head_job(void *arg, int thread, int n_threads)
     int64_t begin, end, first, last;
     int64_t block = HN_MIN(BLOCK, hn_mm_depth_block(p->dev, p->w->rows, 8));
     hn_pool_split(p->w->rows, HN_MM_PANEL_MAX, thread, n_threads, &begin, &end);
+    hn_mm_enter(p->dev->matmul);
     for (int64_t r0 = 0; r0 < p->n_rows; r0 += CHUNK) {
         int64_t n = HN_MIN(CHUNK, p->n_rows - r0);
         pack_rows(p, r0, n, thread, n_threads);
@@ -170,21 +171,23 @@ static void head_job(void *arg, int thread, int n_threads)
             join_row(p, r0, r, n_threads, part->panels);
         hn_pool_barrier(p->dev->pool);
     }
+    hn_mm_leave(p->dev->matmul);
 }
 
 /* Takes the chunk's memory from s; with p NULL only counts it. */
 static size_t take(struct hn_mm_scratch *s, struct head *p, size_t n_rows, size_t d, int threads)
 {
-    size_t rows = HN_MIN(n_rows, CHUNK), total = 0;
+    /* kernels pad rows and depth to 32 at most */
+    size_t rows = (HN_MIN(n_rows, CHUNK) + 31) / 32 * 32, padded = (d + 31) / 32 * 32, total = 0;
     size_t panels = HN_MAX(hn_mm_panel_floats(), d);
     const size_t sizes[] = {rows * BLOCK, rows * BLOCK, rows * d, panels, rows, rows * 2, rows};
     total = hn_mm_scratch_floats((sizeof *p + (size_t)threads * sizeof p->parts[0]) / 4 + 1) +
-            hn_mm_scratch_floats(rows * d) + hn_mm_scratch_floats(rows);
+            hn_mm_scratch_floats(rows * padded) + hn_mm_scratch_floats(rows);
     for (size_t k = 0; k < HN_COUNT(sizes); k++)
         total += hn_mm_scratch_floats(sizes[k]) * (size_t)threads;
     if (!p)
         return total * sizeof(float);
-    p->packed = hn_mm_scratch_take(s, rows * d);
+    p->packed = hn_mm_scratch_take(s, rows * padded);
     p->target_logits = hn_mm_scratch_take(s, rows);
     for (int i = 0; i < threads; i++) {
         struct part *part = &p->parts[i];
@@ -220,8 +223,7 @@ void hn_cpu_head_loss(struct hn_device *dev, struct hn_tensor *loss, struct hn_t
     hn_pool_run(dev->pool, head_job, p);
 }
 
-/* ---- scratch of all products --------------------------------------------------------------------
- */
+/* ---- scratch of all products --------------------------------------------------------------- */
 
 size_t hn_cpu_head_scratch_size(const struct hn_device *dev, const struct hn_limits *limits)
 {

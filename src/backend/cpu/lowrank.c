@@ -36,8 +36,7 @@ static void make_mask(const struct hn_cpu_matmul *mm, const struct drop *d, int6
                      mask);
 }
 
-/* ---- h = drop(x) A^T ----------------------------------------------------------------------------
- */
+/* ---- h = drop(x) A^T ----------------------------------------------------------------------- */
 
 struct down {
     const struct hn_cpu_matmul *mm;
@@ -87,8 +86,7 @@ void hn_lowrank_down(struct hn_device *dev, struct hn_mm_scratch s, float *h, co
     hn_pool_run(dev->pool, down_job, &p);
 }
 
-/* ---- y += scale h B^T ---------------------------------------------------------------------------
- */
+/* ---- y += scale h B^T ---------------------------------------------------------------------- */
 
 static struct hn_matrix plain(const struct hn_tensor *t)
 {
@@ -111,8 +109,7 @@ void hn_lowrank_up(struct hn_device *dev, struct hn_mm_scratch s, float *y, cons
     hn_mm_forward(dev, s, scaled, n_tokens, rank, &out, 1, true);
 }
 
-/* ---- backward -----------------------------------------------------------------------------------
- */
+/* ---- backward ------------------------------------------------------------------------------ */
 
 struct backward {
     struct hn_device *dev;
@@ -134,7 +131,7 @@ struct backward {
 static void prepare(const struct backward *p, int thread, int n_threads)
 {
     const float *a = p->ad->a->data, *b = p->ad->b->data;
-    int64_t begin, end, nr = p->mm->nr;
+    int64_t begin, end, nr = p->mm->plain.nr;
     hn_pool_split(p->out, 16, thread, n_threads, &begin, &end);
     for (int64_t r = 0; r < p->rank; r++)
         for (int64_t n = begin; n < end; n++)
@@ -151,7 +148,7 @@ static void token_part(const struct backward *p, int64_t t0, int64_t begin, int6
                        float *work)
 {
     const struct hn_cpu_matmul *mm = p->mm;
-    float *packed = work, *sums = work + hn_mm_scratch_floats((size_t)(mm->mr * p->rank));
+    float *packed = work, *sums = work + hn_mm_scratch_floats((size_t)(mm->plain.mr * p->rank));
     for (int64_t t = begin; t < end; t += HN_MM_VECTORS_MAX) {
         int n = (int)HN_MIN(HN_MM_VECTORS_MAX, end - t);
         float *g = p->g + t * p->rank;
@@ -165,14 +162,15 @@ static void token_part(const struct backward *p, int64_t t0, int64_t begin, int6
             make_mask(mm, &p->drop, t0 + t, p->in, p->mask + (size_t)t * mask_size(p->in));
     if (!p->dx)
         return;
-    for (int64_t t = begin; t < end; t += mm->mr) {
-        int rows = (int)HN_MIN(mm->mr, end - t);
+    for (int64_t t = begin; t < end; t += mm->plain.mr) {
+        int rows = (int)HN_MIN(mm->plain.mr, end - t);
         float *dx = p->dx + (t0 + t) * p->in;
         bool masked = p->drop.threshold != 0;
-        mm->pack(rows, p->g + t * p->rank, p->rank, p->rank, packed);
-        for (int64_t k = 0; k < p->in; k += mm->nr)
-            mm->tile(rows, p->rank, packed, p->a_panels + k * p->rank, (masked ? sums : dx) + k,
-                     p->in, (int)HN_MIN(mm->nr, p->in - k), !masked);
+        mm->plain.pack(rows, p->g + t * p->rank, p->rank, p->rank, packed);
+        for (int64_t k = 0; k < p->in; k += mm->plain.nr)
+            mm->plain.tile(rows, p->rank, packed, p->a_panels + k * p->rank,
+                           (masked ? sums : dx) + k, p->in, (int)HN_MIN(mm->plain.nr, p->in - k),
+                           !masked);
         for (int i = 0; masked && i < rows; i++)
             mm->masked(p->mask + (size_t)(t + i) * mask_size(p->in), p->drop.inverse,
                        sums + i * p->in, p->in, dx + i * p->in, true);
@@ -195,20 +193,20 @@ static void da_panel(const struct backward *p, int64_t t0, int64_t nt, int64_t k
 {
     const struct hn_cpu_matmul *mm = p->mm;
     float *panel = work, *copy = work + (size_t)(HN_MM_TOKENS_MAX * HN_MM_PANEL_MAX);
-    int cols = (int)HN_MIN(mm->nr, p->in - k);
+    int cols = (int)HN_MIN(mm->plain.nr, p->in - k);
     for (int64_t t = 0; t < nt; t++) {
         const float *x = p->x + (t0 + t) * p->in + k;
         if (p->drop.threshold)
             mm->masked(p->mask + (size_t)t * mask_size(p->in) + k / 8, p->drop.inverse, x, cols,
-                       panel + t * mm->nr, false);
+                       panel + t * mm->plain.nr, false);
         else
-            memcpy(panel + t * mm->nr, x, (size_t)cols * sizeof *panel);
-        memset(panel + t * mm->nr + cols, 0, (size_t)(mm->nr - cols) * sizeof *panel);
+            memcpy(panel + t * mm->plain.nr, x, (size_t)cols * sizeof *panel);
+        memset(panel + t * mm->plain.nr + cols, 0, (size_t)(mm->plain.nr - cols) * sizeof *panel);
     }
-    for (int64_t r = 0; r < p->rank; r += mm->mr) {
-        int rows = (int)HN_MIN(mm->mr, p->rank - r);
-        mm->tile(rows, nt, rank_slice(p->g, nt, p->rank, r, rows, copy), panel,
-                 (float *)p->ad->da->data + r * p->in + k, p->in, cols, true);
+    for (int64_t r = 0; r < p->rank; r += mm->plain.mr) {
+        int rows = (int)HN_MIN(mm->plain.mr, p->rank - r);
+        mm->plain.tile(rows, nt, rank_slice(p->g, nt, p->rank, r, rows, copy), panel,
+                       (float *)p->ad->da->data + r * p->in + k, p->in, cols, true);
     }
 }
 
@@ -217,19 +215,20 @@ static void db_panel(const struct backward *p, int64_t t0, int64_t nt, int64_t n
 {
     const struct hn_cpu_matmul *mm = p->mm;
     float *panel = work, *copy = work + (size_t)(HN_MM_TOKENS_MAX * HN_MM_PANEL_MAX);
-    float *sums = copy + HN_MM_TOKENS_MAX * HN_MM_TILE_MAX, *db = p->ad->db->data;
-    int cols = (int)HN_MIN(mm->nr, p->out - n);
+    float *sums = copy + HN_MM_TOKENS_MAX * HN_MM_PLAIN_MAX, *db = p->ad->db->data;
+    int cols = (int)HN_MIN(mm->plain.nr, p->out - n);
     for (int64_t t = 0; t < nt; t++) {
-        memcpy(panel + t * mm->nr, p->dy + (t0 + t) * p->out + n, (size_t)cols * sizeof *panel);
-        memset(panel + t * mm->nr + cols, 0, (size_t)(mm->nr - cols) * sizeof *panel);
+        memcpy(panel + t * mm->plain.nr, p->dy + (t0 + t) * p->out + n,
+               (size_t)cols * sizeof *panel);
+        memset(panel + t * mm->plain.nr + cols, 0, (size_t)(mm->plain.nr - cols) * sizeof *panel);
     }
-    for (int64_t r = 0; r < p->rank; r += mm->mr) {
-        int rows = (int)HN_MIN(mm->mr, p->rank - r);
+    for (int64_t r = 0; r < p->rank; r += mm->plain.mr) {
+        int rows = (int)HN_MIN(mm->plain.mr, p->rank - r);
         const float *h = rank_slice(p->h + t0 * p->rank, nt, p->rank, r, rows, copy);
-        mm->tile(rows, nt, h, panel, sums, mm->nr, cols, false);
+        mm->plain.tile(rows, nt, h, panel, sums, mm->plain.nr, cols, false);
         for (int j = 0; j < cols; j++)
             for (int i = 0; i < rows; i++)
-                db[(n + j) * p->rank + r + i] += p->ad->scale * sums[i * mm->nr + j];
+                db[(n + j) * p->rank + r + i] += p->ad->scale * sums[i * mm->plain.nr + j];
     }
 }
 
@@ -237,7 +236,7 @@ static void backward_job(void *arg, int thread, int n_threads)
 {
     struct backward *p = arg;
     float *work = p->work + (size_t)thread * p->work_floats;
-    int64_t begin, end, nr = p->mm->nr;
+    int64_t begin, end, nr = p->mm->plain.nr;
     prepare(p, thread, n_threads);
     hn_pool_barrier(p->dev->pool);
     for (int64_t t0 = 0; t0 < p->n_tokens; t0 += HN_MM_TOKENS_MAX) {
@@ -259,10 +258,10 @@ static void backward_job(void *arg, int thread, int n_threads)
 
 static size_t backward_work_floats(int64_t width, int64_t rank)
 {
-    size_t tokens = hn_mm_scratch_floats((size_t)(HN_MM_TILE_MAX * rank)) +
-                    hn_mm_scratch_floats((size_t)(HN_MM_TILE_MAX * width));
-    size_t panels = hn_mm_scratch_floats(HN_MM_TOKENS_MAX * (HN_MM_PANEL_MAX + HN_MM_TILE_MAX) +
-                                         HN_MM_TILE_MAX * HN_MM_PANEL_MAX);
+    size_t tokens = hn_mm_scratch_floats((size_t)(HN_MM_PLAIN_MAX * rank)) +
+                    hn_mm_scratch_floats((size_t)(HN_MM_PLAIN_MAX * width));
+    size_t panels = hn_mm_scratch_floats(HN_MM_TOKENS_MAX * (HN_MM_PANEL_MAX + HN_MM_PLAIN_MAX) +
+                                         HN_MM_PLAIN_MAX * HN_MM_PANEL_MAX);
     return HN_MAX(tokens, panels);
 }
 

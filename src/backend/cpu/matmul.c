@@ -11,15 +11,8 @@
 
 static void overlay(struct hn_cpu_matmul *out, const struct hn_cpu_matmul *table)
 {
-    if (table->tile) {
-        out->mr = table->mr;
-        out->nr = table->nr;
-        out->tile = table->tile;
-        out->pack = table->pack;
-        out->transpose = table->transpose;
-        out->spread = table->spread;
-        memset(&out->panel, 0, sizeof out->panel); /* those suit another nr */
-    }
+    if (table->plain.tile)
+        out->plain = table->plain;
     for (int k = 0; k < HN_LAYOUT_COUNT; k++)
         OVERLAY(out, table, decode[k]);
     OVERLAY(out, table, dots);
@@ -49,12 +42,18 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
         for (int i = 0; gemv[k] && i < HN_LAYOUT_COUNT; i++)
             if (gemv[k]->layout[i].rows)
                 out->gemv.layout[i] = gemv[k]->layout[i];
-    if (out->tile == hn_cpu_matmul_avx512.tile && out->tile)
-        out->panel = hn_cpu_panel_avx512;
+    out->main = out->plain;
+    if (level >= HN_CPU_AMX && hn_mm_kernel_amx.tile) {
+        out->main = hn_mm_kernel_amx;
+        out->main.transpose = out->plain.transpose;
+        out->main.spread = out->plain.spread;
+        HN_ASSERT(out->main.nr == out->plain.nr);
+    }
+    if (out->plain.tile == hn_cpu_matmul_avx512.plain.tile && out->plain.tile)
+        out->panel = hn_cpu_panel_avx512; /* of the same nr */
 }
 
-/* ---- scratch ------------------------------------------------------------------------------------
- */
+/* ---- scratch ------------------------------------------------------------------------------- */
 
 enum { LINE = 16 }; /* floats of a cache line */
 
@@ -78,17 +77,22 @@ float *hn_mm_scratch_take(struct hn_mm_scratch *s, size_t n)
     return p;
 }
 
-/* ---- blocking -----------------------------------------------------------------------------------
- */
+/* ---- blocking ------------------------------------------------------------------------------ */
+
+static int64_t round_up(int64_t n, int64_t grain)
+{
+    return (n + grain - 1) / grain * grain;
+}
 
 int64_t hn_mm_depth_block(const struct hn_device *dev, int64_t n, int64_t grain)
 {
     /* Three quarters of the first cache for the panel; the tokens stream past it. */
+    const struct hn_mm_kernel *kernel = &dev->matmul->main;
     size_t l1 = dev->l1_size ? dev->l1_size : 32768;
-    int64_t most = (int64_t)(l1 / 4 * 3 / sizeof(float)) / dev->matmul->nr;
+    int64_t most = (int64_t)(l1 / 4 * 3 / sizeof(float)) / kernel->nr;
     most = HN_MAX(64, HN_MIN(most, HN_MM_DEPTH_MAX));
     int64_t blocks = (n + most - 1) / most, depth = (n + blocks - 1) / blocks;
-    depth = (depth + grain - 1) / grain * grain;
+    depth = round_up(depth, HN_MAX(grain, kernel->depth_grain)); /* both are powers of two */
     return HN_MIN(depth, HN_MM_DEPTH_MAX);
 }
 
@@ -97,24 +101,44 @@ int64_t hn_mm_grain(const struct hn_matrix *w)
     return w->layout == HN_LAYOUT_AFFINE ? w->group : HN_MAX(8, hn_layout_block(w->layout));
 }
 
-int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens)
+void hn_mm_enter(const struct hn_cpu_matmul *mm)
 {
-    return (n_tokens + mm->mr - 1) / mm->mr;
+    if (mm->main.enter)
+        mm->main.enter();
 }
 
-int64_t hn_mm_tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t tile)
+void hn_mm_leave(const struct hn_cpu_matmul *mm)
 {
-    int64_t n = HN_MAX(1, hn_mm_n_tiles(mm, n_tokens)); /* tiles differ by one row at most */
-    return tile * (n_tokens / n) + HN_MIN(tile, n_tokens % n);
+    if (mm->main.leave)
+        mm->main.leave();
+}
+
+int64_t hn_mm_packed_rows(const struct hn_cpu_matmul *mm, int64_t n_tokens)
+{
+    return round_up(n_tokens, mm->main.row_grain);
+}
+
+int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens)
+{
+    return (n_tokens + mm->main.mr - 1) / mm->main.mr;
+}
+
+/* Tiles differ by one grain at most. */
+static int64_t tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t tile)
+{
+    int64_t grains = (n_tokens + mm->main.row_grain - 1) / mm->main.row_grain;
+    int64_t n = HN_MAX(1, hn_mm_n_tiles(mm, n_tokens));
+    return HN_MIN(n_tokens, (tile * (grains / n) + HN_MIN(tile, grains % n)) * mm->main.row_grain);
 }
 
 void hn_mm_pack(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx, int64_t n_tokens,
                 int64_t tile_begin, int64_t tile_end, int64_t depth, float *a)
 {
+    int64_t padded = round_up(depth, mm->main.depth_grain);
     for (int64_t i = tile_begin; i < tile_end; i++) {
-        int64_t t = hn_mm_tile_bound(mm, n_tokens, i);
-        int rows = (int)(hn_mm_tile_bound(mm, n_tokens, i + 1) - t);
-        mm->pack(rows, x + t * ldx, ldx, depth, a + t * depth);
+        int64_t t = tile_bound(mm, n_tokens, i);
+        int rows = (int)(tile_bound(mm, n_tokens, i + 1) - t);
+        mm->main.pack(rows, x + t * ldx, ldx, depth, a + t * padded);
     }
 }
 
@@ -166,31 +190,59 @@ static void fetch_rows(const struct ahead *a, int64_t begin, int64_t end)
     }
 }
 
-/* All tiles of packed tokens times one panel, which is panel number i of n before what is ahead. */
-static void sweep(const struct hn_cpu_matmul *mm, const float *a, int64_t n_tokens, int64_t depth,
-                  const float *panel, float *c, int64_t ldc, int cols, bool add,
-                  const struct ahead *ahead, int64_t i, int64_t n)
-{
-    int64_t n_tiles = hn_mm_n_tiles(mm, n_tokens), longer = n_tokens % n_tiles, t = 0;
-    int64_t some = (ahead->rows + n * n_tiles - 1) / (n * n_tiles), row = some * n_tiles * i;
-    int least = (int)(n_tokens / n_tiles);
-    for (int64_t k = 0; k < n_tiles; k++, row += some) {
-        int rows = k < longer ? least + 1 : least;
-        fetch_rows(ahead, row, row + some);
-        mm->tile(rows, depth, a + t * depth, panel, c + t * ldc, ldc, cols, add);
-        t += rows;
-    }
-}
-
-/* One thread's memory: decoded rows, then panels. */
+/* One thread's memory: decoded rows, panels, and the panel in use as the kernel wants it. */
 enum {
     ROWS_FLOATS = HN_MM_PANEL_MAX * HN_MM_STRIP,
+    SETTLED_FLOATS = HN_MM_PANEL_MAX * HN_MM_DEPTH_MAX,
     PANEL_FLOATS = (HN_MM_STRIP + HN_MM_PANEL_MAX) * HN_MM_DEPTH_MAX,
 };
 
 size_t hn_mm_panel_floats(void)
 {
-    return ROWS_FLOATS + PANEL_FLOATS;
+    return ROWS_FLOATS + SETTLED_FLOATS + PANEL_FLOATS;
+}
+
+/* The packed tokens of a block, and where a thread keeps panels. */
+struct block {
+    const struct hn_cpu_matmul *mm;
+    const float *a;
+    int64_t n_tokens, depth;
+    float *decoded, *settled, *panel;
+};
+
+static struct block block_of(const struct hn_cpu_matmul *mm, const float *a, int64_t n_tokens,
+                             int64_t depth, float *panels)
+{
+    return (struct block){.mm = mm,
+                          .a = a,
+                          .n_tokens = n_tokens,
+                          .depth = depth,
+                          .decoded = panels,
+                          .settled = panels + ROWS_FLOATS,
+                          .panel = panels + ROWS_FLOATS + SETTLED_FLOATS};
+}
+
+/* All tiles of packed tokens times one panel, which is panel number i of n before what is ahead. */
+static void sweep(const struct block *b, const float *panel, float *c, int64_t ldc, int cols,
+                  bool add, const struct ahead *ahead, int64_t i, int64_t n)
+{
+    const struct hn_mm_kernel *kernel = &b->mm->main;
+    int64_t n_tiles = hn_mm_n_tiles(b->mm, b->n_tokens);
+    int64_t some = (ahead->rows + n * n_tiles - 1) / (n * n_tiles), row = some * n_tiles * i;
+    int64_t grains = (b->n_tokens + kernel->row_grain - 1) / kernel->row_grain;
+    int64_t least = grains / n_tiles, longer = grains % n_tiles; /* as tile_bound */
+    int64_t padded = round_up(b->depth, kernel->depth_grain), t = 0;
+    if (kernel->settle) {
+        kernel->settle(b->depth, panel, b->settled);
+        panel = b->settled;
+    }
+    for (int64_t k = 0; k < n_tiles; k++, row += some) {
+        int64_t rows = (k < longer ? least + 1 : least) * kernel->row_grain;
+        rows = HN_MIN(rows, b->n_tokens - t);
+        fetch_rows(ahead, row, row + some);
+        kernel->tile((int)rows, b->depth, b->a + t * padded, panel, c + t * ldc, ldc, cols, add);
+        t += rows;
+    }
 }
 
 void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix *w, int64_t row,
@@ -199,19 +251,20 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix 
 {
     hn_mm_decode_fn *decode = mm->decode[w->layout];
     hn_panel_fn *direct = mm->panel.layout[w->layout];
-    float *decoded = panels, *panel = panels + ROWS_FLOATS;
-    for (int64_t j = 0; j < rows; j += mm->nr) {
-        int cols = (int)HN_MIN(mm->nr, rows - j);
-        bool done = direct && direct(w, row + j, cols, k0, depth, panel);
+    struct block b = block_of(mm, a, n_tokens, depth, panels);
+    int nr = mm->main.nr;
+    for (int64_t j = 0; j < rows; j += nr) {
+        int cols = (int)HN_MIN(nr, rows - j);
+        bool done = direct && direct(w, row + j, cols, k0, depth, b.panel);
         for (int64_t k = 0; !done && k < depth; k += HN_MM_STRIP) {
             int64_t n = HN_MIN(HN_MM_STRIP, depth - k);
             for (int i = 0; i < cols; i++)
-                decode(w, row + j + i, k0 + k, n, decoded + i * HN_MM_STRIP);
-            mm->transpose(cols, decoded, HN_MM_STRIP, n, panel + k * mm->nr);
+                decode(w, row + j + i, k0 + k, n, b.decoded + i * HN_MM_STRIP);
+            mm->main.transpose(cols, b.decoded, HN_MM_STRIP, n, b.panel + k * nr);
         }
         int64_t next = row + j + cols;
-        struct ahead ahead = look_ahead(w, next, HN_MIN(mm->nr, row + rows - next), k0, depth);
-        sweep(mm, a, n_tokens, depth, panel, y + j, ldy, cols, add, &ahead, 0, 1);
+        struct ahead ahead = look_ahead(w, next, HN_MIN(nr, row + rows - next), k0, depth);
+        sweep(&b, b.panel, y + j, ldy, cols, add, &ahead, 0, 1);
     }
 }
 
@@ -220,23 +273,30 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix
                           float *panels, float *dx, int64_t ldx, bool add)
 {
     hn_mm_decode_fn *decode = mm->decode[w->layout];
-    float *decoded = panels, *panel = panels + ROWS_FLOATS;
+    struct block b = block_of(mm, a, n_tokens, depth, panels);
+    int nr = mm->main.nr;
     for (int64_t j0 = 0; j0 < cols; j0 += HN_MM_STRIP) {
         int64_t strip = HN_MIN(HN_MM_STRIP, cols - j0);
         for (int64_t n = 0; n < depth; n++) {
-            decode(w, n0 + n, col + j0, strip, decoded);
-            mm->spread(decoded, strip, mm->nr * depth, panel + n * mm->nr);
+            decode(w, n0 + n, col + j0, strip, b.decoded);
+            mm->main.spread(b.decoded, strip, nr * depth, b.panel + n * nr);
         }
-        int64_t next = j0 + strip, n_panels = (strip + mm->nr - 1) / mm->nr;
+        int64_t next = j0 + strip, n_panels = (strip + nr - 1) / nr;
         struct ahead ahead = look_ahead(w, n0, depth, col + next, HN_MIN(HN_MM_STRIP, cols - next));
-        for (int64_t j = 0; j < strip; j += mm->nr)
-            sweep(mm, a, n_tokens, depth, panel + j * depth, dx + j0 + j, ldx,
-                  (int)HN_MIN(mm->nr, strip - j), add, &ahead, j / mm->nr, n_panels);
+        for (int64_t j = 0; j < strip; j += nr)
+            sweep(&b, b.panel + j * depth, dx + j0 + j, ldx, (int)HN_MIN(nr, strip - j), add,
+                  &ahead, j / nr, n_panels);
     }
 }
 
-/* ---- forward ------------------------------------------------------------------------------------
- */
+/* One packed block of tokens. */
+static size_t packed_floats(const struct hn_device *dev, int64_t n_tokens)
+{
+    int64_t rows = hn_mm_packed_rows(dev->matmul, HN_MIN(n_tokens, HN_MM_TOKENS_MAX));
+    return (size_t)rows * HN_MM_DEPTH_MAX;
+}
+
+/* ---- forward ------------------------------------------------------------------------------- */
 
 struct forward {
     struct hn_device *dev;
@@ -254,7 +314,7 @@ struct forward {
 static void forward_part(const struct forward *f, int i, int thread, int n_threads, int64_t *begin,
                          int64_t *end)
 {
-    int64_t nr = f->dev->matmul->nr, before = 0, total = 0, own = 0;
+    int64_t nr = f->dev->matmul->main.nr, before = 0, total = 0, own = 0;
     for (int k = 0; k < f->n; k++) {
         int64_t panels = (f->out[k].w->rows + nr - 1) / nr;
         before += k < i ? panels : 0;
@@ -313,6 +373,7 @@ static void forward_job(void *arg, int thread, int n_threads)
     const struct hn_cpu_matmul *mm = f->dev->matmul;
     int64_t block = hn_mm_depth_block(f->dev, f->depth, forward_grain(f));
     int turn = 0; /* two packed blocks alternate, so one barrier per block is enough */
+    hn_mm_enter(mm);
     for (int64_t t0 = 0; t0 < f->n_tokens; t0 += HN_MM_TOKENS_MAX) {
         int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, f->n_tokens - t0);
         for (int64_t k0 = 0; k0 < f->depth; k0 += block, turn ^= 1) {
@@ -323,10 +384,10 @@ static void forward_job(void *arg, int thread, int n_threads)
             forward_block(f, t0, nt, k0, depth, f->packed[turn], thread, n_threads);
         }
     }
+    hn_mm_leave(mm);
 }
 
-/* ---- forward, few tokens ------------------------------------------------------------------------
- */
+/* ---- forward, few tokens ------------------------------------------------------------------- */
 
 enum { STREAM_ROWS = 64 }; /* rows of W whose sums are collected before they go to y */
 
@@ -390,15 +451,14 @@ void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
         hn_pool_run(dev->pool, vectors_job, &f);
         return;
     }
-    size_t block = (size_t)HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * HN_MM_DEPTH_MAX;
+    size_t block = packed_floats(dev, n_tokens);
     f.packed[0] = hn_mm_scratch_take(&s, block);
     f.packed[1] = hn_mm_scratch_take(&s, block);
     f.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * threads);
     hn_pool_run(dev->pool, forward_job, &f);
 }
 
-/* ---- backward -----------------------------------------------------------------------------------
- */
+/* ---- backward ------------------------------------------------------------------------------ */
 
 struct backward {
     struct hn_device *dev;
@@ -415,11 +475,12 @@ static void backward_job(void *arg, int thread, int n_threads)
     struct backward *b = arg;
     const struct hn_cpu_matmul *mm = b->dev->matmul;
     float *panels = b->panels + (size_t)thread * hn_mm_panel_floats();
-    int64_t grain = mm->nr, begin, end;
+    int64_t grain = mm->main.nr, begin, end;
     for (int i = 0; i < b->n; i++)
         grain = HN_MAX(grain, hn_mm_grain(b->in[i].w));
     hn_pool_split(b->cols, grain, thread, n_threads, &begin, &end);
     int turn = 0;
+    hn_mm_enter(mm);
     for (int64_t t0 = 0; t0 < b->n_tokens; t0 += HN_MM_TOKENS_MAX) {
         int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, b->n_tokens - t0);
         for (int i = 0; i < b->n; i++) {
@@ -436,13 +497,14 @@ static void backward_job(void *arg, int thread, int n_threads)
             }
         }
     }
+    hn_mm_leave(mm);
 }
 
 void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, int64_t n_tokens,
                     int64_t cols, const struct hn_mm_in *in, int n)
 {
     struct backward b = {dev, dx, n_tokens, cols, in, n, {NULL, NULL}, NULL};
-    size_t block = (size_t)HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * HN_MM_DEPTH_MAX;
+    size_t block = packed_floats(dev, n_tokens);
     b.packed[0] = hn_mm_scratch_take(&s, block);
     b.packed[1] = hn_mm_scratch_take(&s, block);
     b.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * (size_t)hn_pool_size(dev->pool));
@@ -452,7 +514,7 @@ void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, in
 size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
 {
     size_t threads = (size_t)hn_pool_size(dev->pool);
-    size_t block = (size_t)HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * HN_MM_DEPTH_MAX;
+    size_t block = packed_floats(dev, n_tokens);
     size_t vectors = hn_mm_scratch_floats(vectors_floats(width, threads));
     size_t blocked =
         2 * hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);

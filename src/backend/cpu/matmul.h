@@ -19,7 +19,8 @@
 
 enum {
     HN_MM_TILE_MAX = 16,    /* most rows of a tile, of any level */
-    HN_MM_PANEL_MAX = 64,   /* most columns of a panel */
+    HN_MM_PLAIN_MAX = 16,   /* most rows of a plain kernel's tile */
+    HN_MM_PANEL_MAX = 32,   /* most columns of a panel */
     HN_MM_DEPTH_MAX = 512,  /* most steps of depth between two visits to the output */
     HN_MM_TOKENS_MAX = 512, /* tokens packed at a time */
     HN_MM_STRIP = 256,      /* columns decoded at a time; a multiple of every format's block */
@@ -33,9 +34,12 @@ typedef void hn_mm_decode_fn(const struct hn_matrix *m, int64_t row, int64_t col
 typedef void hn_mm_dots_fn(const float *x, int64_t ldx, int nt, const float *w, int64_t ldw, int n,
                            int64_t depth, float *y, int64_t ldy);
 
-struct hn_cpu_matmul {
-    /* The first six belong together: a level sets all or none. */
-    int mr, nr;
+/* A micro-kernel and the forms in which it wants its operands.  row_grain and depth_grain are 1 for
+ * kernels that multiply float32 as it lies; others pad with zeros. */
+struct hn_mm_kernel {
+    int mr, nr;      /* rows and columns of a tile, at most */
+    int row_grain;   /* tiles begin at multiples of so many rows */
+    int depth_grain; /* packed rows and settled panels are so deep, in multiples */
     /* c[i*ldc + j] (= or, with add, +=) sum over k < depth of a[k*rows + i] * b[k*nr + j], for
      * i < rows <= mr and j < cols <= nr; all nr columns of b may be read, none beyond cols of c is
      * touched. */
@@ -45,9 +49,20 @@ struct hn_cpu_matmul {
     void (*pack)(int rows, const float *x, int64_t ldx, int64_t depth, float *a);
     /* panel[k*nr + j] = w[j*ldw + k] for j < cols, 0 for cols <= j < nr; k < depth */
     void (*transpose)(int cols, const float *w, int64_t ldw, int64_t depth, float *panel);
-
     /* panel[j/nr*stride + j%nr] = w[j] for j < n, 0 up to the next multiple of nr */
     void (*spread)(const float *w, int64_t n, int64_t stride, float *panel);
+    /* When not NULL: tile reads, in the place of a's and b's formulas above, the kernel's own
+     * forms, which pack and this make; settled has depth_grain's padding. */
+    void (*settle)(int64_t depth, const float *panel, float *settled);
+    /* When not NULL: a thread calls them before its first tile and after its last. */
+    void (*enter)(void);
+    void (*leave)(void);
+};
+
+struct hn_cpu_matmul {
+    struct hn_mm_kernel plain; /* float32 as it lies; a level sets all of it or nothing */
+    struct hn_mm_kernel main;  /* of the frozen weights' products; select: plain, if no level has
+                                  a better one, which may then leave out transpose and spread */
 
     hn_mm_decode_fn *decode[HN_LAYOUT_COUNT];
     hn_mm_dots_fn *dots;
@@ -69,12 +84,12 @@ struct hn_cpu_matmul {
 };
 
 extern const struct hn_cpu_matmul hn_cpu_matmul_c, hn_cpu_matmul_avx2, hn_cpu_matmul_avx512;
+extern const struct hn_mm_kernel hn_mm_kernel_amx;
 
 /* *out = C's table overlaid by every level up to this one. */
 void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level);
 
-/* ---- scratch: one operation's working memory, taken in pieces ----------------------------------
- */
+/* ---- scratch: one operation's working memory, taken in pieces ------------------------------ */
 
 struct hn_mm_scratch {
     unsigned char *at;
@@ -86,15 +101,18 @@ float *hn_mm_scratch_take(struct hn_mm_scratch *s, size_t n);
 /* What n floats use up. */
 size_t hn_mm_scratch_floats(size_t n);
 
-/* ---- the pieces, for code that runs inside a job ------------------------------------------------
- */
+/* ---- the pieces, for code that runs inside a job ------------------------------------------- */
 
 /* Steps of depth per block for a weight whose depth is [0, n) in whole multiples of grain. */
 int64_t hn_mm_depth_block(const struct hn_device *dev, int64_t n, int64_t grain);
 /* Elements that must be decoded together along a row. */
 int64_t hn_mm_grain(const struct hn_matrix *w);
-/* Packs tokens [begin, end) of n; the tiles are those of all n.  begin and end must be tile bounds
- * (hn_mm_tile_bound). */
+/* Around all tiles of a thread's job. */
+void hn_mm_enter(const struct hn_cpu_matmul *mm);
+void hn_mm_leave(const struct hn_cpu_matmul *mm);
+/* Packed tokens take this many rows, each of the depth that is packed (padded to 32). */
+int64_t hn_mm_packed_rows(const struct hn_cpu_matmul *mm, int64_t n_tokens);
+/* Packs tiles [tile_begin, tile_end) of the n_tokens rows of x. */
 int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens);
 int64_t hn_mm_tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t tile);
 void hn_mm_pack(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx, int64_t n_tokens,
@@ -110,7 +128,7 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix
                           int64_t cols, int64_t n0, int64_t depth, const float *a, int64_t n_tokens,
                           float *panels, float *dx, int64_t ldx, bool add);
 
-/* ---- whole products -------------------------------------------------------------------------- */
+/* ---- whole products ------------------------------------------------------------------------ */
 
 struct hn_mm_out {
     const struct hn_matrix *w; /* [N, K] */

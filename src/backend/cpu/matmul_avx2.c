@@ -10,7 +10,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {0};
 
 enum { MR = 6, NR = 16, LANES = 8 };
 
-/* ---- tile: 6 rows of 2 vectors --------------------------------------------------------------- */
+/* ---- tile: 6 rows of 2 vectors ------------------------------------------------------------- */
 
 /* The first n lanes. */
 INLINE __m256i lanes(int n)
@@ -92,7 +92,7 @@ static void tile_f32_6x16(int rows, int64_t depth, const float *a, const float *
     }
 }
 
-/* ---- transposition --------------------------------------------------------------------------- */
+/* ---- transposition ------------------------------------------------------------------------- */
 
 /* 8 rows of 8: out[i] = column i. */
 INLINE void transpose_8x8(__m256 r[8])
@@ -171,7 +171,7 @@ static void spread_f32_16(const float *w, int64_t n, int64_t stride, float *pane
         panel[i] = j + i < n ? w[j + i] : 0.0f;
 }
 
-/* ---- decoders -------------------------------------------------------------------------------- */
+/* ---- decoders ------------------------------------------------------------------------------ */
 
 INLINE void store_codes(__m128i codes, __m256 scale, __m256 bias, float *out)
 {
@@ -318,7 +318,7 @@ static void decode_affine(const struct hn_matrix *m, int64_t row, int64_t col, i
     }
 }
 
-/* ---- few tokens, dropout, softmax ------------------------------------------------------------ */
+/* ---- few tokens, dropout, softmax ---------------------------------------------------------- */
 
 static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_t ldw, int n,
                      int64_t depth, float *y, int64_t ldy)
@@ -344,7 +344,7 @@ static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_
     }
 }
 
-/* ---- dropout --------------------------------------------------------------------------------- */
+/* ---- dropout ------------------------------------------------------------------------------- */
 
 /* Four Philox counters c, one per 64-bit lane; only the low halves of c0..c3 count. */
 INLINE void philox_4(const uint32_t key[2], __m256i c[4])
@@ -403,7 +403,7 @@ static void masked_8(const unsigned char *mask, float scale, const float *x, int
     }
 }
 
-/* ---- softmax --------------------------------------------------------------------------------- */
+/* ---- softmax ------------------------------------------------------------------------------- */
 
 #define LEAST -0x1.f310e4p5f /* log 2^-90 */
 
@@ -468,12 +468,14 @@ static int64_t softmax_step_8(float *x, int64_t n, float *max, double *sum)
 }
 
 const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {
-    .mr = MR,
-    .nr = NR,
-    .tile = tile_f32_6x16,
-    .pack = pack_f32_6,
-    .transpose = transpose_f32_16,
-    .spread = spread_f32_16,
+    .plain = {.mr = MR,
+              .nr = NR,
+              .row_grain = 1,
+              .depth_grain = 1,
+              .tile = tile_f32_6x16,
+              .pack = pack_f32_6,
+              .transpose = transpose_f32_16,
+              .spread = spread_f32_16},
     .decode = {[HN_LAYOUT_F32] = decode_f32,
                [HN_LAYOUT_F16] = decode_f16,
                [HN_LAYOUT_BF16] = decode_bf16,

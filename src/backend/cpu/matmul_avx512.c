@@ -10,7 +10,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {0};
 
 enum { MR = 14, NR = 32, LANES = 16 };
 
-/* ---- tile: 14 rows of 2 vectors -------------------------------------------------------------- */
+/* ---- tile: 14 rows of 2 vectors ------------------------------------------------------------ */
 
 INLINE void tile_rows(const int rows, int64_t depth, const float *a, const float *b, float *c,
                       int64_t ldc, int cols, bool add)
@@ -75,7 +75,7 @@ static void tile_f32_14x32(int rows, int64_t depth, const float *a, const float 
     }
 }
 
-/* ---- transposition --------------------------------------------------------------------------- */
+/* ---- transposition ------------------------------------------------------------------------- */
 
 /* 16 rows of 16: r[i] = column i. */
 INLINE void transpose_16x16(__m512 r[16])
@@ -157,7 +157,7 @@ static void spread_f32_32(const float *w, int64_t n, int64_t stride, float *pane
     }
 }
 
-/* ---- decoders -------------------------------------------------------------------------------- */
+/* ---- decoders ------------------------------------------------------------------------------ */
 
 /* 16 codes of one byte each; one product and one sum, each rounded. */
 INLINE void store_codes(__m512i codes, __m512 scale, __m512 bias, float *out)
@@ -260,7 +260,7 @@ static void decode_affine(const struct hn_matrix *m, int64_t row, int64_t col, i
     }
 }
 
-/* ---- dot products of a few rows with a few rows ---------------------------------------------- */
+/* ---- dot products of a few rows with a few rows -------------------------------------------- */
 
 INLINE void dots_block(const int nt, const int n, const float *x, int64_t ldx, const float *w,
                        int64_t ldw, int64_t depth, float *y, int64_t ldy)
@@ -315,7 +315,7 @@ static void dots_f32(const float *x, int64_t ldx, int nt, const float *w, int64_
     }
 }
 
-/* ---- dropout --------------------------------------------------------------------------------- */
+/* ---- dropout ------------------------------------------------------------------------------- */
 
 /* Eight Philox counters c, one per 64-bit lane; only the low halves of c0..c3 count. */
 INLINE void philox_8(const uint32_t key[2], __m512i c[4])
@@ -373,7 +373,7 @@ static void masked_16(const unsigned char *mask, float scale, const float *x, in
     }
 }
 
-/* ---- softmax --------------------------------------------------------------------------------- */
+/* ---- softmax ------------------------------------------------------------------------------- */
 
 #define LEAST -0x1.f310e4p5f /* log 2^-90 */
 
@@ -425,12 +425,14 @@ static int64_t softmax_step_16(float *x, int64_t n, float *max, double *sum)
 }
 
 const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {
-    .mr = MR,
-    .nr = NR,
-    .tile = tile_f32_14x32,
-    .pack = pack_f32_14,
-    .transpose = transpose_f32_32,
-    .spread = spread_f32_32,
+    .plain = {.mr = MR,
+              .nr = NR,
+              .row_grain = 1,
+              .depth_grain = 1,
+              .tile = tile_f32_14x32,
+              .pack = pack_f32_14,
+              .transpose = transpose_f32_32,
+              .spread = spread_f32_32},
     .decode = {[HN_LAYOUT_F16] = decode_f16,
                [HN_LAYOUT_BF16] = decode_bf16,
                [HN_LAYOUT_AFFINE] = decode_affine,

@@ -98,12 +98,14 @@ static int64_t softmax_step_c(float *x, int64_t n, float *max, double *sum)
 }
 
 const struct hn_cpu_matmul hn_cpu_matmul_c = {
-    .mr = MR,
-    .nr = NR,
-    .tile = tile_c,
-    .pack = pack_c,
-    .transpose = transpose_c,
-    .spread = spread_c,
+    .plain = {.mr = MR,
+              .nr = NR,
+              .row_grain = 1,
+              .depth_grain = 1,
+              .tile = tile_c,
+              .pack = pack_c,
+              .transpose = transpose_c,
+              .spread = spread_c},
     .decode = {[HN_LAYOUT_F32] = hn_matrix_decode,
                [HN_LAYOUT_F16] = hn_matrix_decode,
                [HN_LAYOUT_BF16] = hn_matrix_decode,

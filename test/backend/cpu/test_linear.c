@@ -155,7 +155,7 @@ static void problem_close(struct problem *p)
     array_close(&p->dx);
 }
 
-/* ---- forward --------------------------------------------------------------------------------- */
+/* ---- forward ------------------------------------------------------------------------------- */
 
 static void oracle_y(const struct problem *p, const struct linear *l, int64_t n, double *y,
                      double *bound)
@@ -213,7 +213,7 @@ static void check_forward(struct fixture *f, struct problem *p)
     }
 }
 
-/* ---- backward -------------------------------------------------------------------------------- */
+/* ---- backward ------------------------------------------------------------------------------ */
 
 static void oracle_g(struct problem *p, struct linear *l, int64_t n)
 {
@@ -349,7 +349,7 @@ static void check_backward(struct fixture *f, struct problem *p)
     }
 }
 
-/* ---- the runs -------------------------------------------------------------------------------- */
+/* ---- the runs ------------------------------------------------------------------------------ */
 
 static struct hn_limits limits_of(const struct shape *s)
 {

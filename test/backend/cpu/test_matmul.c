@@ -35,18 +35,18 @@ static void same_bits(const char *what, int level, const void *got, const void *
                      hn_cpu_level_name((enum hn_cpu_level)level), i, size, a[i], b[i]);
 }
 
-/* ---- tile ------------------------------------------------------------------------------------ */
+/* ---- tile ---------------------------------------------------------------------------------- */
 
 /* The textbook sum, and the bound of any order of float32 sums. */
 static void check_tile(int level, const struct hn_cpu_matmul *mm, int rows, int64_t depth, int cols,
                        bool add)
 {
-    struct guarded a = random_floats(rows * depth), b = random_floats(mm->nr * depth);
+    struct guarded a = random_floats(rows * depth), b = random_floats(mm->plain.nr * depth);
     int64_t ldc = cols + 3;
     struct guarded c = random_floats((rows - 1) * ldc + cols);
     float *before = malloc((size_t)(rows * ldc) * sizeof *before), *at = floats(&c);
     memcpy(before, at, (size_t)((rows - 1) * ldc + cols) * sizeof *before);
-    mm->tile(rows, depth, floats(&a), floats(&b), at, ldc, cols, add);
+    mm->plain.tile(rows, depth, floats(&a), floats(&b), at, ldc, cols, add);
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < (i + 1 < rows ? ldc : cols); j++) {
             float got = at[i * ldc + j], old = before[i * ldc + j];
@@ -56,7 +56,8 @@ static void check_tile(int level, const struct hn_cpu_matmul *mm, int rows, int6
                 continue;
             }
             for (int64_t k = 0; k < depth; k++) {
-                double term = (double)floats(&a)[k * rows + i] * (double)floats(&b)[k * mm->nr + j];
+                double term =
+                    (double)floats(&a)[k * rows + i] * (double)floats(&b)[k * mm->plain.nr + j];
                 want += term;
                 mag += fabs(term);
             }
@@ -76,23 +77,23 @@ static void test_tile(void **state)
 {
     (void)state;
     EACH_LEVEL(level, mm)
-    for (int rows = 1; mm->tile && rows <= mm->mr; rows++)
-        for (int cols = 1; cols <= mm->nr; cols++)
+    for (int rows = 1; mm->plain.tile && rows <= mm->plain.mr; rows++)
+        for (int cols = 1; cols <= mm->plain.nr; cols++)
             check_tile(level, mm, rows, 1 + (int64_t)hn_rng_below(&rng, 70), cols, cols % 2);
 }
 
-/* ---- packing --------------------------------------------------------------------------------- */
+/* ---- packing ------------------------------------------------------------------------------- */
 
 static void test_pack(void **state)
 {
     (void)state;
     EACH_LEVEL(level, mm)
-    for (int rows = 1; mm->pack && rows <= mm->mr; rows++) {
+    for (int rows = 1; mm->plain.pack && rows <= mm->plain.mr; rows++) {
         for (int64_t depth = 1; depth <= 70; depth += depth < 36 ? 1 : 17) {
             int64_t ldx = depth + rows % 4;
             struct guarded x = random_floats((rows - 1) * ldx + depth);
             struct guarded a = random_floats(rows * depth);
-            mm->pack(rows, floats(&x), ldx, depth, floats(&a));
+            mm->plain.pack(rows, floats(&x), ldx, depth, floats(&a));
             for (int64_t k = 0; k < depth; k++)
                 for (int i = 0; i < rows; i++)
                     if (floats(&a)[k * rows + i] != floats(&x)[i * ldx + k])
@@ -109,16 +110,16 @@ static void test_transpose(void **state)
 {
     (void)state;
     EACH_LEVEL(level, mm)
-    for (int cols = 1; mm->transpose && cols <= mm->nr; cols++) {
+    for (int cols = 1; mm->plain.transpose && cols <= mm->plain.nr; cols++) {
         for (int64_t depth = 1; depth <= 70; depth += depth < 36 ? 1 : 17) {
             int64_t ldw = depth + cols % 5;
             struct guarded w = random_floats((cols - 1) * ldw + depth);
-            struct guarded panel = random_floats(mm->nr * depth);
-            mm->transpose(cols, floats(&w), ldw, depth, floats(&panel));
+            struct guarded panel = random_floats(mm->plain.nr * depth);
+            mm->plain.transpose(cols, floats(&w), ldw, depth, floats(&panel));
             for (int64_t k = 0; k < depth; k++) {
-                for (int j = 0; j < mm->nr; j++) {
+                for (int j = 0; j < mm->plain.nr; j++) {
                     float want = j < cols ? floats(&w)[j * ldw + k] : 0.0f;
-                    if (floats(&panel)[k * mm->nr + j] != want)
+                    if (floats(&panel)[k * mm->plain.nr + j] != want)
                         fail_msg("%s transpose of %d x %lld: [%d, %lld] is wrong",
                                  hn_cpu_level_name((enum hn_cpu_level)level), cols,
                                  (long long)depth, j, (long long)k);
@@ -134,12 +135,14 @@ static void test_spread(void **state)
 {
     (void)state;
     EACH_LEVEL(level, mm)
-    for (int64_t n = 1; mm->spread && n <= 150; n++) {
-        int64_t panels = (n + mm->nr - 1) / mm->nr, stride = mm->nr + n % 3;
-        struct guarded w = random_floats(n), to = random_floats((panels - 1) * stride + mm->nr);
-        mm->spread(floats(&w), n, stride, floats(&to));
-        for (int64_t j = 0; j < panels * mm->nr; j++)
-            if (floats(&to)[j / mm->nr * stride + j % mm->nr] != (j < n ? floats(&w)[j] : 0.0f))
+    for (int64_t n = 1; mm->plain.spread && n <= 150; n++) {
+        int64_t panels = (n + mm->plain.nr - 1) / mm->plain.nr, stride = mm->plain.nr + n % 3;
+        struct guarded w = random_floats(n),
+                       to = random_floats((panels - 1) * stride + mm->plain.nr);
+        mm->plain.spread(floats(&w), n, stride, floats(&to));
+        for (int64_t j = 0; j < panels * mm->plain.nr; j++)
+            if (floats(&to)[j / mm->plain.nr * stride + j % mm->plain.nr] !=
+                (j < n ? floats(&w)[j] : 0.0f))
                 fail_msg("%s spread of %lld: [%lld] is wrong",
                          hn_cpu_level_name((enum hn_cpu_level)level), (long long)n, (long long)j);
         guarded_close(&w);
@@ -147,7 +150,7 @@ static void test_spread(void **state)
     }
 }
 
-/* ---- decoders -------------------------------------------------------------------------------- */
+/* ---- decoders ------------------------------------------------------------------------------ */
 
 static void test_decode(void **state)
 {
@@ -238,12 +241,12 @@ static void test_panel(void **state)
         hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level);
         for (size_t k = 0; k < HN_COUNT(formats); k++)
             for (int64_t groups = 1; mm.panel.layout[formats[k].layout] && groups <= 5; groups++)
-                check_panel(level, mm.panel.layout[formats[k].layout], mm.nr, &formats[k], groups,
-                            groups % 2 * 8);
+                check_panel(level, mm.panel.layout[formats[k].layout], mm.plain.nr, &formats[k],
+                            groups, groups % 2 * 8);
     }
 }
 
-/* ---- dot products ---------------------------------------------------------------------------- */
+/* ---- dot products -------------------------------------------------------------------------- */
 
 static void test_dots(void **state)
 {
@@ -278,7 +281,7 @@ static void test_dots(void **state)
     }
 }
 
-/* ---- few tokens ------------------------------------------------------------------------------ */
+/* ---- few tokens ---------------------------------------------------------------------------- */
 
 static void check_gemv(int level, const struct hn_cpu_gemv *table, const struct format *f,
                        int64_t cols, int nt, int64_t rope_head)
@@ -348,7 +351,7 @@ static void test_gemv(void **state)
     }
 }
 
-/* ---- dropout and softmax --------------------------------------------------------------------- */
+/* ---- dropout and softmax ------------------------------------------------------------------- */
 
 static void test_dropout(void **state)
 {

@@ -1,0 +1,214 @@
+/* The exact product on AMX tiles: every float32 operand is split in two bfloat16 terms,
+ *
+ *   v = high + low + rest,   |high - v| <= 2^-9 |v|,   |rest| <= 2^-18 |v|
+ *   x w ~ x.high w.high + x.high w.low + x.low w.high,   off by at most 3 * 2^-18 |x w|
+ *
+ * and the three tile products are summed in float32.  docs/numerics.md has the bound that follows,
+ * 2^-16 of the sum of |terms|; typical errors are far smaller because they are of either sign.
+ *
+ * Four tiles of sums stand for 32 tokens x 32 columns; a step takes 32 of depth.
+ *
+ *   packed tokens, per 16 rows: per step [high|low] [16 rows][32 depth] bf16
+ *   settled panel, per step:    per 16 columns [high|low] [16 pairs of depth][16 columns][2] bf16
+ */
+#include "backend/cpu/matmul.h"
+#include "backend/cpu/codes_avx512.h"
+
+#if !defined(__AMX_BF16__) || !defined(__AVX512BF16__)
+const struct hn_mm_kernel hn_mm_kernel_amx = {0};
+#else
+
+enum { SIDE = 16, STEP = 32, MR = 32, NR = 32, TILE_FLOATS = 256 };
+
+/* Intel SDM, LDTILECFG.  Tiles 0-3: sums [row half][column half]; 4, 5: columns; 6, 7: rows.
+ * Constant storage, because the compiler does not know that the instruction reads all of it. */
+static const struct {
+    uint8_t palette, start, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+} config = {.palette = 1,
+            .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+            .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE}};
+
+static void enter(void)
+{
+    _tile_loadconfig(&config);
+}
+
+static void leave(void)
+{
+    _tile_release();
+}
+
+/* ---- operands ------------------------------------------------------------------------------ */
+
+INLINE __m512 widen_16(__m256i bf16)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16));
+}
+
+/* 32 floats as 32 high and 32 low terms. */
+INLINE void split_row(__m512 v0, __m512 v1, float *high, float *low)
+{
+    __m512i h = (__m512i)_mm512_cvtne2ps_pbh(v1, v0);
+    v0 = _mm512_sub_ps(v0, widen_16(_mm512_castsi512_si256(h)));
+    v1 = _mm512_sub_ps(v1, widen_16(_mm512_extracti64x4_epi64(h, 1)));
+    _mm512_storeu_si512(high, h);
+    _mm512_storeu_si512(low, (__m512i)_mm512_cvtne2ps_pbh(v1, v0));
+}
+
+static void pack_amx(int rows, const float *x, int64_t ldx, int64_t depth, float *a)
+{
+    for (int r0 = 0; r0 < rows; r0 += SIDE) {
+        for (int64_t k = 0; k < depth; k += STEP, a += 2 * TILE_FLOATS) {
+            __mmask16 m0 = lanes(depth - k), m1 = lanes(depth - k - SIDE);
+            for (int i = 0; i < SIDE; i++) {
+                bool used = r0 + i < rows; /* the other rows are 0 */
+                const float *from = x + (used ? r0 + i : 0) * ldx + k;
+                __m512 v0 = _mm512_maskz_loadu_ps(used ? m0 : 0, from);
+                __m512 v1 = _mm512_maskz_loadu_ps(used ? m1 : 0, from + SIDE);
+                split_row(v0, v1, a + i * SIDE, a + TILE_FLOATS + i * SIDE);
+            }
+        }
+    }
+}
+
+/* v rounded to a bfloat16 (half away from zero), as a float's bits. */
+INLINE __m512i high_bits(__m512 v)
+{
+    return _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(v), _mm512_set1_epi32(0x8000)),
+                            _mm512_set1_epi32((int)0xffff0000));
+}
+
+INLINE __m512i pair_up(__m512i even, __m512i odd)
+{
+    return _mm512_or_si512(_mm512_srli_epi32(even, 16), odd);
+}
+
+static void settle_amx(int64_t depth, const float *panel, float *settled)
+{
+    for (int64_t k = 0; k < depth; k += 2) {
+        __mmask16 second = k + 1 < depth ? 0xffff : 0;
+        for (int j = 0; j < 2; j++) {
+            const float *from = panel + k * NR + j * SIDE;
+            float *to = settled + ((k / STEP * 2 + j) * 2) * TILE_FLOATS + k % STEP / 2 * SIDE;
+            __m512 even = _mm512_loadu_ps(from), odd = _mm512_maskz_loadu_ps(second, from + NR);
+            __m512i even_high = high_bits(even), odd_high = high_bits(odd);
+            even = _mm512_sub_ps(even, _mm512_castsi512_ps(even_high));
+            odd = _mm512_sub_ps(odd, _mm512_castsi512_ps(odd_high));
+            _mm512_storeu_si512(to, pair_up(even_high, odd_high));
+            _mm512_storeu_si512(to + TILE_FLOATS, pair_up(high_bits(even), high_bits(odd)));
+        }
+    }
+    for (int64_t k = (depth + 1) / 2 * 2; k % STEP; k += 2) /* 0 to the end of the step */
+        for (int j = 0; j < 4; j++)
+            _mm512_storeu_ps(settled + (k / STEP * 4 + j) * TILE_FLOATS + k % STEP / 2 * SIDE,
+                             _mm512_setzero_ps());
+}
+
+/* ---- tile ---------------------------------------------------------------------------------- */
+
+/* Sums of 32 rows, or of the first 16. */
+INLINE void steps(const bool both, int64_t n_steps, const float *a, const float *b)
+{
+    const float *a1 = a + n_steps * 2 * TILE_FLOATS;
+    for (int64_t k = 0; k < n_steps;
+         k++, a += 2 * TILE_FLOATS, a1 += 2 * TILE_FLOATS, b += 4 * TILE_FLOATS) {
+        _tile_loadd(4, b, 64);
+        _tile_loadd(5, b + 2 * TILE_FLOATS, 64);
+        _tile_loadd(6, a + TILE_FLOATS, 64); /* low rows, high columns */
+        _tile_dpbf16ps(0, 6, 4);
+        _tile_dpbf16ps(1, 6, 5);
+        if (both) {
+            _tile_loadd(7, a1 + TILE_FLOATS, 64);
+            _tile_dpbf16ps(2, 7, 4);
+            _tile_dpbf16ps(3, 7, 5);
+        }
+        _tile_loadd(6, a, 64); /* high, high */
+        _tile_dpbf16ps(0, 6, 4);
+        _tile_dpbf16ps(1, 6, 5);
+        if (both) {
+            _tile_loadd(7, a1, 64);
+            _tile_dpbf16ps(2, 7, 4);
+            _tile_dpbf16ps(3, 7, 5);
+        }
+        _tile_loadd(4, b + TILE_FLOATS, 64); /* high rows, low columns */
+        _tile_loadd(5, b + 3 * TILE_FLOATS, 64);
+        _tile_dpbf16ps(0, 6, 4);
+        _tile_dpbf16ps(1, 6, 5);
+        if (both) {
+            _tile_dpbf16ps(2, 7, 4);
+            _tile_dpbf16ps(3, 7, 5);
+        }
+    }
+}
+
+static void tile_zero(void)
+{
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+}
+
+static void tile_load(const float *c, size_t row_size)
+{
+    _tile_loadd(0, c, row_size);
+    _tile_loadd(1, c + SIDE, row_size);
+    _tile_loadd(2, c + SIDE * row_size / sizeof *c, row_size);
+    _tile_loadd(3, c + SIDE * row_size / sizeof *c + SIDE, row_size);
+}
+
+static void tile_store(float *c, size_t row_size)
+{
+    _tile_stored(0, c, row_size);
+    _tile_stored(1, c + SIDE, row_size);
+    _tile_stored(2, c + SIDE * row_size / sizeof *c, row_size);
+    _tile_stored(3, c + SIDE * row_size / sizeof *c + SIDE, row_size);
+}
+
+static void tile_bf16x3_32x32(int rows, int64_t depth, const float *a, const float *b, float *c,
+                              int64_t ldc, int cols, bool add)
+{
+    int64_t n_steps = (depth + STEP - 1) / STEP;
+    if (rows == MR && cols == NR) {
+        if (add)
+            tile_load(c, (size_t)ldc * sizeof *c);
+        else
+            tile_zero();
+        steps(true, n_steps, a, b);
+        tile_store(c, (size_t)ldc * sizeof *c);
+        return;
+    }
+    _Alignas(64) float sums[MR * NR]; /* c may end before the tiles do */
+    tile_zero();
+    if (rows > SIDE)
+        steps(true, n_steps, a, b);
+    else
+        steps(false, n_steps, a, b);
+    tile_store(sums, NR * sizeof *sums);
+    __mmask16 m0 = lanes(cols), m1 = lanes(cols - SIDE);
+    for (int i = 0; i < rows; i++, c += ldc) {
+        __m512 s0 = _mm512_load_ps(sums + i * NR), s1 = _mm512_load_ps(sums + i * NR + SIDE);
+        if (add) {
+            s0 = _mm512_add_ps(s0, _mm512_maskz_loadu_ps(m0, c));
+            s1 = _mm512_add_ps(s1, _mm512_maskz_loadu_ps(m1, c + SIDE));
+        }
+        _mm512_mask_storeu_ps(c, m0, s0);
+        _mm512_mask_storeu_ps(c + SIDE, m1, s1);
+    }
+}
+
+const struct hn_mm_kernel hn_mm_kernel_amx = {
+    .mr = MR,
+    .nr = NR,
+    .row_grain = SIDE,
+    .depth_grain = STEP,
+    .tile = tile_bf16x3_32x32,
+    .pack = pack_amx,
+    .settle = settle_amx,
+    .enter = enter,
+    .leave = leave,
+};
+
+#endif
