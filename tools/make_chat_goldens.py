@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Goldens of test/text/test_chat.c, from transformers; and comparisons of hone with it.
 
-  make_chat_goldens.py --tables               write src/text/jinja_case_table.c anew
+  make_chat_goldens.py --tables               write src/jinja/jinja_case_table.c anew
   make_chat_goldens.py                        write test/text/jinja/*.json anew
   make_chat_goldens.py --check DIR --driver TEST_CHAT
         render every template under DIR (*.jinja, or the chat_template of *.json) on every
@@ -660,7 +660,7 @@ def fuzz(seconds, driver, seed, stop_after):
 
 
 def tables():
-    """src/text/jinja_case_table.c: letters whose case mapping is more than one code point, and the code
+    """src/jinja/jinja_case_table.c: letters whose case mapping is more than one code point, and the code
     points that Python takes for digits and numerals beyond Unicode's categories Nd, Nl and No."""
     import unicodedata
     points = [chr(c) for c in range(0x110000) if not 0xd800 <= c < 0xe000]
@@ -686,11 +686,11 @@ def tables():
 
     text = ("/* Written by tools/make_chat_goldens.py --tables from Python's unicodedata "
             f"{unicodedata.unidata_version}; do not edit. */\n"
-            '#include "text/jinja_case_table.h"\n\n'
+            '#include "jinja/jinja_case_table.h"\n\n'
             + mappings("upper", str.upper) + mappings("title", str.title)
             + ranges("digit", lambda c: c.isdigit() and not c.isdecimal())
             + ranges("numeric", lambda c: c.isnumeric() and unicodedata.category(c) not in ("Nd", "Nl", "No")))
-    path = ROOT / "src/text/jinja_case_table.c"
+    path = ROOT / "src/jinja/jinja_case_table.c"
     path.write_text(text.rstrip() + "\n")
     subprocess.run(["clang-format", "-i", path], check=True)
 

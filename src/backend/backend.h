@@ -64,8 +64,8 @@ struct hn_batch {
 /* Low-rank update of one linear: y += scale * (drop(x) A^T) B^T.
  * drop keeps element (t, c) when u >= p, and divides it by 1-p, where u = word/65536,
  * p = round(dropout*65536)/65536, and word is 16 bits of Philox4x32-10 with key (seed low, seed
- * high) and counter (c/8, first_token + t, module, step): element c%8 = e takes half e%2 (0: low) of
- * output word e/2. */
+ * high) and counter (c/8, first_token + t, module, step): element c%8 = e takes half e%2 (0:
+ * low) of output word e/2. */
 struct hn_adapter {
     const struct hn_tensor *a; /* [R, in] */
     const struct hn_tensor *b; /* [out, R] */

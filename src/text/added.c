@@ -51,8 +51,7 @@ int hn_added_put(struct hn_added *a, const struct hn_added_token *token, struct 
 {
     if (token->id < 0 || token->id > HN_VOCAB_MAX_ID)
         return hn_fail(err, HONE_FAILED, "the added token \"%.*s\" has id %d, outside 0 to %d",
-                       hn_utf8_cut(token->text, 60), token->text.p, token->id,
-                       HN_VOCAB_MAX_ID);
+                       hn_utf8_cut(token->text, 60), token->text.p, token->id, HN_VOCAB_MAX_ID);
     if ((2 * (a->n + 1) > a->n_slots && grow_slots(a)) || grow_ids(a, (size_t)token->id + 1) ||
         hn_grow((void **)&a->tokens, &a->cap, a->n + 1, sizeof *a->tokens))
         return hn_fail_memory(err, "reading added tokens");
@@ -175,6 +174,11 @@ static size_t spaces_after(struct hn_str s, size_t i)
     return i;
 }
 
+static size_t left(size_t n_leading, size_t done)
+{
+    return n_leading > done ? n_leading - done : 0;
+}
+
 int hn_added_cut(const struct hn_added *a, const struct hn_added_tree *tree, struct hn_str text,
                  size_t at, size_t n_leading, struct hn_pieces *out)
 {
@@ -196,13 +200,13 @@ int hn_added_cut(const struct hn_added *a, const struct hn_added_tree *tree, str
         if (t->rstrip)
             end = spaces_after(text, end);
         if ((done < start && hn_pieces_add(out, (struct hn_piece){at + done, start - done,
-                                                                  done < n_leading, -1})) ||
-            hn_pieces_add(out, (struct hn_piece){at + start, 0, false, t->id}))
+                                                                  left(n_leading, done), -1})) ||
+            hn_pieces_add(out, (struct hn_piece){at + start, 0, 0, t->id}))
             return -1;
         done = end;
     }
     if (done < text.n)
-        return hn_pieces_add(out,
-                             (struct hn_piece){at + done, text.n - done, done < n_leading, -1});
+        return hn_pieces_add(
+            out, (struct hn_piece){at + done, text.n - done, left(n_leading, done), -1});
     return 0;
 }

@@ -3,7 +3,7 @@
 #define HN_TEXT_CHAT_IMPL_H
 
 #include "text/chat.h"
-#include "text/jinja.h"
+#include "jinja/jinja.h"
 
 struct hn_chat_template {
     struct hn_jinja *jinja;

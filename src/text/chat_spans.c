@@ -10,7 +10,7 @@
  * encloses it. */
 #include "text/chat.h"
 #include "text/chat_impl.h"
-#include "text/jinja_text.h"
+#include "jinja/jinja_text.h"
 #include "base/mem.h"
 
 #include <string.h>

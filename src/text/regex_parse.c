@@ -535,6 +535,13 @@ static int group(struct parser *p)
             open = kinds[k];
             known = true;
         }
+    if (!known && take(p, "?<")) { /* a name, which nothing can refer to */
+        while (more(p) && !looking_at(p, ">"))
+            p->i++;
+        known = take(p, ">");
+        if (!known)
+            return refuse(p, "a group that is not supported");
+    }
     if (!known && take(p, "?")) {
         int rc = flags(p);
         begin_atom(p, start);

@@ -182,8 +182,6 @@ int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf 
             rc = replace_regex(step, s, out, w, err);
         else
             replace_literal(step, s, out);
-        if (*n_leading)
-            *n_leading = 1;
         break;
     case HN_NORM_STRIP:
         strip(step, s, out, n_leading);

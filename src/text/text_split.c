@@ -197,8 +197,8 @@ static int emit(struct hn_text_work *w, const struct hn_piece *p, enum hn_behavi
         struct hn_match at = m->items[k];
         if (at.first == at.end || (behavior == HN_REMOVED && at.hit))
             continue;
-        struct hn_piece piece = {p->at + at.first, at.end - at.first, p->leading && at.first == 0,
-                                 -1};
+        struct hn_piece piece = {p->at + at.first, at.end - at.first,
+                                 p->n_leading > at.first ? p->n_leading - at.first : 0, -1};
         if (hn_pieces_add(&w->new_pieces, piece))
             return -1;
     }
@@ -221,7 +221,8 @@ static int split_fixed(const struct hn_split_step *step, struct hn_text_work *w,
     for (size_t i = 0, start = 0; i < p->n; start = i) {
         for (size_t k = 0; k < step->length && i < p->n; k++)
             (void)hn_utf8_next(s, p->n, &i);
-        struct hn_piece piece = {p->at + start, i - start, p->leading && start == 0, -1};
+        struct hn_piece piece = {p->at + start, i - start,
+                                 p->n_leading > start ? p->n_leading - start : 0, -1};
         if (hn_pieces_add(&w->new_pieces, piece))
             return -1;
     }
@@ -271,7 +272,7 @@ static int cut(const struct hn_split_step *step, struct hn_text_work *w, const s
 
 /* The text of the pieces written anew by `write`, into w->spare, which becomes the text. */
 static int rewrite(const struct hn_split_step *step, struct hn_text_work *w,
-                   void (*write)(const struct hn_split_step *, struct hn_str, bool,
+                   void (*write)(const struct hn_split_step *, struct hn_str, size_t *,
                                  struct hn_buf *),
                    struct hone_err *err)
 {
@@ -282,7 +283,7 @@ static int rewrite(const struct hn_split_step *step, struct hn_text_work *w,
         size_t start = w->spare.len;
         if (p->id >= 0)
             continue;
-        write(step, s, p->leading, &w->spare);
+        write(step, s, &p->n_leading, &w->spare);
         p->at = start;
         p->n = w->spare.len - start;
     }
@@ -294,33 +295,41 @@ static int rewrite(const struct hn_split_step *step, struct hn_text_work *w,
     return 0;
 }
 
-static void write_prefix_space(const struct hn_split_step *step, struct hn_str s, bool leading,
+static void write_prefix_space(const struct hn_split_step *step, struct hn_str s, size_t *n_leading,
                                struct hn_buf *out)
 {
     (void)step;
-    (void)leading;
-    if (s.n && s.p[0] != ' ')
+    if (s.n && s.p[0] != ' ') {
         hn_buf_add_char(out, ' ');
+        *n_leading += *n_leading > 0;
+    }
     hn_buf_add(out, s.p, s.n);
 }
 
-static void write_byte_level(const struct hn_split_step *step, struct hn_str s, bool leading,
+static void write_byte_level(const struct hn_split_step *step, struct hn_str s, size_t *n_leading,
                              struct hn_buf *out)
 {
+    size_t start = out->len, n = HN_MIN(*n_leading, s.n);
     (void)step;
-    (void)leading;
-    hn_byte_level_map(s, out);
+    hn_byte_level_map((struct hn_str){s.p, n}, out);
+    *n_leading = out->len - start;
+    hn_byte_level_map((struct hn_str){s.p + n, s.n - n}, out);
 }
 
-static void write_metaspace(const struct hn_split_step *step, struct hn_str s, bool leading,
+static void write_metaspace(const struct hn_split_step *step, struct hn_str s, size_t *n_leading,
                             struct hn_buf *out)
 {
     char mark[4];
     size_t n = (size_t)hn_utf8_put(step->cp, mark);
     bool has = s.n && (s.p[0] == ' ' || (s.n >= n && memcmp(s.p, mark, n) == 0));
+    bool first = *n_leading > 0;
+    if (first && s.p[0] == ' ')
+        *n_leading += n - 1;
     if (s.n && !has &&
-        (step->scheme == HN_PREPEND_ALWAYS || (step->scheme == HN_PREPEND_FIRST && leading)))
+        (step->scheme == HN_PREPEND_ALWAYS || (step->scheme == HN_PREPEND_FIRST && first))) {
         hn_buf_add(out, mark, n);
+        *n_leading += first ? n : 0;
+    }
     for (size_t i = 0, start = 0; i <= s.n; i++)
         if (i == s.n || s.p[i] == ' ') {
             hn_buf_add(out, s.p + start, i - start);

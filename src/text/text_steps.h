@@ -8,11 +8,10 @@
 #include "base/err.h"
 #include "text/regex.h"
 
-/* A stretch of the work's text.  leading: it begins at the first byte of the original input, which
- * Metaspace's "first" scheme asks. */
+/* A stretch of the work's text.  n_leading: how many bytes at its front come from the very first
+ * character of the input, which Metaspace's "first" scheme asks. */
 struct hn_piece {
-    size_t at, n;
-    bool leading;
+    size_t at, n, n_leading;
     int32_t id; /* an added token's id, or -1: still to be tokenized */
 };
 

@@ -166,9 +166,13 @@ const char *hone_tokenizer_token(const struct hone_tokenizer *tok, int32_t id)
 static bool token_of(const struct hone_tokenizer *t, int32_t id, int flags, struct hn_str *out)
 {
     const struct hn_added_token *a = hn_added_by_id(&t->added, id);
-    if (a && a->special && flags & HONE_SKIP_SPECIAL)
-        return false;
     *out = a ? a->pattern : hn_vocab_text(&t->vocab, id);
+    if (out->p && flags & HONE_SKIP_SPECIAL) {
+        /* The library asks whether the text to be decoded is a special token's. */
+        const struct hn_added_token *same = hn_added_find(&t->added, *out);
+        if (same && same->special)
+            return false;
+    }
     return out->p != NULL;
 }
 

@@ -33,12 +33,14 @@ static int extract(const struct hone_tokenizer *t, struct hn_str input, struct h
     struct hn_pieces first = {0};
     struct hn_buf normal = {0};
     int rc = 0;
-    /* Only the first character begins at the input's first byte. */
-    if (hn_added_cut(&t->added, &t->added.raw, input, 0, 1, &first))
+    size_t first_char = 0;
+    if (input.n)
+        (void)hn_utf8_next(input.p, input.n, &first_char);
+    if (hn_added_cut(&t->added, &t->added.raw, input, 0, first_char, &first))
         rc = hn_fail_memory(err, "tokenizing");
     for (size_t k = 0; rc == 0 && k < first.n; k++) {
         struct hn_piece p = first.items[k];
-        size_t n_leading = p.leading ? 1 : 0, at = w->text.len;
+        size_t n_leading = p.n_leading, at = w->text.len;
         if (p.id >= 0) {
             if (hn_pieces_add(&w->pieces, p))
                 rc = hn_fail_memory(err, "tokenizing");

@@ -76,7 +76,8 @@ int hn_tj_pattern(const struct hn_tj *r, const struct hn_json *j, struct hn_str 
     struct hn_str s;
     const struct hn_json *p = hn_json_get(j, "pattern");
     if (hn_json_str(hn_json_get(p, "String"), &s) && hn_utf8_check(s.p, s.n) == s.n)
-        return hn_tj_dup(r, s, literal);
+        /* Nothing is found everywhere, which only the expression does right. */
+        return s.n ? hn_tj_dup(r, s, literal) : hn_regex_open(re, s, r->err);
     if (!hn_json_str(hn_json_get(p, "Regex"), &s))
         return hn_tj_fail(r, "pattern", p, "{\"String\": …} or {\"Regex\": …}");
     int rc = hn_regex_open(re, s, r->err);

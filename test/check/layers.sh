@@ -8,7 +8,8 @@ law='
 base:
 quant: base
 format: base quant
-text: base format
+jinja: base
+text: base format jinja
 conf: base
 data: base text
 backend: base quant
