@@ -2,7 +2,7 @@
 """Goldens of test/text/test_chat.c, from transformers; and comparisons of hone with it.
 
   make_chat_goldens.py --tables               write src/jinja/jinja_case_table.c anew
-  make_chat_goldens.py                        write test/text/jinja/*.json anew
+  make_chat_goldens.py                        write test/jinja/templates/*.json anew
   make_chat_goldens.py --check DIR --driver TEST_CHAT
         render every template under DIR (*.jinja, or the chat_template of *.json) on every
         conversation below, by transformers and by hone (build/test/test_chat), and compare
@@ -613,7 +613,7 @@ def write(path, value):
 
 def goldens():
     utils, cases = prepare(), []
-    folder = ROOT / "test/text/jinja"
+    folder = ROOT / "test/jinja/templates"
     for path in sorted(folder.glob("*.jinja")):
         source = path.read_text()
         for i, (title, messages) in enumerate(CONVERSATIONS.items()):

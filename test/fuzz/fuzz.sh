@@ -49,7 +49,7 @@ seed() { # TARGET DIR: small inputs to begin from
         done
         rm "$2/../text"
         ;;
-    fuzz_jinja) cp "$root"/test/text/jinja/*.jinja "$2" ;;
+    fuzz_jinja) cp "$root"/test/jinja/templates/*.jinja "$2" ;;
     fuzz_records) cp "$root"/examples/travel/*.jsonl "$2" 2>/dev/null || true ;;
     esac
 }

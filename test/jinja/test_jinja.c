@@ -38,7 +38,7 @@ static void speaks_as_jinja2(void **state)
     struct hone_err err = {0};
     (void)state;
     hn_arena_init(&arena, 0);
-    assert_int_equal(hn_file_read("jinja/jinja/language.json", 8 << 20, &file, &err), 0);
+    assert_int_equal(hn_file_read("jinja/templates/language.json", 8 << 20, &file, &err), 0);
     assert_int_equal(hn_json_parse(&arena, file.data, file.len, HN_JSON_PYTHON, &all, &err), 0);
     const struct hn_json *cases = hn_json_get(all, "cases"),
                          *variables = hn_json_get(all, "variables");

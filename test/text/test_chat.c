@@ -33,7 +33,7 @@ static struct hn_chat_template *open_file(const char *name)
     char path[200];
     struct hn_buf source = {0};
     struct hone_err err = {0};
-    snprintf(path, sizeof path, "jinja/jinja/%s", name);
+    snprintf(path, sizeof path, "jinja/templates/%s", name);
     if (hn_file_read(path, 1 << 20, &source, &err))
         fail_msg("%s", err.message);
     struct hn_chat_template *t = open_template(source.data);
@@ -97,7 +97,7 @@ static void renders_as_transformers(void **state)
     struct hn_buf file = {0};
     (void)state;
     hn_arena_init(&arena, 0);
-    const struct hn_json *all = load(&arena, "jinja/jinja/chat.json", &file);
+    const struct hn_json *all = load(&arena, "jinja/templates/chat.json", &file);
     const struct hn_json *cases = hn_json_get(all, "cases");
     assert_non_null(cases);
     assert_true(cases->n > 300);

@@ -24,7 +24,7 @@ static struct hone_tokenizer *open_tokenizer(const char *path)
 
 static void renders_with_the_tokenizer(void **state)
 {
-    struct hone_tokenizer *tok = open_tokenizer("jinja/jinja/model");
+    struct hone_tokenizer *tok = open_tokenizer("jinja/templates/model");
     struct hone_err err = {0};
     char *text = NULL;
     (void)state;
@@ -50,7 +50,7 @@ static void renders_with_the_tokenizer(void **state)
 
 static void needs_a_template(void **state)
 {
-    struct hone_tokenizer *tok = open_tokenizer("jinja/jinja/no_template");
+    struct hone_tokenizer *tok = open_tokenizer("jinja/templates/no_template");
     struct hone_err err = {0};
     char *text = NULL;
     (void)state;
@@ -102,7 +102,7 @@ static void survives_no_memory(void **state)
     (void)state;
     if (!alloc_hook_works())
         skip();
-    assert_int_equal(hn_file_read("jinja/jinja/thinking.jinja", 1 << 20, &source, &err), 0);
+    assert_int_equal(hn_file_read("jinja/templates/thinking.jinja", 1 << 20, &source, &err), 0);
     assert_int_equal(try(source.data, source.len, &err), 0);
     for (long n = 1;; n++) {
         err.message[0] = 0;
