@@ -1,4 +1,4 @@
-/* jinja.h: the language against jinja2's own output (test/text/jinja/language.json, written by
+/* jinja.h: the language against jinja2's own output (test/jinja/templates/language.json, written by
  * tools/make_chat_goldens.py), where its messages point, and that nothing hostile hangs it. */
 #include <setjmp.h>
 #include <stdarg.h>
