@@ -13,6 +13,7 @@ enum hn_command_id {
     HN_TOKENIZE,
     HN_INFO,
     HN_BENCH,
+    HN_MIGRATE,
     HN_HELP,
     HN_VERSION,
     HN_N_COMMANDS

@@ -21,6 +21,7 @@
 #define TOKENIZE      HN_BIT(HN_TOKENIZE)
 #define INFO          HN_BIT(HN_INFO)
 #define BENCH         HN_BIT(HN_BENCH)
+#define MIGRATE       HN_BIT(HN_MIGRATE)
 
 static const struct hn_choice computes[] = {
     {"exact", HONE_EXACT},
@@ -524,6 +525,24 @@ const struct hn_option hn_options_other[] = {
      .group = "Plan",
      .help = "times each is measured"},
 
+    /* ---- hone migrate ---------------------------------------------------------------------------
+     */
+    {.name = "output",
+     .letter = 'o',
+     STRING("FILE"),
+     AT(output),
+     .commands = MIGRATE,
+     .group = "Output",
+     .help = "write the settings to this YAML file; without it they are printed"},
+    {.name = "run",
+     BOOL,
+     AT(run),
+     .def = "false",
+     .commands = MIGRATE,
+     .flags = HN_OPTION_LINE_ONLY,
+     .group = "Output",
+     .help = "and prepare the data, train and test, in one go"},
+
     /* ---- all ------------------------------------------------------------------------------------
      */
     {.name = "json",
@@ -531,7 +550,7 @@ const struct hn_option hn_options_other[] = {
      AT(json),
      .def = "false",
      .flags = HN_OPTION_LINE_ONLY,
-     .commands = PREPARE | GENERATE | TEST | INFO | BENCH,
+     .commands = PREPARE | GENERATE | TEST | INFO | BENCH | MIGRATE,
      .group = "Output",
      .help = "print exactly one JSON object"},
     {.name = "markdown",

@@ -48,6 +48,10 @@ struct hn_settings {
     /* test */
     const char *compare_with;
 
+    /* migrate */
+    const char *output;
+    bool run;
+
     /* info */
     bool plan_training;
     int64_t plan_prompt, plan_answer;

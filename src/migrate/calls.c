@@ -1,0 +1,273 @@
+#include "migrate/calls.h"
+
+#include <string.h>
+
+#define NOTE(n, f, why)                                                                            \
+    {                                                                                              \
+        .name = n, .kind = HN_C_NOTE, .fate = f, .note = why                                       \
+    }
+#define AUTO    HONE_MIGRATE_AUTOMATIC
+#define LOST    HONE_MIGRATE_NOT_CARRIED
+#define CHANGED HONE_MIGRATE_CHANGED
+
+/* By the last part of what is called, after the special cases in hn_call_find. */
+static const struct hn_call_info table[] = {
+    {.name = "BitsAndBytesConfig", .kind = HN_C_BNB, .rules = &hn_rules_bnb},
+    {.name = "LoraConfig", .kind = HN_C_LORA, .rules = &hn_rules_lora},
+    {.name = "get_peft_model", .kind = HN_C_GET_PEFT, .positional = "model peft_config"},
+    {.name = "TrainingArguments",
+     .kind = HN_C_ARGUMENTS,
+     .rules = &hn_rules_training,
+     .positional = "output_dir"},
+    {.name = "Seq2SeqTrainingArguments",
+     .kind = HN_C_ARGUMENTS,
+     .rules = &hn_rules_training,
+     .positional = "output_dir"},
+    {.name = "UnslothTrainingArguments",
+     .kind = HN_C_SFT_ARGUMENTS,
+     .rules = &hn_rules_sft,
+     .positional = "output_dir"},
+    {.name = "SFTConfig",
+     .kind = HN_C_SFT_ARGUMENTS,
+     .rules = &hn_rules_sft,
+     .positional = "output_dir"},
+    {.name = "Trainer",
+     .kind = HN_C_TRAINER,
+     .rules = &hn_rules_trainer,
+     .positional = "model args data_collator train_dataset eval_dataset"},
+    {.name = "Seq2SeqTrainer",
+     .kind = HN_C_TRAINER,
+     .rules = &hn_rules_trainer,
+     .positional = "model args data_collator train_dataset eval_dataset"},
+    {.name = "SFTTrainer",
+     .kind = HN_C_SFT_TRAINER,
+     .rules = &hn_rules_trainer,
+     .positional = "model args data_collator train_dataset eval_dataset"},
+    {.name = "UnslothTrainer",
+     .kind = HN_C_SFT_TRAINER,
+     .rules = &hn_rules_trainer,
+     .positional = "model args data_collator train_dataset eval_dataset"},
+    {.name = "EarlyStoppingCallback",
+     .kind = HN_C_EARLY,
+     .rules = &hn_rules_early,
+     .positional = "early_stopping_patience early_stopping_threshold"},
+    {.name = "DataCollatorForLanguageModeling",
+     .kind = HN_C_COLLATOR,
+     .fate = AUTO,
+     .note = "hone makes its own batches: labels are the ids, shifted, and there is no padding"},
+    {.name = "DataCollatorForCompletionOnlyLM", .kind = HN_C_COMPLETION_COLLATOR},
+    {.name = "train_on_responses_only", .kind = HN_C_RESPONSES_ONLY},
+    {.name = "load_dataset",
+     .kind = HN_C_LOAD,
+     .positional = "path name data_dir data_files split"},
+    {.name = "from_json", .kind = HN_C_READ, .positional = "path"},
+    {.name = "read_json", .kind = HN_C_READ, .positional = "path"},
+    {.name = "open", .kind = HN_C_READ, .positional = "path mode"},
+    {.name = "from_csv", .kind = HN_C_FOREIGN, .positional = "path"},
+    {.name = "read_csv", .kind = HN_C_FOREIGN, .positional = "path"},
+    {.name = "read_parquet", .kind = HN_C_FOREIGN, .positional = "path"},
+    {.name = "from_parquet", .kind = HN_C_FOREIGN, .positional = "path"},
+    {.name = "load_from_disk", .kind = HN_C_FOREIGN, .positional = "path"},
+    {.name = "train_test_split", .kind = HN_C_SPLIT, .positional = "test_size train_size"},
+    {.name = "set_seed", .kind = HN_C_SET_SEED, .positional = "seed"},
+    {.name = "seed_everything", .kind = HN_C_SET_SEED, .positional = "seed"},
+    {.name = "apply_chat_template", .kind = HN_C_TEMPLATE},
+    {.name = "generate",
+     .kind = HN_C_GENERATE,
+     .rules = &hn_rules_generate,
+     .positional = "inputs"},
+    {.name = "GenerationConfig", .kind = HN_C_GENERATE, .rules = &hn_rules_generate},
+    {.name = "pipeline",
+     .kind = HN_C_GENERATE,
+     .rules = &hn_rules_generate,
+     .positional = "task model"},
+    {.name = "label_mask", .kind = HN_C_LABEL_MASK},
+
+    NOTE("prepare_model_for_kbit_training", AUTO,
+         "hone trains adapters over quantised weights as they are"),
+    NOTE("prepare_model_for_int8_training", AUTO,
+         "hone trains adapters over quantised weights as they are"),
+    NOTE("gradient_checkpointing_enable", AUTO,
+         "hone recomputes blocks where memory needs it (grad_checkpoint: auto)"),
+    NOTE("enable_input_require_grads", AUTO, "of PyTorch's autograd"),
+    NOTE("DataCollatorWithPadding", AUTO, "hone pads nothing"),
+    NOTE("DataCollatorForSeq2Seq", AUTO, "hone makes its own batches, without padding"),
+    NOTE("default_data_collator", AUTO, "hone makes its own batches, without padding"),
+    NOTE("ConstantLengthDataset", CHANGED,
+         "hone pads nothing, so there is nothing to pack: rows stay rows"),
+    NOTE("setup_chat_format", LOST,
+         "it adds tokens and trains their embeddings; hone uses the model's own chat template"),
+    NOTE("resize_token_embeddings", LOST,
+         "hone trains no embeddings: new tokens would not be learnt"),
+    NOTE("add_tokens", LOST, "hone takes the tokenizer as the model's folder has it"),
+    NOTE("add_special_tokens", LOST, "hone takes the tokenizer as the model's folder has it"),
+    NOTE("get_chat_template", CHANGED,
+         "hone uses the chat template in the model's folder, not one from a list"),
+    NOTE("standardize_sharegpt", AUTO, "hone reads ShareGPT rows as chats"),
+    NOTE("standardize_data_formats", AUTO, "hone reads ShareGPT rows as chats"),
+    NOTE("to_sharegpt", LOST, "hone reads chat rows: write the merged ones to a .jsonl file"),
+    NOTE("filter", LOST, "the data set is filtered: filter the .jsonl file the same way"),
+    NOTE("select", LOST, "only some rows are taken: cut the .jsonl file the same way"),
+    NOTE("merge_and_unload", AUTO, "hone applies the adapter without merging"),
+    NOTE("save_pretrained", AUTO, "hone writes the adapter into adapter_path"),
+    NOTE("save_model", AUTO, "hone writes the adapter into adapter_path"),
+    NOTE("save_pretrained_merged", LOST, "hone train leaves an adapter, not a merged model"),
+    NOTE("save_pretrained_gguf", LOST, "hone train leaves an adapter, not a merged GGUF"),
+    NOTE("push_to_hub", LOST, "hone uploads nothing"),
+    NOTE("push_to_hub_merged", LOST, "hone uploads nothing"),
+    NOTE("push_to_hub_gguf", LOST, "hone uploads nothing"),
+    NOTE("add_callback", LOST, "hone has early stopping, and no other callbacks"),
+    NOTE("Accelerator", LOST, "hone trains on one machine"),
+    NOTE("get_linear_schedule_with_warmup", LOST,
+         "a loop of the script's own: set lr_scheduler_type: linear and warmup_steps"),
+    NOTE("get_cosine_schedule_with_warmup", LOST,
+         "a loop of the script's own: set lr_scheduler_type: cosine and warmup_steps"),
+    NOTE("AdamW", LOST, "a loop of the script's own: set learning_rate and weight_decay"),
+    NOTE("AdamW8bit", LOST, "a loop of the script's own: set learning_rate and weight_decay"),
+    NOTE("PagedAdamW8bit", LOST, "a loop of the script's own: set learning_rate and weight_decay"),
+};
+
+static const struct hn_call_info
+    model =
+        {"from_pretrained", HN_C_MODEL, &hn_rules_model, "pretrained_model_name_or_path", 0, NULL},
+    tokenizer = {"Tokenizer.from_pretrained",
+                 HN_C_TOKENIZER,
+                 &hn_rules_tokenizer,
+                 "pretrained_model_name_or_path",
+                 0,
+                 NULL},
+    unsloth_model = {"FastLanguageModel.from_pretrained",
+                     HN_C_UNSLOTH_MODEL,
+                     &hn_rules_unsloth_model,
+                     "model_name max_seq_length dtype load_in_4bit",
+                     0,
+                     NULL},
+    unsloth_peft = {"FastLanguageModel.get_peft_model",
+                    HN_C_UNSLOTH_PEFT,
+                    &hn_rules_unsloth_lora,
+                    "model r target_modules lora_alpha lora_dropout",
+                    0,
+                    NULL},
+    peft_model = {"PeftModel.from_pretrained", HN_C_PEFT_MODEL, NULL, "model model_id", 0, NULL},
+    model_config = {"AutoConfig.from_pretrained",
+                    HN_C_MODEL_CONFIG,
+                    NULL,
+                    NULL,
+                    AUTO,
+                    "hone goes by the model's own config.json"},
+    tokenize = {"tokenizer", HN_C_TOKENIZE, &hn_rules_tokenize, "text", 0, NULL},
+    other_peft = {"PEFT config", HN_C_OTHER_PEFT, NULL, NULL, LOST, "hone trains LoRA adapters"},
+    other_trainer = {"preference training",
+                     HN_C_OTHER_TRAINER,
+                     NULL,
+                     NULL,
+                     LOST,
+                     "hone trains by cross-entropy on texts: neither "
+                     "preferences nor rewards"};
+
+/* X of X.from_pretrained */
+static struct hn_str owner_of(struct hn_str path)
+{
+    struct hn_str last = hn_py_last(path);
+    if (last.n + 1 > path.n)
+        return (struct hn_str){"", 0};
+    return hn_py_last((struct hn_str){path.p, path.n - last.n - 1});
+}
+
+static const struct hn_call_info *loader(struct hn_str owner)
+{
+    if (hn_str_ends(owner, "Tokenizer") || hn_str_ends(owner, "TokenizerFast") ||
+        hn_str_ends(owner, "Processor"))
+        return &tokenizer;
+    if (hn_str_ends(owner, "Config"))
+        return hn_str_is(owner, "GenerationConfig") ? NULL : &model_config;
+    if (hn_str_is(owner, "PeftModel") || hn_str_contains(owner, "PeftModel") ||
+        hn_str_ends(owner, "PeftConfig"))
+        return &peft_model;
+    if (owner.n > 4 && memcmp(owner.p, "Fast", 4) == 0 && hn_str_ends(owner, "Model"))
+        return &unsloth_model;
+    if (hn_str_contains(owner, "Model") || hn_str_ends(owner, "LM") ||
+        hn_str_contains(owner, "For"))
+        return &model;
+    return NULL;
+}
+
+/* tokenizer(…), tokenizer.encode(…), by what it was made of or by its name */
+static bool is_tokenizer(const struct hn_py_value *call, struct hn_str last)
+{
+    static const char *const methods[] = {"__call__", "encode", "encode_plus", "batch_encode_plus"};
+    if (hn_py_path_ends(call->path, "tokenizer") || hn_py_path_ends(call->path, "tok"))
+        return true;
+    struct hn_str owner = owner_of(call->path);
+    for (size_t i = 0; i < HN_COUNT(methods); i++) {
+        if (!hn_str_is(last, methods[i]))
+            continue;
+        return hn_str_ends(owner, "tokenizer") || (call->self && call->self->type == HN_PY_OBJECT &&
+                                                   (hn_call_find(call->self) == &tokenizer ||
+                                                    hn_call_find(call->self) == &unsloth_model));
+    }
+    return false;
+}
+
+const struct hn_call_info *hn_call_find(const struct hn_py_value *call)
+{
+    static const char *const trainers[] = {"DPOTrainer", "ORPOTrainer", "KTOTrainer",
+                                           "PPOTrainer", "GRPOTrainer", "RewardTrainer",
+                                           "CPOTrainer", "RLOOTrainer"};
+    static const char *const configs[] = {
+        "PrefixTuningConfig", "PromptTuningConfig", "PromptEncoderConfig",  "IA3Config",
+        "AdaLoraConfig",      "LoHaConfig",         "LoKrConfig",           "VeraConfig",
+        "OFTConfig",          "BOFTConfig",         "AdaptionPromptConfig", "BoneConfig"};
+    struct hn_str last = hn_py_last(call->path), owner = owner_of(call->path);
+    if (call->type != HN_PY_OBJECT || !last.n)
+        return NULL;
+    if (hn_str_is(last, "from_pretrained"))
+        return loader(owner);
+    if (hn_str_is(last, "get_peft_model") && owner.n > 4 && memcmp(owner.p, "Fast", 4) == 0)
+        return &unsloth_peft;
+    for (size_t i = 0; i < HN_COUNT(trainers); i++)
+        if (hn_str_is(last, trainers[i]))
+            return &other_trainer;
+    for (size_t i = 0; i < HN_COUNT(configs); i++)
+        if (hn_str_is(last, configs[i]))
+            return &other_peft;
+    for (size_t i = 0; i < HN_COUNT(table); i++)
+        if (hn_str_is(last, table[i].name))
+            return &table[i];
+    return is_tokenizer(call, last) ? &tokenize : NULL;
+}
+
+const char *hn_call_positional(const struct hn_call_info *info, struct hn_arena *arena, size_t i)
+{
+    const char *names = info->positional ? info->positional : "";
+    for (; *names; names += strcspn(names, " "), names += strspn(names, " "))
+        if (i-- == 0)
+            return hn_arena_dup(arena, names, strcspn(names, " "));
+    return NULL;
+}
+
+const struct hn_py_value *hn_call_argument(const struct hn_call_info *info,
+                                           const struct hn_py_value *call, const char *name)
+{
+    const struct hn_py_value *v = hn_py_value_get(call, name);
+    const char *names = info->positional ? info->positional : "";
+    size_t n = strlen(name), i = 0;
+    for (; !v && *names; names += strcspn(names, " "), names += strspn(names, " "), i++)
+        if (strcspn(names, " ") == n && memcmp(names, name, n) == 0)
+            v = hn_py_value_at(call, i);
+    return v;
+}
+
+const struct hn_py_value *hn_call_model_of(const struct hn_py_value *v)
+{
+    for (int steps = 0; v && steps < 50; steps++) {
+        if (v->type != HN_PY_OBJECT)
+            return v->type == HN_PY_STR ? v : NULL;
+        const struct hn_call_info *info = hn_call_find(v);
+        if (info && (info->kind == HN_C_MODEL || info->kind == HN_C_UNSLOTH_MODEL))
+            return v;
+        const struct hn_py_value *inner = hn_py_value_get(v, "model");
+        v = inner ? inner : hn_py_value_at(v, 0);
+    }
+    return NULL;
+}

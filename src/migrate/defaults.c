@@ -1,0 +1,103 @@
+/* What a script leaves unsaid: the other system's defaults, where hone's are different. */
+#include <string.h>
+#include "migrate/script.h"
+
+static void put(struct hn_migrator *m, const char *call, const char *argument, const char *key,
+                const char *text, const char *note)
+{
+    const struct hn_place place = {.call = call, .argument = argument};
+    if (!hn_plan_get(m->plan, key))
+        hn_plan_set(m->plan, &place, HN_RANK_DEFAULT, key, text, HONE_MIGRATE_DEFAULT, note);
+}
+
+static bool is(const struct hn_migrator *m, const char *key, const char *text)
+{
+    const char *now = hn_plan_get(m->plan, key);
+    return now && strcmp(now, text) == 0;
+}
+
+static void lora(struct hn_migrator *m)
+{
+    const struct hn_call_info *info =
+        m->lora && m->lora->type == HN_PY_OBJECT ? hn_call_find(m->lora) : NULL;
+    bool unsloth = info && info->kind == HN_C_UNSLOTH_PEFT;
+    const char *call = unsloth ? "get_peft_model" : "LoraConfig";
+    if (!m->lora) {
+        const struct hn_place place = {.call = "adapter", .argument = ""};
+        hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
+                    "no LoraConfig was found: hone trains a LoRA adapter (its own defaults), not "
+                    "all weights");
+        return;
+    }
+    put(m, call, "r", "lora_rank", unsloth ? "16" : "8", "");
+    put(m, call, "lora_alpha", "lora_alpha", unsloth ? "16.0" : "8.0", "");
+    put(m, call, "lora_dropout", "lora_dropout", "0.0", "");
+    if (!hn_py_value_get(m->lora, "target_modules"))
+        put(m, call, "target_modules", "target_modules",
+            unsloth ? "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj" : "q_proj,v_proj",
+            unsloth ? "" : "what PEFT takes for Llama, Mistral, Qwen and Gemma models");
+}
+
+static void evaluation(struct hn_migrator *m, const char *call)
+{
+    const char *report = hn_plan_get(m->plan, "steps_per_report");
+    put(m, call, "eval_strategy", "eval_strategy", "no", "");
+    put(m, call, "save_strategy", "save_strategy", "steps", "");
+    if (is(m, "eval_strategy", "steps"))
+        put(m, call, "eval_steps", "steps_per_eval", report ? report : "500",
+            "as many as logging_steps");
+    if (is(m, "save_strategy", "steps"))
+        put(m, call, "save_steps", "save_every", "500", "");
+}
+
+static void training(struct hn_migrator *m)
+{
+    const struct hn_call_info *info = m->args ? hn_call_find(m->args) : NULL;
+    bool sft_config = info ? info->kind == HN_C_SFT_ARGUMENTS : m->sft;
+    const char *call = info ? info->name : m->sft ? "SFTConfig" : "TrainingArguments";
+    put(m, call, "output_dir", "adapter_path", "trainer_output", "");
+    put(m, call, "learning_rate", "learning_rate", sft_config ? "2e-05" : "5e-05", "");
+    put(m, call, "lr_scheduler_type", "lr_scheduler_type", "linear", "");
+    put(m, call, "per_device_train_batch_size", "batch_size", "8", "");
+    put(m, call, "gradient_accumulation_steps", "grad_accumulation_steps", "1", "");
+    if (!hn_plan_get(m->plan, "max_steps"))
+        put(m, call, "num_train_epochs", "num_epochs", "3.0", "");
+    put(m, call, "optim", "optimizer", "adamw", "");
+    put(m, call, "weight_decay", "weight_decay", "0.0", "");
+    put(m, call, "max_grad_norm", "max_grad_norm", "1.0", "");
+    put(m, call, "seed", "seed", "42", "");
+    put(m, call, "logging_steps", "steps_per_report", sft_config ? "10" : "500", "");
+    evaluation(m, call);
+    put(m, call, "max_length", "max_seq_length", "1024",
+        m->sft ? ""
+               : "the script cuts no rows; hone cuts at this length, so raise it if yours are "
+                 "longer");
+}
+
+/* mlx_lm.lora's CONFIG_DEFAULTS, from the option table. */
+static void mlx(struct hn_migrator *m)
+{
+    char key[64];
+    const struct hn_option *o;
+    if (is(m, "optimizer", "adamw"))
+        put(m, "mlx_lm.lora", "optimizer_config", "weight_decay", "0.01", "");
+    for (size_t i = 0; (o = hn_option_at(i)); i++) {
+        bool skipped = !o->mlx || !(o->commands & HN_BIT(HN_TRAIN)) ||
+                       strcmp(o->name, "grad-checkpoint") == 0 ||
+                       strcmp(o->name, "test-batches") == 0 ||
+                       (strcmp(o->name, "lora-scale") == 0 && hn_plan_get(m->plan, "lora_alpha"));
+        if (!skipped)
+            put(m, "mlx_lm.lora", o->name, hn_option_key(o, key, sizeof key), o->mlx, "");
+    }
+}
+
+void hn_defaults_apply(struct hn_migrator *m)
+{
+    if (m->mlx) {
+        mlx(m);
+        return;
+    }
+    lora(m);
+    if (m->trainer || m->args)
+        training(m);
+}

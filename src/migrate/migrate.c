@@ -1,0 +1,327 @@
+/* The public calls: what a file is, and its migration as one object. */
+#include "hone/migrate.h"
+
+#include <string.h>
+#include "base/file.h"
+#include "base/mem.h"
+#include "conf/value.h"
+#include "conf/yaml.h"
+#include "migrate/notebook.h"
+#include "migrate/script.h"
+
+enum { MAX_FILE = 64 << 20, MAX_MEMORY = 512 << 20, MAX_WORDS = 2 * HN_MIGRATE_MAX_FILES + 16 };
+
+struct migration {
+    struct hone_migration pub;
+    struct hn_arena arena;
+    struct hn_plan plan;
+};
+
+const char *hone_migrate_fate_name(enum hone_migrate_fate fate)
+{
+    static const char *const names[] = {"carried",     "changed", "automatic",
+                                        "not carried", "unknown", "default"};
+    return fate >= 0 && (size_t)fate < HN_COUNT(names) ? names[fate] : "unknown";
+}
+
+/* ---- JSON and YAML as values -------------------------------------------------------------------
+ */
+
+static struct hn_py_value *of_text(struct hn_arena *arena, struct hn_str text,
+                                   const struct hn_py_node *where)
+{
+    struct hn_py_value *v = hn_py_value_str(arena, text.p, text.n);
+    if (v) {
+        v->line = where->line;
+        v->source = v->text;
+    }
+    return v;
+}
+
+/* A number, true, false, null; else text. */
+static struct hn_py_value *of_scalar(struct hn_arena *arena, struct hn_str text, bool quoted,
+                                     const struct hn_py_node *where)
+{
+    struct hn_py_value v = {.type = HN_PY_STR};
+    bool truth = hn_str_is(text, "true") || hn_str_is(text, "True");
+    if (quoted)
+        return of_text(arena, text, where);
+    if (text.n == 0 || hn_str_is(text, "null") || hn_str_is(text, "~"))
+        v.type = HN_PY_NONE;
+    else if (truth || hn_str_is(text, "false") || hn_str_is(text, "False"))
+        v.type = HN_PY_BOOL;
+    else if (hn_text_int(text.p, text.n, &v.integer))
+        v.type = HN_PY_INT;
+    else if (hn_text_float(text.p, text.n, &v.number))
+        v.type = HN_PY_FLOAT;
+    else
+        return of_text(arena, text, where);
+    struct hn_py_value *out = hn_py_value_new(arena, v.type, where);
+    if (out) {
+        out->boolean = truth;
+        out->integer = v.integer;
+        out->number = v.number;
+    }
+    return out;
+}
+
+static struct hn_py_value *of_json(struct hn_arena *arena, const struct hn_json *j, unsigned depth)
+{
+    const struct hn_py_node where = {.text = {"", 0}};
+    struct hn_py_value *v;
+    switch (depth > HN_YAML_MAX_DEPTH ? HN_JSON_NULL : j->type) {
+    case HN_JSON_BOOL:
+        return of_scalar(arena, hn_str_of(j->boolean ? "true" : "false"), false, &where);
+    case HN_JSON_INT:
+    case HN_JSON_FLOAT:
+        return of_scalar(arena, j->text, false, &where);
+    case HN_JSON_STRING:
+        return of_scalar(arena, j->text, true, &where);
+    case HN_JSON_ARRAY:
+        v = hn_py_value_new(arena, HN_PY_LIST, &where);
+        for (size_t i = 0; i < j->n && v; i++)
+            hn_py_value_add(arena, v, (struct hn_str){0}, of_json(arena, &j->items[i], depth + 1),
+                            &where);
+        return v;
+    case HN_JSON_OBJECT:
+        v = hn_py_value_new(arena, HN_PY_DICT, &where);
+        for (size_t i = 0; i < j->n && v; i++)
+            hn_py_value_add(arena, v, j->members[i].key,
+                            of_json(arena, &j->members[i].value, depth + 1), &where);
+        return v;
+    case HN_JSON_NULL:
+        break;
+    }
+    return hn_py_value_new(arena, HN_PY_NONE, &where);
+}
+
+static struct hn_py_value *of_yaml(struct hn_arena *arena, const struct hn_yaml *y)
+{
+    const struct hn_py_node where = {.line = y->line, .text = {"", 0}};
+    if (y->kind == HN_YAML_SCALAR)
+        return of_scalar(arena, y->text, y->quoted, &where);
+    bool map = y->kind == HN_YAML_MAP;
+    struct hn_py_value *v = hn_py_value_new(arena, map ? HN_PY_DICT : HN_PY_LIST, &where);
+    for (const struct hn_yaml *c = y->first; c && v; c = c->next) {
+        const struct hn_py_node at = {.line = c->line};
+        hn_py_value_add(arena, v, map ? c->key : (struct hn_str){0}, of_yaml(arena, c), &at);
+    }
+    return v;
+}
+
+/* ---- what a file is -------------------------------------------------------------------------- */
+
+static int from_json(struct migration *m, const char *text, size_t n, struct hone_err *err)
+{
+    struct hn_json *root = NULL;
+    struct hn_py_source *cells;
+    size_t n_cells;
+    int rc = hn_json_parse(&m->arena, text, n, HN_JSON_PYTHON, &root, err);
+    if (rc)
+        return hn_fail_prefix(err, "%s", m->plan.path);
+    if (hn_is_notebook(root)) {
+        m->pub.kind = "notebook";
+        rc = hn_notebook_cells(&m->arena, root, &cells, &n_cells, err);
+        if (rc)
+            return hn_fail_prefix(err, "%s", m->plan.path);
+        return hn_script_migrate(&m->plan, cells, n_cells, err);
+    }
+    bool mlx = hn_json_get(root, "lora_parameters") && !hn_json_get(root, "peft_type");
+    bool peft = hn_json_get(root, "peft_type") || hn_json_get(root, "target_modules");
+    if (!mlx && !peft)
+        return hn_fail(err, HONE_FAILED,
+                       "%s: a JSON file with neither \"cells\" (a notebook), \"peft_type\" (PEFT's "
+                       "adapter_config.json) nor \"lora_parameters\" (mlx-lm's)",
+                       m->plan.path);
+    m->pub.kind = mlx ? "mlx-lm config" : "PEFT adapter";
+    const struct hn_py_value *config = of_json(&m->arena, root, 0);
+    return config ? hn_config_migrate(&m->plan, config, mlx, err)
+                  : hn_fail_memory(err, "reading the config");
+}
+
+static int from_yaml(struct migration *m, const char *text, size_t n, struct hone_err *err)
+{
+    struct hn_yaml *root = NULL;
+    int rc = hn_yaml_parse(&m->arena, m->plan.path, text, n, &root, err);
+    if (rc)
+        return hn_fail_prefix(err, "hone migrate");
+    if (root->kind != HN_YAML_MAP)
+        return hn_fail(err, HONE_FAILED, "%s:%u: a config file is a map of settings (key: value)",
+                       m->plan.path, root->line);
+    m->pub.kind = "mlx-lm config";
+    const struct hn_py_value *config = of_yaml(&m->arena, root);
+    return config ? hn_config_migrate(&m->plan, config, true, err)
+                  : hn_fail_memory(err, "reading the config");
+}
+
+static int from_python(struct migration *m, const char *text, size_t n, struct hone_err *err)
+{
+    const struct hn_py_source source = {.text = {text, n}};
+    m->pub.kind = "Python script";
+    size_t bad = hn_utf8_check(text, n);
+    if (bad < n || memchr(text, 0, n))
+        return hn_fail(err, HONE_FAILED, "%s: byte %zu is no UTF-8 text; expected a Python script",
+                       m->plan.path,
+                       bad < n ? bad : (size_t)((const char *)memchr(text, 0, n) - text));
+    return hn_script_migrate(&m->plan, &source, 1, err);
+}
+
+/* ---- the result ------------------------------------------------------------------------------ */
+
+static int by_place(const struct hone_migrate_row *x, const struct hone_migrate_row *y)
+{
+    if (!x->line != !y->line)
+        return x->line ? -1 : 1;
+    if (x->cell != y->cell)
+        return x->cell < y->cell ? -1 : 1;
+    if (x->line != y->line)
+        return x->line < y->line ? -1 : 1;
+    return 0;
+}
+
+/* Stable: rows of one line keep the order in which they were found. */
+static void sort_rows(struct hone_migrate_row *rows, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct hone_migrate_row row = rows[i];
+        size_t at = i;
+        for (; at > 0 && by_place(&rows[at - 1], &row) > 0; at--)
+            rows[at] = rows[at - 1];
+        rows[at] = row;
+    }
+}
+
+static void add_word(const char **words, size_t *n, const char *word)
+{
+    if (*n < MAX_WORDS)
+        words[(*n)++] = word;
+}
+
+static int commands(struct migration *m, struct hone_err *err)
+{
+    struct hn_plan *p = &m->plan;
+    struct hone_migration *pub = &m->pub;
+    const char **prepare = hn_arena_alloc(&m->arena, MAX_WORDS, sizeof *prepare);
+    const char **test = hn_arena_alloc(&m->arena, MAX_WORDS, sizeof *test);
+    const char *adapter = hn_plan_get(p, "adapter_path"), *data = hn_plan_get(p, "data");
+    if (!prepare || !test)
+        return hn_fail_memory(err, "writing commands");
+    if (p->train.n) {
+        add_word(prepare, &pub->n_prepare, "prepare");
+        for (size_t i = 0; i < p->train.n; i++) {
+            add_word(prepare, &pub->n_prepare, "--input");
+            add_word(prepare, &pub->n_prepare, p->train.items[i]);
+        }
+        add_word(prepare, &pub->n_prepare, "--output");
+        add_word(prepare, &pub->n_prepare, "data");
+        if (p->valid_fraction) {
+            add_word(prepare, &pub->n_prepare, "--valid-fraction");
+            add_word(prepare, &pub->n_prepare, p->valid_fraction);
+        }
+        if (p->split_seed) {
+            add_word(prepare, &pub->n_prepare, "--seed");
+            add_word(prepare, &pub->n_prepare, p->split_seed);
+        }
+    }
+    const char *held = p->test.n ? p->test.items[0] : p->valid.n ? p->valid.items[0] : NULL;
+    add_word(test, &pub->n_test, "test");
+    add_word(test, &pub->n_test, "--model");
+    add_word(test, &pub->n_test, adapter ? adapter : "adapters");
+    add_word(test, &pub->n_test, "--data");
+    if (held)
+        add_word(test, &pub->n_test, held);
+    else if (!p->train.n) /* mlx-lm's own folder */
+        add_word(test, &pub->n_test, hn_plan_text(p, "%s/valid.jsonl", data ? data : "data"));
+    else
+        add_word(test, &pub->n_test, p->valid_fraction ? "data/valid.jsonl" : "data/train.jsonl");
+    if (!held && !p->valid_fraction &&
+        p->train.n) { /* nothing is held out: a look at what was learnt */
+        add_word(test, &pub->n_test, "--limit");
+        add_word(test, &pub->n_test, "20");
+    }
+    if (p->max_new_tokens) {
+        add_word(test, &pub->n_test, "--max-tokens");
+        add_word(test, &pub->n_test, p->max_new_tokens);
+    }
+    pub->prepare = prepare;
+    pub->test = test;
+    pub->adapter_path = adapter ? adapter : "";
+    pub->model = hn_plan_get(p, "model") ? hn_plan_get(p, "model") : "";
+    return 0;
+}
+
+static int finish(struct migration *m, struct hone_err *err)
+{
+    struct hn_buf yaml = {0};
+    struct hone_migration *pub = &m->pub;
+    const struct hn_place place = {.call = "model", .argument = ""};
+    if (!hn_plan_get(&m->plan, "model"))
+        hn_plan_row(&m->plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "no model was found that is known before a run: give hone train --model");
+    sort_rows(m->plan.rows, m->plan.n_rows);
+    hn_plan_yaml(&m->plan, &yaml);
+    pub->yaml = hn_arena_dup(&m->arena, hn_buf_str(&yaml), yaml.len);
+    bool failed = yaml.failed || !pub->yaml;
+    hn_buf_release(&yaml);
+    pub->path = m->plan.path;
+    pub->rows = m->plan.rows;
+    pub->n_rows = m->plan.n_rows;
+    for (size_t i = 0; i < pub->n_rows; i++)
+        pub->counts[pub->rows[i].fate]++;
+    int rc = commands(m, err);
+    return rc ? rc : failed || m->arena.failed ? hn_fail_memory(err, "writing the config") : 0;
+}
+
+int hone_migrate_parse(struct hone_migration **out, const char *path, const char *text, size_t n,
+                       struct hone_err *err)
+{
+    struct migration *m = hn_calloc(1, sizeof *m);
+    if (!m)
+        return hn_fail_memory(err, "reading the source");
+    hn_arena_init(&m->arena, MAX_MEMORY);
+    m->plan.arena = &m->arena;
+    m->plan.path = hn_arena_dup(&m->arena, path, strlen(path));
+    m->plan.rows = hn_arena_alloc(&m->arena, HN_MIGRATE_MAX_ROWS, sizeof *m->plan.rows);
+    size_t first = 0;
+    while (first < n && strchr(" \t\r\n", text[first]) && text[first])
+        first++;
+    int rc;
+    if (!m->plan.path || !m->plan.rows)
+        rc = hn_fail_memory(err, "reading the source");
+    else if (hn_ends_with(path, ".yaml") || hn_ends_with(path, ".yml"))
+        rc = from_yaml(m, text, n, err);
+    else if (hn_ends_with(path, ".ipynb") || hn_ends_with(path, ".json") ||
+             (first < n && text[first] == '{' && !hn_ends_with(path, ".py")))
+        rc = from_json(m, text, n, err);
+    else
+        rc = from_python(m, text, n, err);
+    rc = rc ? rc : finish(m, err);
+    if (rc) {
+        hn_value_one_line(err);
+        hn_arena_release(&m->arena);
+        hn_free(m);
+        return rc;
+    }
+    *out = &m->pub;
+    return 0;
+}
+
+int hone_migrate_open(struct hone_migration **out, const char *path, struct hone_err *err)
+{
+    struct hn_buf text = {0};
+    int rc = hn_file_read(path, MAX_FILE, &text, err);
+    if (!rc)
+        rc = hone_migrate_parse(out, path, hn_buf_str(&text), text.len, err);
+    hn_buf_release(&text);
+    return rc;
+}
+
+void hone_migrate_close(struct hone_migration **out)
+{
+    if (!*out)
+        return;
+    struct migration *m = (struct migration *)(void *)*out;
+    hn_arena_release(&m->arena);
+    hn_free(m);
+    *out = NULL;
+}

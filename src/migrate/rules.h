@@ -1,0 +1,60 @@
+/* The tables that say what becomes of each argument of the calls that matter. */
+#ifndef HN_MIGRATE_RULES_H
+#define HN_MIGRATE_RULES_H
+
+#include "migrate/migrate_plan.h"
+#include "migrate/py_eval.h"
+
+/* What a script was found to be, for the rules that depend on it. */
+struct hn_migrator {
+    struct hn_plan *plan;
+    struct hn_py_program *program;                           /* NULL: a config file */
+    const struct hn_py_value *args, *trainer, *lora, *model; /* the calls that train; NULL: none */
+    bool sft;           /* TRL's trainer: end tokens are added */
+    bool mlx;           /* mlx-lm's config */
+    bool collator;      /* labels are made by DataCollatorForLanguageModeling */
+    bool pad_is_eos;    /* so the end token is padding to that collator */
+    bool tokenizer_eos; /* add_eos_token=True */
+    bool evaluates;     /* an eval_dataset was given to the trainer */
+    const struct hn_py_value *schedule, *warmup; /* of the arguments that train */
+};
+
+enum hn_action {
+    HN_ACT_CARRY, /* key gets the value */
+    HN_ACT_AUTO,  /* nothing to set; note says why */
+    HN_ACT_LOST,  /* not carried, unless the value is one of `usual`, which changes nothing */
+    HN_ACT_CALL,  /* fn knows */
+};
+
+struct hn_rule;
+typedef void hn_rule_fn(struct hn_migrator *m, const struct hn_rule *rule,
+                        const struct hn_place *place, const struct hn_py_value *v);
+
+struct hn_rule {
+    const char *names; /* of the argument, by spaces; "prefix*" too */
+    enum hn_action action;
+    const char *key;   /* hone's, as in YAML */
+    const char *usual; /* by '|', as Python writes them */
+    const char *note;
+    hn_rule_fn *fn;
+};
+
+/* The rows for the arguments of one kind of call; tables follow each other. */
+struct hn_rules {
+    const struct hn_rule *rules;
+    size_t n;
+    const struct hn_rules *next;
+};
+extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_rules_bnb,
+    hn_rules_model, hn_rules_unsloth_model, hn_rules_unsloth_lora, hn_rules_mlx, hn_rules_peft_file,
+    hn_rules_trainer, hn_rules_early, hn_rules_tokenizer, hn_rules_tokenize, hn_rules_generate;
+
+/* NULL: no table of these has the name. */
+const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);
+/* Do what the rule says; rule NULL: a row "not known to hone". */
+void hn_rule_apply(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                   enum hn_rank rank);
+/* Is v one of the values in `usual`? */
+bool hn_rule_is_usual(const char *usual, const struct hn_py_value *v);
+
+#endif

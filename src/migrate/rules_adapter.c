@@ -1,0 +1,172 @@
+/* LoraConfig, unsloth's get_peft_model, PEFT's adapter_config.json. */
+#include <string.h>
+#include "migrate/rules.h"
+
+#define CARRY(n, k)                                                                                \
+    {                                                                                              \
+        .names = n, .action = HN_ACT_CARRY, .key = k                                               \
+    }
+#define AUTO(n, why)                                                                               \
+    {                                                                                              \
+        .names = n, .action = HN_ACT_AUTO, .note = why                                             \
+    }
+#define LOST(n, off, why)                                                                          \
+    {                                                                                              \
+        .names = n, .action = HN_ACT_LOST, .usual = off, .note = why                               \
+    }
+#define CALL(n, k, f)                                                                              \
+    {                                                                                              \
+        .names = n, .action = HN_ACT_CALL, .key = k, .fn = f                                       \
+    }
+
+static bool is_plain(struct hn_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || c == '-' || (c == '.' && i + 1 < s.n && s.p[i + 1] != '*');
+        if (!word)
+            return false;
+    }
+    return s.n > 0;
+}
+
+static void targets(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                    const struct hn_py_value *v)
+{
+    struct hn_plan *p = m->plan;
+    bool list = v->type == HN_PY_LIST || v->type == HN_PY_TUPLE;
+    if (v->type == HN_PY_NONE) {
+        hn_plan_set(p, place, HN_RANK_USUAL, rule->key, "q_proj,v_proj", HONE_MIGRATE_CHANGED,
+                    "what PEFT takes for Llama, Mistral, Qwen and Gemma models");
+    } else if (v->type == HN_PY_STR && is_plain(v->text)) {
+        hn_plan_set(p, place, HN_RANK_USUAL, rule->key, hn_plan_value(p, v), HONE_MIGRATE_CARRIED,
+                    "");
+    } else if (list && !v->open && v->n) {
+        struct hn_py_value kept = {.type = HN_PY_LIST};
+        for (const struct hn_py_item *i = v->first; i; i = i->next)
+            if (i->value->type != HN_PY_STR ||
+                (!hn_py_is_text(i->value, "embed_tokens") && !hn_py_is_text(i->value, "wte")))
+                hn_py_value_add(p->arena, &kept, (struct hn_str){0}, i->value, NULL);
+        bool same = kept.n == v->n;
+        hn_plan_set_list(p, place, HN_RANK_USUAL, rule->key, &kept,
+                         same ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
+                         same ? "" : "hone adapts linear layers, not embeddings");
+    } else {
+        hn_plan_row(
+            p, place, HONE_MIGRATE_NOT_CARRIED, "",
+            v->type == HN_PY_STR
+                ? "a regular expression: hone takes names, globs or all-linear in "
+                  "target_modules"
+                : "only a run would tell its value: set target_modules yourself (all-linear "
+                  "takes every linear layer)");
+    }
+}
+
+static void misnamed(struct hn_migrator *m, const struct hn_rule *rule,
+                     const struct hn_place *place, const struct hn_py_value *v)
+{
+    const char *text = hn_plan_value(m->plan, v);
+    const char *right = rule->key;
+    if (!text)
+        text = "";
+    hn_plan_set(
+        m->plan, place, HN_RANK_HINT, rule->key, text, HONE_MIGRATE_CHANGED,
+        hn_plan_text(m->plan, "PEFT calls it %s, and fails at this name; taken as meant", right));
+}
+
+static void layers(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                   const struct hn_py_value *v)
+{
+    (void)rule;
+    bool none = hn_rule_is_usual("None|[]", v);
+    hn_plan_row(m->plan, place, none ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
+                none ? "all blocks, as in hone"
+                     : "hone adapts all blocks, or the last N: set num_layers if these are the "
+                       "last");
+}
+
+static void base_model(struct hn_migrator *m, const struct hn_rule *rule,
+                       const struct hn_place *place, const struct hn_py_value *v)
+{
+    const char *text = hn_plan_value(m->plan, v);
+    if (v->type == HN_PY_NONE || !text)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "not set");
+    else
+        hn_plan_set(m->plan, place, HN_RANK_HINT, rule->key, text, HONE_MIGRATE_CARRIED, "");
+}
+
+static void peft_type(struct hn_migrator *m, const struct hn_rule *rule,
+                      const struct hn_place *place, const struct hn_py_value *v)
+{
+    (void)rule;
+    bool lora = hn_rule_is_usual("LORA", v);
+    hn_plan_row(m->plan, place, lora ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
+                lora ? "what hone trains" : "hone trains LoRA adapters");
+}
+
+static const char start[] = "hone starts as PEFT does by default: the run will begin elsewhere";
+
+static const struct hn_rule lora[] = {
+    CARRY("r", "lora_rank"),
+    CARRY("lora_alpha", "lora_alpha"),
+    CARRY("lora_dropout", "lora_dropout"),
+    CALL("alpha", "lora_alpha", misnamed),
+    CALL("dropout", "lora_dropout", misnamed),
+    CALL("rank lora_r", "lora_rank", misnamed),
+    CALL("target_modules", "target_modules", targets),
+    CARRY("use_rslora", "use_rslora"),
+    LOST("exclude_modules", "None|[]", "hone has no such list: name the wanted layers instead"),
+    LOST("bias", "none", "hone trains no biases"),
+    LOST("lora_bias", "False|None", "hone trains no biases"),
+    LOST("modules_to_save", "None|[]",
+         "hone trains adapters alone: these layers stay as they are, so new tokens would not be "
+         "learnt"),
+    LOST("use_dora", "False", "hone trains LoRA: the weights' magnitudes stay as they are"),
+    LOST("init_lora_weights", "True", start),
+    LOST("loftq_config", "None|{}", start),
+    LOST("eva_config corda_config lora_ga_config pissa_config", "None|{}", start),
+    LOST("velora_config monteclora_config kasa_config arrow_config", "None|{}",
+         "hone trains plain LoRA"),
+    CALL("layers_to_transform", NULL, layers),
+    LOST("layers_pattern", "None", "hone knows the blocks of the models that it reads"),
+    LOST("rank_pattern alpha_pattern", "None|{}", "hone has one rank and alpha for all layers"),
+    LOST("trainable_token_indices", "None", "hone trains no embeddings"),
+    LOST("target_parameters", "None|[]", "hone adapts linear layers, not bare parameters"),
+    LOST("layer_replication", "None", "hone trains the model as it is"),
+    LOST("alora_invocation_tokens", "None", "hone's adapter works on every token"),
+    LOST("use_qalora use_bdlora", "False|None", "hone trains plain LoRA"),
+    LOST("ensure_weight_tying", "False", "hone trains no embeddings"),
+    AUTO("qalora_group_size", "without use_qalora it has no effect"),
+    AUTO("fan_in_fan_out", "hone knows how the weights of its models lie"),
+    AUTO("task_type", "hone trains causal language models"),
+    AUTO("inference_mode auto_mapping peft_version revision runtime_config megatron_config "
+         "megatron_core",
+         "of PEFT's own bookkeeping"),
+    CALL("base_model_name_or_path", "model", base_model),
+    CALL("peft_type", NULL, peft_type),
+};
+const struct hn_rules hn_rules_lora = {lora, HN_COUNT(lora), NULL};
+const struct hn_rules hn_rules_peft_file = {lora, HN_COUNT(lora), NULL};
+
+static void unsloth_seed(struct hn_migrator *m, const struct hn_rule *rule,
+                         const struct hn_place *place, const struct hn_py_value *v)
+{
+    (void)rule;
+    (void)v;
+    hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                "hone has one seed; that of the training arguments is taken");
+}
+
+static const struct hn_rule unsloth[] = {
+    AUTO("model", "the model that is trained"),
+    AUTO("use_gradient_checkpointing",
+         "hone recomputes blocks where memory needs it (grad_checkpoint: auto)"),
+    CALL("random_state", NULL, unsloth_seed),
+    AUTO("max_seq_length", "of unsloth's kernels; the length is set where the model is loaded"),
+    AUTO("temporary_location use_exact_model_name qat_scheme", "of unsloth's own working"),
+    AUTO("finetune_language_layers finetune_attention_modules finetune_mlp_modules",
+         "target_modules says which layers"),
+    LOST("finetune_vision_layers", "False", "hone trains language models"),
+};
+const struct hn_rules hn_rules_unsloth_lora = {unsloth, HN_COUNT(unsloth), &hn_rules_lora};

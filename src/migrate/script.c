@@ -1,0 +1,465 @@
+#include "migrate/script.h"
+
+#include <string.h>
+
+/* ---- rows of one call ------------------------------------------------------------------------ */
+
+static void call_row(struct hn_migrator *m, const struct hn_call_info *info,
+                     const struct hn_py_value *call, enum hone_migrate_fate fate, const char *note)
+{
+    const struct hn_place place = {
+        .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
+    hn_plan_row(m->plan, &place, fate, "", note);
+}
+
+/* Every argument by the table of its call; of one that is given twice, the last. */
+static void arguments(struct hn_migrator *m, const struct hn_call_info *info,
+                      const struct hn_py_value *call, enum hn_rank rank)
+{
+    size_t position = 0;
+    for (const struct hn_py_item *i = call->first; i; i = i->next) {
+        const char *name = NULL;
+        if (i->key.p)
+            name = hn_arena_dup(m->plan->arena, i->key.p, HN_MIN(i->key.n, (size_t)100));
+        else
+            name = hn_call_positional(info, m->plan->arena, position++);
+        if (i->key.p && name && hn_py_value_find(call, name) != i)
+            continue;
+        const struct hn_place place = {
+            .call = info->name,
+            .argument = name ? name : "argument",
+            .value = i->value,
+            .cell = i->cell,
+            .line = i->line,
+        };
+        const struct hn_rule *rule = name ? hn_rule_find(info->rules, hn_str_of(name)) : NULL;
+        hn_rule_apply(m, rule, &place, rank);
+    }
+    if (call->open && info->kind != HN_C_GENERATE) { /* generate(**inputs): the prompt */
+        call_row(m, info, call, HONE_MIGRATE_NOT_CARRIED,
+                 "it is given more arguments than can be read without running it (** or *)");
+    }
+}
+
+/* ---- what trains ----------------------------------------------------------------------------- */
+
+static bool is_arguments(enum hn_call_kind kind)
+{
+    return kind == HN_C_ARGUMENTS || kind == HN_C_SFT_ARGUMENTS;
+}
+
+static bool is_trainer(enum hn_call_kind kind)
+{
+    return kind == HN_C_TRAINER || kind == HN_C_SFT_TRAINER;
+}
+
+/* The object that was passed, when it is one of the wanted kind. */
+static const struct hn_py_value *object(const struct hn_py_value *v,
+                                        bool (*wanted)(enum hn_call_kind))
+{
+    const struct hn_call_info *info = v && v->type == HN_PY_OBJECT ? hn_call_find(v) : NULL;
+    return info && wanted(info->kind) ? v : NULL;
+}
+
+static bool is_lora(enum hn_call_kind kind)
+{
+    return kind == HN_C_LORA || kind == HN_C_UNSLOTH_PEFT;
+}
+
+/* The trainer, and from it the arguments, the adapter and the model; else the last of each. */
+static void choose(struct hn_migrator *m)
+{
+    const struct hn_py_value *args = NULL, *lora = NULL, *model = NULL, *peft = NULL;
+    for (const struct hn_py_call *c = m->program->calls; c; c = c->next) {
+        const struct hn_call_info *info = hn_call_find(c->object);
+        if (!info)
+            continue;
+        if (is_trainer(info->kind) && !m->trainer)
+            m->trainer = c->object;
+        m->sft = m->sft || info->kind == HN_C_SFT_TRAINER || info->kind == HN_C_SFT_ARGUMENTS;
+        m->collator = m->collator || info->kind == HN_C_COLLATOR;
+        if (is_arguments(info->kind))
+            args = c->object;
+        if (is_lora(info->kind))
+            lora = c->object;
+        if (info->kind == HN_C_GET_PEFT || info->kind == HN_C_UNSLOTH_PEFT)
+            peft = c->object;
+        if (!model && (info->kind == HN_C_MODEL || info->kind == HN_C_UNSLOTH_MODEL))
+            model = c->object;
+    }
+    const struct hn_py_value *given = NULL, *config = NULL;
+    if (m->trainer) {
+        const struct hn_call_info *info = hn_call_find(m->trainer);
+        m->args = object(hn_call_argument(info, m->trainer, "args"), is_arguments);
+        config = object(hn_call_argument(info, m->trainer, "peft_config"), is_lora);
+        given = hn_call_model_of(hn_call_argument(info, m->trainer, "model"));
+    }
+    if (peft && !config) {
+        const struct hn_call_info *info = hn_call_find(peft);
+        config = object(
+            info->kind == HN_C_UNSLOTH_PEFT ? peft : hn_call_argument(info, peft, "peft_config"),
+            is_lora);
+        given = given ? given : hn_call_model_of(peft);
+    }
+    m->args = m->args ? m->args : args;
+    m->lora = config ? config : lora;
+    m->model = given ? given : model;
+}
+
+/* One of several that is not trained with. */
+static bool passed_over(struct hn_migrator *m, const struct hn_call_info *info,
+                        const struct hn_py_value *call, const struct hn_py_value *chosen)
+{
+    if (call == chosen || !chosen)
+        return false;
+    call_row(m, info, call, HONE_MIGRATE_NOT_CARRIED,
+             chosen->cell ? hn_plan_text(m->plan, "hone carries the one of cell %u, line %u",
+                                         chosen->cell, chosen->line)
+                          : hn_plan_text(m->plan, "hone carries the one of line %u", chosen->line));
+    return true;
+}
+
+/* ---- the calls ------------------------------------------------------------------------------- */
+
+static void mask(struct hn_migrator *m, const struct hn_call_info *info,
+                 const struct hn_py_value *call, const char *note)
+{
+    const struct hn_place place = {
+        .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
+    hn_plan_set(m->plan, &place, HN_RANK_FIRM, "mask_prompt", "true", HONE_MIGRATE_CHANGED, note);
+}
+
+static void set_seed(struct hn_migrator *m, const struct hn_call_info *info,
+                     const struct hn_py_value *call)
+{
+    const struct hn_py_value *v = hn_call_argument(info, call, "seed");
+    const char *text = hn_plan_value(m->plan, v);
+    const struct hn_place place = {
+        .call = info->name, .argument = "seed", .value = v, .cell = call->cell, .line = call->line};
+    if (text && v->type == HN_PY_INT && !hn_py_value_get(m->args, "seed"))
+        hn_plan_set(m->plan, &place, HN_RANK_HINT, "seed", text, HONE_MIGRATE_CARRIED,
+                    "hone has one seed for order, dropout and the adapter's start");
+    else
+        hn_plan_row(m->plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "hone has one seed for order, dropout and the adapter's start");
+}
+
+static void tokenize(struct hn_migrator *m, const struct hn_call_info *info,
+                     const struct hn_py_value *call)
+{
+    /* A prompt for generation is encoded as a tensor; rows for training are not. */
+    bool prompt = hn_py_is_text(hn_py_value_get(call, "return_tensors"), "pt") &&
+                  !hn_py_value_get(call, "max_length");
+    if (prompt || call->n < 2)
+        call_row(m, info, call, HONE_MIGRATE_AUTOMATIC, "hone encodes texts itself");
+    else
+        arguments(m, info, call, HN_RANK_HINT);
+}
+
+static void template(struct hn_migrator *m, const struct hn_call_info *info,
+                     const struct hn_py_value *call)
+{
+    call_row(m, info, call, HONE_MIGRATE_AUTOMATIC,
+             "hone puts chat rows (messages, conversations) through the model's own template");
+}
+
+static void adapter(struct hn_migrator *m, const struct hn_call_info *info,
+                    const struct hn_py_value *call)
+{
+    call_row(m, info, call, HONE_MIGRATE_AUTOMATIC,
+             "hone generate and hone test take the adapter's folder as --model");
+}
+
+static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
+                     const struct hn_py_value *call)
+{
+    switch (info->kind) {
+    case HN_C_MODEL:
+    case HN_C_UNSLOTH_MODEL:
+        if (!passed_over(m, info, call, m->model))
+            arguments(m, info, call, HN_RANK_USUAL);
+        break;
+    case HN_C_LORA:
+    case HN_C_UNSLOTH_PEFT:
+        if (!passed_over(m, info, call, m->lora))
+            arguments(m, info, call, HN_RANK_USUAL);
+        break;
+    case HN_C_ARGUMENTS:
+    case HN_C_SFT_ARGUMENTS:
+        if (!passed_over(m, info, call, m->args))
+            arguments(m, info, call, HN_RANK_USUAL);
+        break;
+    case HN_C_TRAINER:
+    case HN_C_SFT_TRAINER:
+        if (!passed_over(m, info, call, m->trainer))
+            arguments(m, info, call, HN_RANK_USUAL);
+        break;
+    case HN_C_BNB:
+    case HN_C_TOKENIZER:
+    case HN_C_EARLY:
+        arguments(m, info, call, HN_RANK_HINT);
+        break;
+    case HN_C_GENERATE:
+        arguments(m, info, call, HN_RANK_HINT);
+        break;
+    case HN_C_TOKENIZE:
+        tokenize(m, info, call);
+        break;
+    case HN_C_TEMPLATE:
+        template(m, info, call);
+        break;
+    case HN_C_PEFT_MODEL:
+        adapter(m, info, call);
+        break;
+    case HN_C_GET_PEFT:
+        call_row(m, info, call, HONE_MIGRATE_AUTOMATIC, "hone train adds the adapter");
+        break;
+    case HN_C_COMPLETION_COLLATOR:
+    case HN_C_RESPONSES_ONLY:
+        mask(m, info, call, "loss on the responses only, of prompt/completion, task and chat rows");
+        break;
+    case HN_C_LABEL_MASK:
+        mask(m, info, call,
+             "labels of -100 take the prompt out of the loss; hone does so for prompt/completion, "
+             "task, Alpaca and chat rows");
+        break;
+    case HN_C_SET_SEED:
+        set_seed(m, info, call);
+        break;
+    case HN_C_LOAD:
+    case HN_C_READ:
+    case HN_C_FOREIGN:
+    case HN_C_SPLIT:
+        hn_data_call(m, info, call);
+        break;
+    case HN_C_MODEL_CONFIG:
+    case HN_C_OTHER_PEFT:
+    case HN_C_OTHER_TRAINER:
+    case HN_C_COLLATOR:
+    case HN_C_NOTE:
+    case HN_C_NONE:
+        call_row(m, info, call, info->fate, info->note);
+        break;
+    }
+}
+
+/* ---- attributes ------------------------------------------------------------------------------ */
+
+static void attributes(struct hn_migrator *m)
+{
+    static const struct {
+        const char *path;
+        enum hone_migrate_fate fate;
+        const char *note;
+    } known[] = {
+        {"pad_token", HONE_MIGRATE_AUTOMATIC, "hone pads nothing, so it needs no padding token"},
+        {"pad_token_id", HONE_MIGRATE_AUTOMATIC, "hone pads nothing, so it needs no padding token"},
+        {"padding_side", HONE_MIGRATE_AUTOMATIC, "hone pads nothing"},
+        {"config.use_cache", HONE_MIGRATE_AUTOMATIC, "training has no cache"},
+        {"config.pretraining_tp", HONE_MIGRATE_AUTOMATIC, "hone's products are exact"},
+        {"chat_template", HONE_MIGRATE_NOT_CARRIED,
+         "hone uses the chat template in the model's folder"},
+        {"eos_token", HONE_MIGRATE_NOT_CARRIED, "hone ends rows with the model's own end token"},
+        {"is_parallelizable", HONE_MIGRATE_AUTOMATIC, "of PyTorch"},
+        {"model_parallel", HONE_MIGRATE_AUTOMATIC, "of PyTorch"},
+    };
+    for (const struct hn_py_attribute *a = m->program->sets; a; a = a->next) {
+        struct hn_place place = {
+            .call = hn_plan_text(m->plan, "%.*s", (int)HN_MIN(a->path.n, (size_t)100), a->path.p),
+            .argument = "",
+            .value = a->value,
+            .cell = a->cell,
+            .line = a->line};
+        if (hn_py_path_ends(a->path, "pad_token") && a->value->type == HN_PY_UNKNOWN &&
+            hn_py_path_ends(a->value->path, "eos_token"))
+            m->pad_is_eos = true;
+        const struct hn_call_info *owner =
+            a->owner->type == HN_PY_OBJECT ? hn_call_find(a->owner) : NULL;
+        if (owner && owner->rules && hn_rule_find(owner->rules, hn_py_last(a->path)))
+            continue; /* it has its row as an argument of that call */
+        if (hn_py_path_ends(a->path, "add_eos_token")) {
+            m->tokenizer_eos = m->tokenizer_eos || hn_py_truth(a->value) == 1;
+            hn_plan_row(m->plan, &place, HONE_MIGRATE_AUTOMATIC, "", "see append_eos");
+        }
+        if (hn_py_path_ends(a->path, "model_max_length"))
+            hn_rule_apply(m, hn_rule_find(&hn_rules_tokenizer, hn_str_of("model_max_length")),
+                          &place, HN_RANK_HINT);
+        for (size_t i = 0; i < HN_COUNT(known); i++) {
+            if (hn_py_path_ends(a->path, known[i].path)) {
+                hn_plan_row(m->plan, &place, known[i].fate, "", known[i].note);
+                break;
+            }
+        }
+    }
+}
+
+/* ---- end tokens ------------------------------------------------------------------------------ */
+
+static void end_token(struct hn_migrator *m)
+{
+    const struct hn_py_value *eos = m->program->eos;
+    struct hn_place place = {.call = "end token", .argument = ""};
+    if (eos) {
+        place.value = eos;
+        place.cell = eos->cell;
+        place.line = eos->line;
+    }
+    bool written = eos || m->tokenizer_eos;
+    if (m->sft)
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "true", HONE_MIGRATE_CARRIED,
+                    "TRL ends each row with the end token");
+    else if (written && m->collator && m->pad_is_eos)
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CHANGED,
+                    "the end token is the padding token, which the collator takes out of the loss: "
+                    "the script never trained the model to stop; set true for a model that does");
+    else if (written)
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "true", HONE_MIGRATE_CARRIED,
+                    "the script ends its rows with the end token");
+    else if (m->trainer)
+        hn_plan_set(
+            m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CARRIED,
+            "nothing in the script ends a row with the end token, so the model does not learn "
+            "to stop; set true for a model that does");
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static void unread(struct hn_plan *plan, const struct hn_py_module *module)
+{
+    for (const struct hn_py_statement *s = module->first; s; s = s->next) {
+        struct hn_py_value v = {.type = HN_PY_UNKNOWN, .source = s->source};
+        const struct hn_place place = {.call = "not understood",
+                                       .argument = "",
+                                       .value = &v,
+                                       .cell = s->cell,
+                                       .line = s->line};
+        if (s->kind == HN_PY_S_BAD)
+            hn_plan_row(plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
+                        "this statement is no Python that hone can read; it was left out");
+    }
+}
+
+/* The forms in which scripts write their rows, by what stands in their strings. */
+static void forms(struct hn_plan *plan, const struct hn_py_source *source,
+                  const struct hn_py_tokens *tokens, unsigned *seen)
+{
+    static const char own[] = "a text of the script's own: hone formats chat rows with the model's "
+                              "template, and task and Alpaca rows in theirs; for exactly these "
+                              "texts write {\"text\": …} rows";
+    static const struct {
+        const char *text;
+        enum hone_migrate_fate fate;
+        const char *note;
+    } known[] = {
+        {"### TASK", HONE_MIGRATE_AUTOMATIC, "hone prepare writes task records in this form"},
+        {"Below is an instruction that describes a task", HONE_MIGRATE_AUTOMATIC,
+         "hone writes Alpaca rows (instruction, input, output) in this form"},
+        {"[INST]", HONE_MIGRATE_CHANGED, own},
+        {"<|im_start|>", HONE_MIGRATE_CHANGED, own},
+        {"<|start_header_id|>", HONE_MIGRATE_CHANGED, own},
+        {"<start_of_turn>", HONE_MIGRATE_CHANGED, own},
+        {"### Human", HONE_MIGRATE_CHANGED, own},
+        {"### Question", HONE_MIGRATE_CHANGED, own},
+    };
+    for (size_t i = 0; i < tokens->n; i++) {
+        const struct hn_py_token *t = &tokens->items[i];
+        for (size_t k = 0; k < HN_COUNT(known) && t->type == HN_PY_STRING; k++) {
+            if (*seen >> k & 1 || !hn_str_contains(t->text, known[k].text))
+                continue;
+            struct hn_py_value v = {.type = HN_PY_STR, .text = hn_str_of(known[k].text)};
+            const struct hn_place place = {.call = "prompt",
+                                           .argument = "",
+                                           .value = &v,
+                                           .cell = source->cell,
+                                           .line = t->line};
+            hn_plan_row(plan, &place, known[k].fate, "", known[k].note);
+            *seen |= 1u << k;
+        }
+    }
+}
+
+static int parse(struct hn_plan *plan, const struct hn_py_source *sources, size_t n,
+                 struct hn_py_module *module, struct hone_err *err)
+{
+    unsigned seen = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct hn_py_tokens tokens;
+        int rc = hn_py_lex(plan->arena, &sources[i], &tokens, err);
+        rc = rc ? rc : hn_py_parse(plan->arena, &sources[i], &tokens, module, err);
+        if (rc)
+            return rc;
+        forms(plan, &sources[i], &tokens, &seen);
+        if (!tokens.bad_line)
+            continue;
+        if (!sources[i].cell)
+            return hn_fail(err, HONE_FAILED, "%s, line %u: found %s; this is no Python", plan->path,
+                           tokens.bad_line, tokens.bad_why);
+        const struct hn_place place = {.call = "not understood",
+                                       .argument = "",
+                                       .cell = sources[i].cell,
+                                       .line = tokens.bad_line};
+        hn_plan_row(
+            plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
+            hn_plan_text(plan, "found %s; the rest of the cell was left out", tokens.bad_why));
+    }
+    return 0;
+}
+
+/* What the rules of single arguments have to know of the others. */
+static void look_ahead(struct hn_migrator *m)
+{
+    double steps;
+    const struct hn_py_value *warmup = hn_py_value_get(m->args, "warmup_steps");
+    m->schedule = hn_py_value_get(m->args, "lr_scheduler_type");
+    m->warmup = hn_py_is_number(warmup, &steps) && steps > 0 ? warmup : NULL;
+}
+
+int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, size_t n,
+                      struct hone_err *err)
+{
+    struct hn_py_module module = {0};
+    struct hn_py_program *program = hn_arena_alloc(plan->arena, 1, sizeof *program);
+    if (!program)
+        return hn_fail_memory(err, "reading the source");
+    int rc = parse(plan, sources, n, &module, err);
+    rc = rc ? rc : hn_py_program_init(program, plan->arena, err);
+    if (rc)
+        return rc;
+    unread(plan, &module);
+    hn_py_program_read(program, &module);
+    struct hn_migrator m = {.plan = plan, .program = program};
+    choose(&m);
+    look_ahead(&m);
+    size_t found = 0;
+    for (const struct hn_py_call *c = program->calls; c; c = c->next) {
+        const struct hn_call_info *info = hn_call_find(c->object);
+        if (!info) {
+            hn_data_other(&m, c->object);
+            continue;
+        }
+        found += info->kind != HN_C_READ;
+        one_call(&m, info, c->object);
+    }
+    if (plan->arena->failed)
+        return hn_fail_memory(err, "reading the source");
+    if (!found)
+        return hn_fail(err, HONE_FAILED,
+                       "%s: no call was found that hone knows (from_pretrained, LoraConfig, "
+                       "TrainingArguments, SFTTrainer…): is this the file that trains?",
+                       plan->path);
+    if (m.model && m.model->type == HN_PY_STR) { /* SFTTrainer(model="ORG/NAME") */
+        const struct hn_place place = {.call = "model",
+                                       .argument = "",
+                                       .value = m.model,
+                                       .cell = m.trainer ? m.trainer->cell : 0,
+                                       .line = m.trainer ? m.trainer->line : 0};
+        const char *name = hn_plan_value(plan, m.model);
+        if (name)
+            hn_plan_set(plan, &place, HN_RANK_USUAL, "model", name, HONE_MIGRATE_CARRIED, "");
+    }
+    attributes(&m);
+    hn_data_finish(&m);
+    end_token(&m);
+    hn_defaults_apply(&m);
+    return plan->arena->failed ? hn_fail_memory(err, "reading the source") : 0;
+}
