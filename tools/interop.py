@@ -356,22 +356,52 @@ def check_generate(w):
         yield f"{base}: log-probabilities of their tokens", far, 5e-3
 
 
+class LlamaCpp:
+    """llama.cpp on a GGUF: ids of a text, and logits of all positions."""
+
+    def __init__(self, path, threads):
+        import llama_cpp as L
+        self.L, self.quiet = L, L.llama_log_callback(lambda *a: None)
+        L.llama_log_set(self.quiet, None)
+        o = L.llama_model_default_params()
+        o.use_extra_bufts = False                                   # its weights repacked for AMX crash beside torch
+        self.model = L.llama_model_load_from_file(str(path).encode(), o)
+        o = L.llama_context_default_params()
+        o.n_ctx, o.n_threads, o.n_threads_batch = 512, threads, threads
+        self.context = L.llama_init_from_model(self.model, o)
+        self.vocab = L.llama_model_get_vocab(self.model)
+
+    def tokens(self, text):
+        raw = text.encode()
+        out = (self.L.llama_token * (len(raw) + 8))()
+        n = self.L.llama_tokenize(self.vocab, raw, len(raw), out, len(out), False, True)
+        return list(out[:n])
+
+    def logits(self, ids):
+        import numpy as np
+        L, n = self.L, len(ids)
+        L.llama_memory_clear(L.llama_get_memory(self.context), True)
+        batch = L.llama_batch_init(n, 0, 1)
+        batch.n_tokens = n
+        for i, t in enumerate(ids):
+            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = t, i, 1, 1
+            batch.seq_id[i][0] = 0
+        if L.llama_decode(self.context, batch): raise Failed("llama_decode failed")
+        size = (L.llama_vocab_n_tokens(self.vocab),)
+        out = [np.ctypeslib.as_array(L.llama_get_logits_ith(self.context, i), size).copy() for i in range(n)]
+        L.llama_batch_free(batch)
+        return torch.tensor(np.stack(out))
+
+
 def check_llama_cpp(w):
     """The GGUF in llama.cpp, which rounds activations to 8 bits: the bound is its, not ours."""
-    import llama_cpp, numpy as np
-    m = llama_cpp.Llama(str(w.paths["gguf"]), n_ctx=512, n_threads=2, logits_all=True, verbose=False)
-    texts = w.rows(4, 60)
-    want = []
-    for t in texts:
-        ids = w.encode(t)
-        m.reset()
-        m.eval(ids)
-        lp = torch.tensor(np.array(m.scores[:len(ids)])).log_softmax(-1)
-        want.append(-sum(lp[i, ids[i + 1]].item() for i in range(len(ids) - 1)) / (len(ids) - 1))
+    m, texts = LlamaCpp(w.paths["gguf"], w.threads), w.rows(4, 60)
+    want = [mean_loss(m.logits(w.encode(t))[:-1], w.encode(t)).item() for t in texts]
     got, _ = w.test_losses(texts, "--model", w.paths["gguf"])
     yield f"loss of {len(texts)} rows", worst(got, want), 3e-2
-    other = [t for t in HARD[1:] + PROMPTS if m.tokenize(t.encode(), add_bos=False, special=True) != json.loads(w.hone("tokenize", "--model", w.paths["gguf"], "--text", t).stdout)]
-    yield f"texts with other ids of {len(HARD) - 1 + len(PROMPTS)}" + (f", as {other[0][:30]!r}" if other else ""), len(other), 0
+    texts = HARD[1:] + PROMPTS
+    other = [t for t in texts if m.tokens(t) != json.loads(w.hone("tokenize", "--model", w.paths["gguf"], "--text", t).stdout)]
+    yield f"texts with other ids of {len(texts)}" + (f", as {other[0][:30]!r}" if other else ""), len(other), 0
 
 
 def check_fuse(w):
