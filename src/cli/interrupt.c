@@ -1,15 +1,35 @@
 /* Ctrl-C and SIGTERM.  The first asks for an orderly stop, through a flag that the commands look at
- * between steps; the second does what it does by default. */
+ * between steps; the second ends the program at once.  What comes within a third of a second of the
+ * first is its echo (timeout and some shells signal a program and its group), not a second one. */
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 #include "cli/cli.h"
 
-static volatile sig_atomic_t stop_requested;
+enum { ECHO_MS = 300 };
+
+static volatile sig_atomic_t stop_requested, stop_time;
+
+/* Milliseconds on a clock that only goes forward, wrapped to what a signal handler may keep. */
+static int now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int)((t.tv_sec % 1000000) * 1000 + t.tv_nsec / 1000000);
+}
 
 static void on_signal(int number)
 {
     static const char message[] = "\nhone: stopping after this step; again to stop at once\n";
+    if (stop_requested) {
+        if (now_ms() - stop_time >= ECHO_MS) {
+            signal(number, SIG_DFL);
+            raise(number);
+        }
+        return;
+    }
     stop_requested = 1;
+    stop_time = now_ms();
     if (number == SIGINT && isatty(STDERR_FILENO)) {
         ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
         (void)written; /* nothing can be done about it here */
@@ -18,7 +38,7 @@ static void on_signal(int number)
 
 void hn_cli_catch_interrupts(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);

@@ -6,7 +6,8 @@ build=${HN_BUILD:-build}
 failed=0
 # symbol: why it is allowed
 allowed='
-stop_requested: the flag that a signal handler sets (src/cli)
+stop_requested: what a signal handler sets (src/cli)
+stop_time: when it did
 '
 for a in "$build"/libhn_*.a; do
     [ -e "$a" ] || { echo "no library is built in $build"; exit 1; }
