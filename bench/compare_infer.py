@@ -16,24 +16,12 @@ from compare_train import child, spread
 def run_hone(a, model, compute):
     out, peak = child([a.hone, "bench", "--model", model, "--json", "--prompt-tokens", a.prompt, "--generation-tokens", a.new, "--trials", 1,
                        "--train-tokens", 0, "--threads", a.threads, "--compute", compute])
-    r = json.loads(out)
-    return dict(prefill=find(r, "prompt_tokens_per_second"), decode=find(r, "generation_tokens_per_second"), peak=peak)
-
-
-def find(value, key):
-    """The first value of a key, wherever it lies."""
-    if isinstance(value, dict):
-        if key in value: return value[key]
-        value = list(value.values())
-    if isinstance(value, list):
-        for v in value:
-            got = find(v, key)
-            if got is not None: return got
-    return None
+    got = {m["name"]: m["tokens_per_second"] for m in json.loads(out)["measurements"]}
+    return dict(prefill=got["prefill"], decode=got["decode"], peak=peak)
 
 
 def run_peer(a, engine, model):
-    env = dict(os.environ, OMP_NUM_THREADS=str(a.threads), CUDA_VISIBLE_DEVICES="", HF_HUB_OFFLINE="1")
+    env = dict(os.environ, PYTHONPATH=str(a.llama) if engine == "llama" and a.llama else "", OMP_NUM_THREADS=str(a.threads), CUDA_VISIBLE_DEVICES="", HF_HUB_OFFLINE="1")
     out, peak = child([sys.executable, a.peers / "infer.py", "--engine", engine, "--model", model, "--prompt", a.prompt, "--new", a.new,
                        "--reps", 1, "--threads", a.threads], env)
     r = next(json.loads(l) for l in out.splitlines() if l.startswith('{"job"'))
@@ -44,6 +32,7 @@ def run_peer(a, engine, model):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--peers", type=Path, required=True); ap.add_argument("--models", type=Path, required=True)
+    ap.add_argument("--llama", type=Path, help="a folder with another build of llama_cpp (GCC 12's crashes on AMX: docs/interop.md)")
     ap.add_argument("--hone", type=Path, default=Path("build/hone")); ap.add_argument("--quants", nargs="+", default=["Q4_1", "Q4_0", "Q8_0"])
     ap.add_argument("--runs", type=int, default=3); ap.add_argument("--prompt", type=int, default=512); ap.add_argument("--new", type=int, default=64)
     ap.add_argument("--threads", type=int, default=2); ap.add_argument("--json", type=Path, help="also write every run here")
