@@ -15,6 +15,7 @@ usage: hone COMMAND [options]
   tokenize    text to token ids and back
   info        describe a model, and plan the memory of a run
   bench       measure speed against this machine's limits
+  migrate     turn a notebook, script or config into hone's settings
   help        explain a command
   version     print the version
 
