@@ -71,7 +71,7 @@ static void pack_rows(const struct head *p, int64_t r0, int64_t n, int thread, i
     hn_pool_split(hn_mm_n_tiles(mm, n), 1, thread, n_threads, &begin, &end);
     for (int64_t k = 0; k < p->d; k += block)
         hn_mm_pack(mm, p->x + r0 * p->d + k, p->d, n, begin, end, HN_MIN(block, p->d - k),
-                   p->packed + k * hn_mm_packed_rows(mm, n));
+                   p->packed + hn_mm_packed_floats(mm, n, k));
 }
 
 static void scale_row(float *x, int64_t n, float f)
@@ -88,8 +88,8 @@ static void vocabulary_block(const struct head *p, const struct part *part, int6
     int64_t block = hn_mm_depth_block(p->dev, p->d, hn_mm_grain(p->w));
     for (int64_t k = 0; k < p->d; k += block)
         hn_mm_forward_strip(mm, p->w, v, nv, k, HN_MIN(block, p->d - k),
-                            p->packed + k * hn_mm_packed_rows(mm, n), n, part->panels, part->logits,
-                            BLOCK, k > 0);
+                            p->packed + hn_mm_packed_floats(mm, n, k), n, part->panels,
+                            part->logits, BLOCK, k > 0);
     for (int64_t r = 0; r < n; r++) {
         float *row = part->logits + r * BLOCK, before = part->max[r];
         int64_t target = p->targets[r0 + r];
@@ -175,19 +175,21 @@ static void head_job(void *arg, int thread, int n_threads)
 }
 
 /* Takes the chunk's memory from s; with p NULL only counts it. */
-static size_t take(struct hn_mm_scratch *s, struct head *p, size_t n_rows, size_t d, int threads)
+static size_t take(const struct hn_cpu_matmul *mm, struct hn_mm_scratch *s, struct head *p,
+                   int64_t n_rows, int64_t d, int threads)
 {
-    /* kernels pad rows and depth to 32 at most */
-    size_t rows = (HN_MIN(n_rows, CHUNK) + 31) / 32 * 32, padded = (d + 31) / 32 * 32, total = 0;
-    size_t panels = HN_MAX(hn_mm_panel_floats(), d);
-    const size_t sizes[] = {rows * BLOCK, rows * BLOCK, rows * d, panels, rows, rows * 2, rows};
+    int64_t chunk = HN_MIN(n_rows, CHUNK);
+    size_t rows = (size_t)chunk, exps = hn_mm_packed_floats(mm, chunk, BLOCK);
+    size_t packed = hn_mm_packed_floats(mm, chunk, d), total = 0;
+    size_t panels = HN_MAX(hn_mm_panel_floats(), (size_t)d);
+    const size_t sizes[] = {rows * BLOCK, exps, rows * (size_t)d, panels, rows, rows * 2, rows};
     total = hn_mm_scratch_floats((sizeof *p + (size_t)threads * sizeof p->parts[0]) / 4 + 1) +
-            hn_mm_scratch_floats(rows * padded) + hn_mm_scratch_floats(rows);
+            hn_mm_scratch_floats(packed) + hn_mm_scratch_floats(rows);
     for (size_t k = 0; k < HN_COUNT(sizes); k++)
         total += hn_mm_scratch_floats(sizes[k]) * (size_t)threads;
     if (!p)
         return total * sizeof(float);
-    p->packed = hn_mm_scratch_take(s, rows * padded);
+    p->packed = hn_mm_scratch_take(s, packed);
     p->target_logits = hn_mm_scratch_take(s, rows);
     for (int i = 0; i < threads; i++) {
         struct part *part = &p->parts[i];
@@ -219,7 +221,7 @@ void hn_cpu_head_loss(struct hn_device *dev, struct hn_tensor *loss, struct hn_t
     p->targets = dev->batch->targets;
     p->n_rows = x->rows;
     p->d = x->cols;
-    take(&s, p, (size_t)p->n_rows, (size_t)p->d, threads);
+    take(dev->matmul, &s, p, p->n_rows, p->d, threads);
     hn_pool_run(dev->pool, head_job, p);
 }
 
@@ -227,6 +229,6 @@ void hn_cpu_head_loss(struct hn_device *dev, struct hn_tensor *loss, struct hn_t
 
 size_t hn_cpu_head_scratch_size(const struct hn_device *dev, const struct hn_limits *limits)
 {
-    return take(NULL, NULL, (size_t)limits->max_rows, (size_t)limits->d_model,
+    return take(dev->matmul, NULL, NULL, limits->max_rows, limits->d_model,
                 hn_pool_size(dev->pool));
 }

@@ -86,10 +86,12 @@ static int64_t round_up(int64_t n, int64_t grain)
 
 int64_t hn_mm_depth_block(const struct hn_device *dev, int64_t n, int64_t grain)
 {
-    /* Three quarters of the first cache for the panel; the tokens stream past it. */
+    /* Three quarters of the first cache for the panel; the tokens stream past it.  A kernel with
+     * forms of its own lives from the second cache, and gains by fewer visits to the output. */
     const struct hn_mm_kernel *kernel = &dev->matmul->main;
     size_t l1 = dev->l1_size ? dev->l1_size : 32768;
-    int64_t most = (int64_t)(l1 / 4 * 3 / sizeof(float)) / kernel->nr;
+    size_t share = kernel->settle ? l1 / 2 * 3 : l1 / 4 * 3;
+    int64_t most = (int64_t)(share / sizeof(float)) / kernel->nr;
     most = HN_MAX(64, HN_MIN(most, HN_MM_DEPTH_MAX));
     int64_t blocks = (n + most - 1) / most, depth = (n + blocks - 1) / blocks;
     depth = round_up(depth, HN_MAX(grain, kernel->depth_grain)); /* both are powers of two */
@@ -113,9 +115,15 @@ void hn_mm_leave(const struct hn_cpu_matmul *mm)
         mm->main.leave();
 }
 
-int64_t hn_mm_packed_rows(const struct hn_cpu_matmul *mm, int64_t n_tokens)
+/* rows is a multiple of row_grain. */
+static int64_t packed_floats(const struct hn_mm_kernel *kernel, int64_t rows, int64_t depth)
 {
-    return round_up(n_tokens, mm->main.row_grain);
+    return rows * round_up(depth, kernel->depth_grain) * kernel->element_size / (int)sizeof(float);
+}
+
+size_t hn_mm_packed_floats(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t depth)
+{
+    return (size_t)packed_floats(&mm->main, round_up(n_tokens, mm->main.row_grain), depth);
 }
 
 int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens)
@@ -134,11 +142,10 @@ static int64_t tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int6
 void hn_mm_pack(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx, int64_t n_tokens,
                 int64_t tile_begin, int64_t tile_end, int64_t depth, float *a)
 {
-    int64_t padded = round_up(depth, mm->main.depth_grain);
     for (int64_t i = tile_begin; i < tile_end; i++) {
         int64_t t = tile_bound(mm, n_tokens, i);
         int rows = (int)(tile_bound(mm, n_tokens, i + 1) - t);
-        mm->main.pack(rows, x + t * ldx, ldx, depth, a + t * padded);
+        mm->main.pack(rows, x + t * ldx, ldx, depth, a + packed_floats(&mm->main, t, depth));
     }
 }
 
@@ -193,7 +200,7 @@ static void fetch_rows(const struct ahead *a, int64_t begin, int64_t end)
 /* One thread's memory: decoded rows, panels, and the panel in use as the kernel wants it. */
 enum {
     ROWS_FLOATS = HN_MM_PANEL_MAX * HN_MM_STRIP,
-    SETTLED_FLOATS = HN_MM_PANEL_MAX * HN_MM_DEPTH_MAX,
+    SETTLED_FLOATS = HN_MM_PANEL_MAX * HN_MM_DEPTH_MAX * 2 + HN_MM_HEAD,
     PANEL_FLOATS = (HN_MM_STRIP + HN_MM_PANEL_MAX) * HN_MM_DEPTH_MAX,
 };
 
@@ -231,7 +238,7 @@ static void sweep(const struct block *b, const float *panel, float *c, int64_t l
     int64_t some = (ahead->rows + n * n_tiles - 1) / (n * n_tiles), row = some * n_tiles * i;
     int64_t grains = (b->n_tokens + kernel->row_grain - 1) / kernel->row_grain;
     int64_t least = grains / n_tiles, longer = grains % n_tiles; /* as tile_bound */
-    int64_t padded = round_up(b->depth, kernel->depth_grain), t = 0;
+    int64_t row_floats = packed_floats(kernel, 1, b->depth), t = 0;
     if (kernel->settle) {
         kernel->settle(b->depth, panel, b->settled);
         panel = b->settled;
@@ -240,7 +247,8 @@ static void sweep(const struct block *b, const float *panel, float *c, int64_t l
         int64_t rows = (k < longer ? least + 1 : least) * kernel->row_grain;
         rows = HN_MIN(rows, b->n_tokens - t);
         fetch_rows(ahead, row, row + some);
-        kernel->tile((int)rows, b->depth, b->a + t * padded, panel, c + t * ldc, ldc, cols, add);
+        kernel->tile((int)rows, b->depth, b->a + t * row_floats, panel, c + t * ldc, ldc, cols,
+                     add);
         t += rows;
     }
 }
@@ -290,10 +298,9 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix
 }
 
 /* One packed block of tokens. */
-static size_t packed_floats(const struct hn_device *dev, int64_t n_tokens)
+static size_t block_floats(const struct hn_cpu_matmul *mm, int64_t n_tokens)
 {
-    int64_t rows = hn_mm_packed_rows(dev->matmul, HN_MIN(n_tokens, HN_MM_TOKENS_MAX));
-    return (size_t)rows * HN_MM_DEPTH_MAX;
+    return hn_mm_packed_floats(mm, HN_MIN(n_tokens, HN_MM_TOKENS_MAX), HN_MM_DEPTH_MAX);
 }
 
 /* ---- forward ------------------------------------------------------------------------------- */
@@ -451,7 +458,7 @@ void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
         hn_pool_run(dev->pool, vectors_job, &f);
         return;
     }
-    size_t block = packed_floats(dev, n_tokens);
+    size_t block = block_floats(dev->matmul, n_tokens);
     f.packed[0] = hn_mm_scratch_take(&s, block);
     f.packed[1] = hn_mm_scratch_take(&s, block);
     f.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * threads);
@@ -504,7 +511,7 @@ void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, in
                     int64_t cols, const struct hn_mm_in *in, int n)
 {
     struct backward b = {dev, dx, n_tokens, cols, in, n, {NULL, NULL}, NULL};
-    size_t block = packed_floats(dev, n_tokens);
+    size_t block = block_floats(dev->matmul, n_tokens);
     b.packed[0] = hn_mm_scratch_take(&s, block);
     b.packed[1] = hn_mm_scratch_take(&s, block);
     b.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * (size_t)hn_pool_size(dev->pool));
@@ -514,7 +521,7 @@ void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, in
 size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
 {
     size_t threads = (size_t)hn_pool_size(dev->pool);
-    size_t block = packed_floats(dev, n_tokens);
+    size_t block = block_floats(dev->matmul, n_tokens);
     size_t vectors = hn_mm_scratch_floats(vectors_floats(width, threads));
     size_t blocked =
         2 * hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);

@@ -20,6 +20,7 @@
 enum {
     HN_MM_TILE_MAX = 16,    /* most rows of a tile, of any level */
     HN_MM_PLAIN_MAX = 16,   /* most rows of a plain kernel's tile */
+    HN_MM_HEAD = 16,        /* floats before a settled panel */
     HN_MM_PANEL_MAX = 32,   /* most columns of a panel */
     HN_MM_DEPTH_MAX = 512,  /* most steps of depth between two visits to the output */
     HN_MM_TOKENS_MAX = 512, /* tokens packed at a time */
@@ -37,9 +38,10 @@ typedef void hn_mm_dots_fn(const float *x, int64_t ldx, int nt, const float *w, 
 /* A micro-kernel and the forms in which it wants its operands.  row_grain and depth_grain are 1 for
  * kernels that multiply float32 as it lies; others pad with zeros. */
 struct hn_mm_kernel {
-    int mr, nr;      /* rows and columns of a tile, at most */
-    int row_grain;   /* tiles begin at multiples of so many rows */
-    int depth_grain; /* packed rows and settled panels are so deep, in multiples */
+    int mr, nr;       /* rows and columns of a tile, at most */
+    int row_grain;    /* tiles begin at multiples of so many rows */
+    int depth_grain;  /* packed rows and settled panels are so deep, in multiples */
+    int element_size; /* bytes of an element in them */
     /* c[i*ldc + j] (= or, with add, +=) sum over k < depth of a[k*rows + i] * b[k*nr + j], for
      * i < rows <= mr and j < cols <= nr; all nr columns of b may be read, none beyond cols of c is
      * touched. */
@@ -52,7 +54,8 @@ struct hn_mm_kernel {
     /* panel[j/nr*stride + j%nr] = w[j] for j < n, 0 up to the next multiple of nr */
     void (*spread)(const float *w, int64_t n, int64_t stride, float *panel);
     /* When not NULL: tile reads, in the place of a's and b's formulas above, the kernel's own
-     * forms, which pack and this make; settled has depth_grain's padding. */
+     * forms, which pack and this make; settled has depth_grain's padding and HN_MM_HEAD floats
+     * more. */
     void (*settle)(int64_t depth, const float *panel, float *settled);
     /* When not NULL: a thread calls them before its first tile and after its last. */
     void (*enter)(void);
@@ -110,8 +113,8 @@ int64_t hn_mm_grain(const struct hn_matrix *w);
 /* Around all tiles of a thread's job. */
 void hn_mm_enter(const struct hn_cpu_matmul *mm);
 void hn_mm_leave(const struct hn_cpu_matmul *mm);
-/* Packed tokens take this many rows, each of the depth that is packed (padded to 32). */
-int64_t hn_mm_packed_rows(const struct hn_cpu_matmul *mm, int64_t n_tokens);
+/* Floats of packed tokens. */
+size_t hn_mm_packed_floats(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t depth);
 /* Packs tiles [tile_begin, tile_end) of the n_tokens rows of x. */
 int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens);
 int64_t hn_mm_tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t tile);

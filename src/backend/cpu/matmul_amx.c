@@ -1,16 +1,18 @@
-/* The exact product on AMX tiles: every float32 operand is split in two bfloat16 terms,
+/* The exact product on AMX tiles: every float32 operand is split in three bfloat16 terms,
  *
- *   v = high + low + rest,   |high - v| <= 2^-9 |v|,   |rest| <= 2^-18 |v|
- *   x w ~ x.high w.high + x.high w.low + x.low w.high,   off by at most 3 * 2^-18 |x w|
+ *   v = high + low + rest + e,   |low| <= 2^-8 |v|,  |rest| <= 2^-16 |v|,  |e| <= 2^-24 |v|
+ *   x w ~ x.high w.high + (x.high w.low + x.low w.high)
+ *         + (x.high w.rest + x.low w.low + x.rest w.high),   off by less than 2^-22 |x w|
  *
- * and the three tile products are summed in float32.  docs/numerics.md has the bound that follows,
- * 2^-16 of the sum of |terms|; typical errors are far smaller because they are of either sign.
+ * and the six tile products are summed in float32.  (With two terms and three products the error is
+ * 2^-18 and its like, which twenty optimizer steps can bring past 1e-4.)  Weights whose low or rest
+ * terms are all 0, as of a bfloat16 model, take fewer products.
  *
  * Four tiles of sums stand for 32 tokens x 32 columns; a step takes 32 of depth.
  *
- *   packed tokens, per 16 rows: per step [high|low] [16 rows][32 depth] bf16
- *   settled panel, per step:    per 16 columns [high|low] [16 pairs of depth][16 columns][2] bf16
- */
+ *   packed tokens, per 16 rows: per step [high|low|rest] [16 rows][32 depth] bf16
+ *   settled panel: a line with the number of terms, then per step: per 16 columns [high|low|rest]
+ *                  [16 pairs of depth][16 columns][2] bf16 */
 #include "backend/cpu/matmul.h"
 #include "backend/cpu/codes_avx512.h"
 
@@ -18,7 +20,7 @@
 const struct hn_mm_kernel hn_mm_kernel_amx = {0};
 #else
 
-enum { SIDE = 16, STEP = 32, MR = 32, NR = 32, TILE_FLOATS = 256 };
+enum { SIDE = 16, STEP = 32, MR = 32, NR = 32, TERMS = 3, TILE_FLOATS = 256 };
 
 /* Intel SDM, LDTILECFG.  Tiles 0-3: sums [row half][column half]; 4, 5: columns; 6, 7: rows.
  * Constant storage, because the compiler does not know that the instruction reads all of it. */
@@ -47,27 +49,28 @@ INLINE __m512 widen_16(__m256i bf16)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16));
 }
 
-/* 32 floats as 32 high and 32 low terms. */
-INLINE void split_row(__m512 v0, __m512 v1, float *high, float *low)
+/* 32 floats as three terms, TILE_FLOATS apart. */
+INLINE void split_row(__m512 v0, __m512 v1, float *to)
 {
-    __m512i h = (__m512i)_mm512_cvtne2ps_pbh(v1, v0);
-    v0 = _mm512_sub_ps(v0, widen_16(_mm512_castsi512_si256(h)));
-    v1 = _mm512_sub_ps(v1, widen_16(_mm512_extracti64x4_epi64(h, 1)));
-    _mm512_storeu_si512(high, h);
-    _mm512_storeu_si512(low, (__m512i)_mm512_cvtne2ps_pbh(v1, v0));
+    for (int term = 0; term < TERMS; term++, to += TILE_FLOATS) {
+        __m512i t = (__m512i)_mm512_cvtne2ps_pbh(v1, v0);
+        v0 = _mm512_sub_ps(v0, widen_16(_mm512_castsi512_si256(t)));
+        v1 = _mm512_sub_ps(v1, widen_16(_mm512_extracti64x4_epi64(t, 1)));
+        _mm512_storeu_si512(to, t);
+    }
 }
 
 static void pack_amx(int rows, const float *x, int64_t ldx, int64_t depth, float *a)
 {
     for (int r0 = 0; r0 < rows; r0 += SIDE) {
-        for (int64_t k = 0; k < depth; k += STEP, a += 2 * TILE_FLOATS) {
+        for (int64_t k = 0; k < depth; k += STEP, a += TERMS * TILE_FLOATS) {
             __mmask16 m0 = lanes(depth - k), m1 = lanes(depth - k - SIDE);
             for (int i = 0; i < SIDE; i++) {
                 bool used = r0 + i < rows; /* the other rows are 0 */
                 const float *from = x + (used ? r0 + i : 0) * ldx + k;
                 __m512 v0 = _mm512_maskz_loadu_ps(used ? m0 : 0, from);
                 __m512 v1 = _mm512_maskz_loadu_ps(used ? m1 : 0, from + SIDE);
-                split_row(v0, v1, a + i * SIDE, a + TILE_FLOATS + i * SIDE);
+                split_row(v0, v1, a + i * SIDE);
             }
         }
     }
@@ -85,62 +88,98 @@ INLINE __m512i pair_up(__m512i even, __m512i odd)
     return _mm512_or_si512(_mm512_srli_epi32(even, 16), odd);
 }
 
+/* Pairs of two rows of 16 columns; seen gathers the bits of each term. */
+INLINE void settle_pair(__m512 even, __m512 odd, float *to, __m512i seen[TERMS])
+{
+#pragma GCC unroll 3
+    for (int term = 0; term < TERMS; term++) {
+        __m512i e = high_bits(even), o = high_bits(odd), pair = pair_up(e, o);
+        even = _mm512_sub_ps(even, _mm512_castsi512_ps(e));
+        odd = _mm512_sub_ps(odd, _mm512_castsi512_ps(o));
+        seen[term] = _mm512_or_si512(seen[term], pair);
+        _mm512_storeu_si512(to + term * TILE_FLOATS, pair);
+    }
+}
+
 static void settle_amx(int64_t depth, const float *panel, float *settled)
 {
+    float *steps = settled + HN_MM_HEAD;
+    __m512i seen[TERMS] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
     for (int64_t k = 0; k < depth; k += 2) {
         __mmask16 second = k + 1 < depth ? 0xffff : 0;
         for (int j = 0; j < 2; j++) {
             const float *from = panel + k * NR + j * SIDE;
-            float *to = settled + ((k / STEP * 2 + j) * 2) * TILE_FLOATS + k % STEP / 2 * SIDE;
-            __m512 even = _mm512_loadu_ps(from), odd = _mm512_maskz_loadu_ps(second, from + NR);
-            __m512i even_high = high_bits(even), odd_high = high_bits(odd);
-            even = _mm512_sub_ps(even, _mm512_castsi512_ps(even_high));
-            odd = _mm512_sub_ps(odd, _mm512_castsi512_ps(odd_high));
-            _mm512_storeu_si512(to, pair_up(even_high, odd_high));
-            _mm512_storeu_si512(to + TILE_FLOATS, pair_up(high_bits(even), high_bits(odd)));
+            float *to = steps + (k / STEP * 2 + j) * TERMS * TILE_FLOATS + k % STEP / 2 * SIDE;
+            settle_pair(_mm512_loadu_ps(from), _mm512_maskz_loadu_ps(second, from + NR), to, seen);
         }
     }
     for (int64_t k = (depth + 1) / 2 * 2; k % STEP; k += 2) /* 0 to the end of the step */
-        for (int j = 0; j < 4; j++)
-            _mm512_storeu_ps(settled + (k / STEP * 4 + j) * TILE_FLOATS + k % STEP / 2 * SIDE,
+        for (int j = 0; j < 2 * TERMS; j++)
+            _mm512_storeu_ps(steps + (k / STEP * 2 * TERMS + j) * TILE_FLOATS + k % STEP / 2 * SIDE,
                              _mm512_setzero_ps());
+    /* a term of -0 alone counts as there; no harm */
+    settled[0] = _mm512_test_epi32_mask(seen[2], seen[2])   ? 3.0f
+                 : _mm512_test_epi32_mask(seen[1], seen[1]) ? 2.0f
+                                                            : 1.0f;
 }
 
 /* ---- tile ---------------------------------------------------------------------------------- */
 
-/* Sums of 32 rows, or of the first 16. */
-INLINE void steps(const bool both, int64_t n_steps, const float *a, const float *b)
+/* The columns in tiles 4 and 5 meet one term of the rows: the 16 at a and, with both, those at a1.
+ */
+INLINE void meet(const bool both, const float *a, const float *a1)
 {
-    const float *a1 = a + n_steps * 2 * TILE_FLOATS;
-    for (int64_t k = 0; k < n_steps;
-         k++, a += 2 * TILE_FLOATS, a1 += 2 * TILE_FLOATS, b += 4 * TILE_FLOATS) {
-        _tile_loadd(4, b, 64);
-        _tile_loadd(5, b + 2 * TILE_FLOATS, 64);
-        _tile_loadd(6, a + TILE_FLOATS, 64); /* low rows, high columns */
-        _tile_dpbf16ps(0, 6, 4);
-        _tile_dpbf16ps(1, 6, 5);
-        if (both) {
-            _tile_loadd(7, a1 + TILE_FLOATS, 64);
-            _tile_dpbf16ps(2, 7, 4);
-            _tile_dpbf16ps(3, 7, 5);
+    _tile_loadd(6, a, 64);
+    _tile_dpbf16ps(0, 6, 4);
+    _tile_dpbf16ps(1, 6, 5);
+    if (both) {
+        _tile_loadd(7, a1, 64);
+        _tile_dpbf16ps(2, 7, 4);
+        _tile_dpbf16ps(3, 7, 5);
+    }
+}
+
+INLINE void load_columns(const float *b)
+{
+    _tile_loadd(4, b, 64);
+    _tile_loadd(5, b + TERMS * TILE_FLOATS, 64);
+}
+
+/* Sums of 32 rows, or of the first 16, with weights of so many terms.  Small products come first
+ * within a step where that costs nothing. */
+INLINE void steps(const bool both, const int terms, int64_t n_steps, const float *a, const float *b)
+{
+    enum { HIGH, LOW = TILE_FLOATS, REST = 2 * TILE_FLOATS, NEXT = TERMS * TILE_FLOATS };
+    const float *a1 = a + n_steps * NEXT;
+    for (int64_t k = 0; k < n_steps; k++, a += NEXT, a1 += NEXT, b += 2 * NEXT) {
+        load_columns(b + HIGH);
+        meet(both, a + REST, a1 + REST);
+        meet(both, a + LOW, a1 + LOW);
+        meet(both, a + HIGH, a1 + HIGH);
+        if (terms > 2) {
+            load_columns(b + REST);
+            meet(both, a + HIGH, a1 + HIGH);
         }
-        _tile_loadd(6, a, 64); /* high, high */
-        _tile_dpbf16ps(0, 6, 4);
-        _tile_dpbf16ps(1, 6, 5);
-        if (both) {
-            _tile_loadd(7, a1, 64);
-            _tile_dpbf16ps(2, 7, 4);
-            _tile_dpbf16ps(3, 7, 5);
-        }
-        _tile_loadd(4, b + TILE_FLOATS, 64); /* high rows, low columns */
-        _tile_loadd(5, b + 3 * TILE_FLOATS, 64);
-        _tile_dpbf16ps(0, 6, 4);
-        _tile_dpbf16ps(1, 6, 5);
-        if (both) {
-            _tile_dpbf16ps(2, 7, 4);
-            _tile_dpbf16ps(3, 7, 5);
+        if (terms > 1) {
+            load_columns(b + LOW);
+            meet(both, a + HIGH, a1 + HIGH);
+            meet(both, a + LOW, a1 + LOW);
         }
     }
+}
+
+static void sum_up(bool both, int64_t n_steps, const float *a, const float *b)
+{
+    float terms = b[0];
+    b += HN_MM_HEAD;
+    if (!both)
+        steps(false, TERMS, n_steps, a, b);
+    else if (terms > 2)
+        steps(true, 3, n_steps, a, b);
+    else if (terms > 1)
+        steps(true, 2, n_steps, a, b);
+    else
+        steps(true, 1, n_steps, a, b);
 }
 
 static void tile_zero(void)
@@ -167,7 +206,7 @@ static void tile_store(float *c, size_t row_size)
     _tile_stored(3, c + SIDE * row_size / sizeof *c + SIDE, row_size);
 }
 
-static void tile_bf16x3_32x32(int rows, int64_t depth, const float *a, const float *b, float *c,
+static void tile_bf16x6_32x32(int rows, int64_t depth, const float *a, const float *b, float *c,
                               int64_t ldc, int cols, bool add)
 {
     int64_t n_steps = (depth + STEP - 1) / STEP;
@@ -176,16 +215,13 @@ static void tile_bf16x3_32x32(int rows, int64_t depth, const float *a, const flo
             tile_load(c, (size_t)ldc * sizeof *c);
         else
             tile_zero();
-        steps(true, n_steps, a, b);
+        sum_up(true, n_steps, a, b);
         tile_store(c, (size_t)ldc * sizeof *c);
         return;
     }
     _Alignas(64) float sums[MR * NR]; /* c may end before the tiles do */
     tile_zero();
-    if (rows > SIDE)
-        steps(true, n_steps, a, b);
-    else
-        steps(false, n_steps, a, b);
+    sum_up(rows > SIDE, n_steps, a, b);
     tile_store(sums, NR * sizeof *sums);
     __mmask16 m0 = lanes(cols), m1 = lanes(cols - SIDE);
     for (int i = 0; i < rows; i++, c += ldc) {
@@ -204,7 +240,8 @@ const struct hn_mm_kernel hn_mm_kernel_amx = {
     .nr = NR,
     .row_grain = SIDE,
     .depth_grain = STEP,
-    .tile = tile_bf16x3_32x32,
+    .element_size = 2 * TERMS,
+    .tile = tile_bf16x6_32x32,
     .pack = pack_amx,
     .settle = settle_amx,
     .enter = enter,

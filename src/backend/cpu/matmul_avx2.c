@@ -472,6 +472,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx2 = {
               .nr = NR,
               .row_grain = 1,
               .depth_grain = 1,
+              .element_size = 4,
               .tile = tile_f32_6x16,
               .pack = pack_f32_6,
               .transpose = transpose_f32_16,

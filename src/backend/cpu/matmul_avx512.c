@@ -429,6 +429,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_avx512 = {
               .nr = NR,
               .row_grain = 1,
               .depth_grain = 1,
+              .element_size = 4,
               .tile = tile_f32_14x32,
               .pack = pack_f32_14,
               .transpose = transpose_f32_32,

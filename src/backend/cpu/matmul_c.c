@@ -102,6 +102,7 @@ const struct hn_cpu_matmul hn_cpu_matmul_c = {
               .nr = NR,
               .row_grain = 1,
               .depth_grain = 1,
+              .element_size = 4,
               .tile = tile_c,
               .pack = pack_c,
               .transpose = transpose_c,

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 static struct hn_rng rng;
-static double split_error; /* of the fixture's level: 0, or 2^-16 for AMX (matmul_amx.c) */
+static double split_error; /* of the fixture's level: 0, or 2^-22 for AMX (matmul_amx.c) */
 
 static inline void seed_rng(void)
 {
@@ -224,7 +224,7 @@ static inline void fixture_open(struct fixture *f, enum hn_cpu_level level, int 
     memset(f, 0, sizeof *f);
     if (level == HN_CPU_AMX)
         assert_true(hn_cpu_enable_amx()); /* before the threads start, as open does */
-    split_error = level == HN_CPU_AMX ? 0x1p-16 : 0;
+    split_error = level == HN_CPU_AMX ? 0x1p-22 : 0;
     assert_int_equal(hn_pool_open(&f->dev.pool, n_threads, NULL), 0);
     hn_cpu_matmul_select(&f->table, level);
     f->dev.n_threads = n_threads;
