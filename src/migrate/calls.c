@@ -117,6 +117,14 @@ static const struct hn_call_info table[] = {
     NOTE("push_to_hub_merged", LOST, "hone uploads nothing"),
     NOTE("push_to_hub_gguf", LOST, "hone uploads nothing"),
     NOTE("add_callback", LOST, "hone has early stopping, and no other callbacks"),
+    NOTE(
+        "HfArgumentParser", LOST,
+        "settings come from the command line of the script: what it has as defaults is taken; give "
+        "others to hone train"),
+    NOTE(
+        "ArgumentParser", LOST,
+        "settings come from the command line of the script: what it has as defaults is taken; give "
+        "others to hone train"),
     NOTE("Accelerator", LOST, "hone trains on one machine"),
     NOTE("get_linear_schedule_with_warmup", LOST,
          "a loop of the script's own: set lr_scheduler_type: linear and warmup_steps"),
@@ -232,8 +240,11 @@ const struct hn_call_info *hn_call_find(const struct hn_py_value *call)
         if (hn_str_is(last, configs[i]))
             return &other_peft;
     for (size_t i = 0; i < HN_COUNT(table); i++)
-        if (hn_str_is(last, table[i].name))
-            return &table[i];
+        if (hn_str_is(last, table[i].name)) {
+            bool method = table[i].kind == HN_C_NOTE && table[i].name[0] >= 'a' && !owner.n &&
+                          (hn_str_is(last, "filter") || hn_str_is(last, "select"));
+            return method ? NULL : &table[i]; /* Python's own filter() is no data set's */
+        }
     return is_tokenizer(call, last) ? &tokenize : NULL;
 }
 

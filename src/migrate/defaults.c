@@ -68,7 +68,7 @@ static void training(struct hn_migrator *m)
     put(m, call, "seed", "seed", "42", "");
     put(m, call, "logging_steps", "steps_per_report", sft_config ? "10" : "500", "");
     evaluation(m, call);
-    put(m, call, "max_length", "max_seq_length", "1024",
+    put(m, m->sft && !sft_config ? "SFTTrainer" : call, "max_length", "max_seq_length", "1024",
         m->sft ? ""
                : "the script cuts no rows; hone cuts at this length, so raise it if yours are "
                  "longer");

@@ -87,6 +87,23 @@ static bool outranked(struct hn_plan *p, const struct hn_place *place, enum hn_r
     return true;
 }
 
+/* "a,b" as a list. */
+static void split_items(struct hn_plan *p, struct hn_setting *s, const char *text)
+{
+    size_t most = 1;
+    for (const char *c = text; *c; c++)
+        most += *c == ',';
+    const char **items = hn_arena_alloc(p->arena, most, sizeof *items);
+    while (items && *text) {
+        size_t n = strcspn(text, ",");
+        const char *copy = n ? hn_arena_dup(p->arena, text, n) : NULL;
+        if (copy)
+            items[s->n_items++] = copy;
+        text += n + (text[n] == ',');
+    }
+    s->items = items;
+}
+
 void hn_plan_set(struct hn_plan *p, const struct hn_place *place, enum hn_rank rank,
                  const char *key, const char *text, enum hone_migrate_fate fate, const char *note)
 {
@@ -103,13 +120,8 @@ void hn_plan_set(struct hn_plan *p, const struct hn_place *place, enum hn_rank r
     }
     *s = (struct hn_setting){
         .set = true, .rank = rank, .text = text, .origin = origin(p, place, rank)};
-    if (o->type == HN_OPTION_LIST) {
-        const char **item = hn_arena_alloc(p->arena, 1, sizeof *item);
-        if (item)
-            *item = text;
-        s->items = item;
-        s->n_items = item != NULL;
-    }
+    if (o->type == HN_OPTION_LIST)
+        split_items(p, s, text);
     hn_plan_row(p, place, fate, hn_plan_text(p, "%s: %s", key, text), note);
 }
 

@@ -253,7 +253,7 @@ static struct hn_py_value *make_dict(struct hn_py_program *p, const struct hn_py
                                                         : NULL;
     if (!hn_str_is(call->path, "dict")) {
         call->space = true;
-        call->self = call;
+        call->self = call->open ? NULL : call; /* **vars(args): the rest is the command line's */
         return call;
     }
     call->type = HN_PY_DICT;
@@ -489,6 +489,16 @@ static struct hn_py_value *itself(struct hn_py_program *p, const struct hn_py_no
     return call->self;
 }
 
+/* vars(args) */
+static struct hn_py_value *namespace_of(struct hn_py_program *p, const struct hn_py_node *node,
+                                        struct hn_py_value *call)
+{
+    const struct hn_py_value *v = hn_py_value_at(call, 0);
+    (void)p;
+    (void)node;
+    return v && v->space && call->n == 1 ? (struct hn_py_value *)(uintptr_t)v : NULL;
+}
+
 static const struct builtin {
     const char *name;
     enum hn_py_type self; /* of a method: what it is called on; UNKNOWN: a function */
@@ -507,6 +517,7 @@ static const struct builtin {
     {"min", HN_PY_UNKNOWN, extreme},
     {"len", HN_PY_UNKNOWN, count},
     {"dict", HN_PY_UNKNOWN, make_dict},
+    {"vars", HN_PY_UNKNOWN, namespace_of},
     {"SimpleNamespace", HN_PY_UNKNOWN, make_dict},
     {"Namespace", HN_PY_UNKNOWN, make_dict},
     {"EasyDict", HN_PY_UNKNOWN, make_dict},

@@ -145,7 +145,7 @@ static void add_all(struct hn_py_program *p, struct hn_py_value *to, const struc
         to->open = true;
         return;
     }
-    to->open = to->open || from->open;
+    to->open = to->open || from->open || (from->space && !from->self);
     for (const struct hn_py_item *i = from->first; i; i = i->next) {
         const struct hn_py_node where = {.cell = i->cell, .line = i->line};
         hn_py_value_add(p->arena, to, i->key, i->value, &where);
@@ -259,7 +259,7 @@ static void add_argument(struct hn_py_program *p, struct hn_py_value *call,
     }
 }
 
-static void record(struct hn_py_program *p, const struct hn_py_value *object)
+void hn_py_record(struct hn_py_program *p, const struct hn_py_value *object)
 {
     if (p->n_calls >= HN_PY_MAX_CALLS)
         return;
@@ -289,7 +289,11 @@ static struct hn_py_value *instance(struct hn_py_program *p, const struct hn_py_
         if (i->key.p)
             hn_py_value_add(p->arena, v, i->key, i->value, &where);
     }
-    v->self = v; /* its own fields, not the command line's */
+    v->self = v;                        /* its own fields, not the command line's */
+    if (fields->type == HN_PY_OBJECT) { /* of a class made from TrainingArguments */
+        v->path = fields->path;
+        hn_py_record(p, v);
+    }
     return v;
 }
 
@@ -313,7 +317,7 @@ static struct hn_py_value *eval_call(struct hn_py_program *p, const struct hn_py
         return instance(p, node, fields, call);
     if (!hn_py_names_get(&p->first_calls, name) && name.n)
         hn_py_names_set(p->arena, &p->first_calls, name, call, 0);
-    record(p, call);
+    hn_py_record(p, call);
     v = node->a->kind == HN_PY_N_NAME ? hn_py_names_get(&p->returns, name) : NULL;
     return v ? v : call;
 }
@@ -325,7 +329,7 @@ static void label_mask(struct hn_py_program *p, const struct hn_py_node *node)
     if (!call)
         return;
     call->path = hn_str_of("label_mask");
-    record(p, call);
+    hn_py_record(p, call);
 }
 
 static bool is_mask(const struct hn_py_value *v)
@@ -446,11 +450,19 @@ static void assign_attribute(struct hn_py_program *p, const struct hn_py_node *t
     if (!base || !set)
         return;
     struct hn_str path = join(p, base->path, target->text);
-    if (base->type == HN_PY_OBJECT)
+    if (base->type == HN_PY_OBJECT) {
+        size_t n = base->n;
         hn_py_value_add(p->arena, base, target->text, value, where);
+        if (base->n > n)
+            base->last->later = true;
+    }
     hn_py_names_set(p->arena, &p->attributes, path, value, 0);
-    *set = (struct hn_py_attribute){
-        .path = path, .value = value, .owner = base, .cell = where->cell, .line = where->line};
+    *set = (struct hn_py_attribute){.path = path,
+                                    .source = target->source,
+                                    .value = value,
+                                    .owner = base,
+                                    .cell = where->cell,
+                                    .line = where->line};
     if (p->n_calls < HN_PY_MAX_CALLS) {
         *p->sets_tail = set;
         p->sets_tail = &set->next;

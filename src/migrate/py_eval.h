@@ -21,7 +21,7 @@ struct hn_py_call {
 
 /* Something assigned to an attribute of what is not known: model.config.use_cache = False. */
 struct hn_py_attribute {
-    struct hn_str path;
+    struct hn_str path, source;
     const struct hn_py_value *value, *owner;
     unsigned cell, line;
     struct hn_py_attribute *next;
@@ -64,6 +64,8 @@ struct hn_py_value *hn_py_eval(struct hn_py_program *p, const struct hn_py_node 
  */
 struct hn_py_value *hn_py_builtin(struct hn_py_program *p, const struct hn_py_node *node,
                                   struct hn_py_value *call);
+/* Keep a call for those who ask for it. */
+void hn_py_record(struct hn_py_program *p, const struct hn_py_value *object);
 /* Assign to a name, an attribute, an item, or a tuple of such. */
 void hn_py_assign(struct hn_py_program *p, const struct hn_py_node *target,
                   struct hn_py_value *value, const struct hn_py_node *where);

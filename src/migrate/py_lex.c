@@ -259,7 +259,7 @@ static void begin_line(struct lexer *l)
     l->indent = column;
     l->at_start = false;
     char c = peek(l, 0);
-    if (l->notebook && (c == '!' || c == '%' || c == '?')) {
+    if (c == '!' || c == '%' || c == '?') { /* no Python begins so, in exported scripts either */
         l->out->shell_lines++;
         skip_line(l);
     }

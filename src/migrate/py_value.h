@@ -21,6 +21,7 @@ enum hn_py_type {
 struct hn_py_item {
     struct hn_str key; /* of a dictionary, or a keyword argument; p NULL: positional */
     struct hn_py_value *value;
+    bool later; /* set as an attribute after the call */
     unsigned cell, line;
     struct hn_py_item *next;
 };

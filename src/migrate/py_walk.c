@@ -115,7 +115,21 @@ static void enter_def(struct walk *w, const struct hn_py_statement *s)
 static void enter_class(struct walk *w, const struct hn_py_statement *s)
 {
     struct hn_py_value *fields = hn_py_value_new(w->p->arena, HN_PY_DICT, NULL);
-    (void)hn_py_eval(w->p, s->value);
+    const struct hn_py_value *base = s->value ? hn_py_eval(w->p, s->value) : NULL;
+    if (base && base->type == HN_PY_TUPLE)
+        base = hn_py_value_at(base, 0);
+    if (fields && base && base->type == HN_PY_UNKNOWN &&
+        (hn_str_ends(base->path, "TrainingArguments") || hn_str_ends(base->path, "SFTConfig"))) {
+        /* its fields are the defaults of a command line */
+        fields->type = HN_PY_OBJECT;
+        fields->space = true;
+        fields->self = fields;
+        fields->path = base->path;
+        fields->cell = s->cell;
+        fields->line = s->line;
+        fields->source = s->source;
+        hn_py_record(w->p, fields);
+    }
     if (fields)
         hn_py_names_set(w->p->arena, &w->p->classes, s->text, fields, 0);
     push(w, (struct block){.kind = HN_PY_S_CLASS, .indent = s->indent, .fields = fields});

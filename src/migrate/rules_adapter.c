@@ -167,6 +167,6 @@ static const struct hn_rule unsloth[] = {
     AUTO("temporary_location use_exact_model_name qat_scheme", "of unsloth's own working"),
     AUTO("finetune_language_layers finetune_attention_modules finetune_mlp_modules",
          "target_modules says which layers"),
-    LOST("finetune_vision_layers", "False", "hone trains language models"),
+    LOST("finetune_vision_layers finetune_audio_layers", "False", "hone trains language models"),
 };
 const struct hn_rules hn_rules_unsloth_lora = {unsloth, HN_COUNT(unsloth), &hn_rules_lora};

@@ -89,6 +89,7 @@ static const struct hn_rule model[] = {
     AUTO("use_cache", "of generation; training has no cache"),
     LOST("rope_scaling", "None", "hone goes by the model's own config.json"),
     LOST("num_labels id2label label2id", "None", "hone trains causal language models"),
+    AUTO("chat_template", "hone uses the chat template in the model's folder"),
     AUTO("pad_token_id bos_token_id eos_token_id vocab_size ignore_mismatched_sizes return_dict",
          "hone goes by the model's own config.json"),
 };
@@ -100,7 +101,7 @@ static const struct hn_rule unsloth_model[] = {
     LOST("full_finetuning", "False", "hone trains adapters"),
     AUTO("fast_inference gpu_memory_utilization float8_kv_cache random_state fix_tokenizer "
          "use_gradient_checkpointing resize_model_vocab disable_log_stats max_lora_rank "
-         "unsloth_vllm_standby",
+         "unsloth_vllm_standby qat_scheme chat_template auto_model",
          "of unsloth's own working"),
     LOST("load_in_16bit", "None|True|False", "hone trains on the weights as they are stored"),
 };
@@ -134,12 +135,15 @@ static const struct hn_rule tokenizer[] = {
     {.names = "model_max_length", .action = HN_ACT_CARRY, .key = "max_seq_length"},
     AUTO("padding_side pad_token pad_token_id padding truncation_side", "hone pads nothing"),
     AUTO("pretrained_model_name_or_path", "the tokenizer comes from the model's folder"),
-    AUTO("use_fast legacy from_slow", "hone's tokenizer is its own, with the same ids"),
+    AUTO("use_fast legacy from_slow tokenizer_type tokenizer_file",
+         "hone's tokenizer is its own, with the same ids"),
     AUTO("trust_remote_code", "hone runs no code of a model"),
     AUTO("token use_auth_token cache_dir force_download local_files_only revision subfolder",
          "of the download"),
-    LOST("bos_token eos_token unk_token additional_special_tokens", "None",
-         "hone takes the special tokens of the model's folder"),
+    LOST("chat_template", "None", "hone uses the chat template in the model's folder"),
+    LOST("bos_token eos_token unk_token bos_token_id eos_token_id unk_token_id sep_token cls_token "
+         "mask_token additional_special_tokens",
+         "None", "hone takes the special tokens of the model's folder"),
 };
 const struct hn_rules hn_rules_tokenizer = {tokenizer, HN_COUNT(tokenizer), NULL};
 

@@ -344,7 +344,8 @@ static const struct hn_rule training[] = {
     AUTO("do_train do_eval do_predict", "hone train trains; hone test tests"),
     AUTO("logging_nan_inf_filter", "hone stops at a loss that is no number"),
     AUTO("skip_memory_metrics", "hone always reports its peak of memory"),
-    AUTO("logging_dir log_level log_level_replica log_on_each_node disable_tqdm run_name project "
+    AUTO("logging_dir log_level log_level_replica log_on_each_node save_on_each_node disable_tqdm "
+         "run_name project "
          "trackio_* logging_first_step include_num_input_tokens_seen include_tokens_per_second "
          "include_inputs_for_metrics include_for_metrics debug",
          logs),
@@ -352,6 +353,7 @@ static const struct hn_rule training[] = {
 
     /* what changes the run and has no place in hone */
     LOST("neftune_noise_alpha", "None", "hone adds no noise to embeddings: the run will differ"),
+    LOST("embedding_learning_rate", "None", "hone trains no embeddings"),
     LOST("label_smoothing_factor", "0|0.0", "hone smooths no labels: the loss will differ"),
     LOST("lr_scheduler_kwargs", "None|{}", "hone's schedules take no arguments"),
     LOST("optim_args optim_target_modules", "None", "hone's optimizer is AdamW"),

@@ -2,6 +2,16 @@
 
 #include <string.h>
 
+static bool is_arguments(enum hn_call_kind kind)
+{
+    return kind == HN_C_ARGUMENTS || kind == HN_C_SFT_ARGUMENTS;
+}
+
+static bool is_lora(enum hn_call_kind kind)
+{
+    return kind == HN_C_LORA || kind == HN_C_UNSLOTH_PEFT;
+}
+
 /* ---- rows of one call ------------------------------------------------------------------------ */
 
 static void call_row(struct hn_migrator *m, const struct hn_call_info *info,
@@ -33,6 +43,14 @@ static void arguments(struct hn_migrator *m, const struct hn_call_info *info,
             .line = i->line,
         };
         const struct hn_rule *rule = name ? hn_rule_find(info->rules, hn_str_of(name)) : NULL;
+        bool settings = is_arguments(info->kind) || is_lora(info->kind) || info->kind == HN_C_BNB;
+        if (i->later && !rule && !settings)
+            continue;               /* model.lm_head = …: see attributes() */
+        if (!rule && call->space) { /* of a class made from TrainingArguments */
+            hn_plan_row(m->plan, &place, HONE_MIGRATE_AUTOMATIC, "",
+                        "a field of the script's own; where it is used has its own row");
+            continue;
+        }
         hn_rule_apply(m, rule, &place, rank);
     }
     if (call->open && info->kind != HN_C_GENERATE) { /* generate(**inputs): the prompt */
@@ -42,11 +60,6 @@ static void arguments(struct hn_migrator *m, const struct hn_call_info *info,
 }
 
 /* ---- what trains ----------------------------------------------------------------------------- */
-
-static bool is_arguments(enum hn_call_kind kind)
-{
-    return kind == HN_C_ARGUMENTS || kind == HN_C_SFT_ARGUMENTS;
-}
 
 static bool is_trainer(enum hn_call_kind kind)
 {
@@ -59,11 +72,6 @@ static const struct hn_py_value *object(const struct hn_py_value *v,
 {
     const struct hn_call_info *info = v && v->type == HN_PY_OBJECT ? hn_call_find(v) : NULL;
     return info && wanted(info->kind) ? v : NULL;
-}
-
-static bool is_lora(enum hn_call_kind kind)
-{
-    return kind == HN_C_LORA || kind == HN_C_UNSLOTH_PEFT;
 }
 
 /* The trainer, and from it the arguments, the adapter and the model; else the last of each. */
@@ -265,7 +273,8 @@ static void attributes(struct hn_migrator *m)
     };
     for (const struct hn_py_attribute *a = m->program->sets; a; a = a->next) {
         struct hn_place place = {
-            .call = hn_plan_text(m->plan, "%.*s", (int)HN_MIN(a->path.n, (size_t)100), a->path.p),
+            .call =
+                hn_plan_text(m->plan, "%.*s", (int)HN_MIN(a->source.n, (size_t)100), a->source.p),
             .argument = "",
             .value = a->value,
             .cell = a->cell,

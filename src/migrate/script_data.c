@@ -13,7 +13,7 @@ static struct hn_place place_of(const char *name, const char *argument, const st
 
 static bool is_records(struct hn_str s)
 {
-    return hn_str_ends(s, ".jsonl") || hn_str_ends(s, ".json");
+    return s.n > 6 && (hn_str_ends(s, ".jsonl") || hn_str_ends(s, ".json"));
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -267,8 +267,9 @@ void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call)
     struct hn_plan *p = m->plan;
     struct hn_str name = hn_py_last(call->path);
     static const char *const writers[] = {"write", "save", "to_json", "dump", "export", "out"};
-    static const char *const ignored[] = {"exists", "isfile",   "remove",  "unlink", "print",
-                                          "upload", "download", "getsize", "append", "info"};
+    static const char *const ignored[] = {"exists",   "isfile",   "remove",  "unlink", "print",
+                                          "upload",   "download", "getsize", "append", "info",
+                                          "endswith", "replace",  "glob",    "split"};
     bool writes = false;
     for (size_t i = 0; i < HN_COUNT(ignored); i++)
         if (hn_str_contains(name, ignored[i]))
@@ -277,7 +278,7 @@ void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call)
         writes = writes || hn_str_contains(name, writers[i]);
     for (const struct hn_py_item *i = call->first; i; i = i->next) {
         const struct hn_py_value *v = i->value;
-        bool one = v->type == HN_PY_STR && hn_str_ends(v->text, ".jsonl");
+        bool one = v->type == HN_PY_STR && v->text.n > 6 && hn_str_ends(v->text, ".jsonl");
         bool many = (v->type == HN_PY_LIST || v->type == HN_PY_UNKNOWN) && v->first &&
                     v->first->value->type == HN_PY_STR &&
                     hn_str_ends(v->first->value->text, ".jsonl");
