@@ -54,6 +54,7 @@ struct part {
 
 struct head {
     struct hn_device *dev;
+    const struct hn_mm_kernel *kernel;
     const struct hn_matrix *w;
     const float *x;
     float *loss, *hit, *dx;
@@ -66,12 +67,11 @@ struct head {
 
 static void pack_rows(const struct head *p, int64_t r0, int64_t n, int thread, int n_threads)
 {
-    const struct hn_cpu_matmul *mm = p->dev->matmul;
-    int64_t begin, end, block = hn_mm_depth_block(p->dev, p->d, hn_mm_grain(p->w));
-    hn_pool_split(hn_mm_n_tiles(mm, n), 1, thread, n_threads, &begin, &end);
+    int64_t begin, end, block = hn_mm_depth_block(p->dev, p->kernel, p->d, hn_mm_grain(p->w));
+    hn_pool_split(hn_mm_n_tiles(p->kernel, n), 1, thread, n_threads, &begin, &end);
     for (int64_t k = 0; k < p->d; k += block)
-        hn_mm_pack(mm, p->x + r0 * p->d + k, p->d, n, begin, end, HN_MIN(block, p->d - k),
-                   p->packed + hn_mm_packed_floats(mm, n, k));
+        hn_mm_pack(p->kernel, p->x + r0 * p->d + k, p->d, n, begin, end, HN_MIN(block, p->d - k),
+                   p->packed + hn_mm_packed_floats(p->kernel, n, k));
 }
 
 static void scale_row(float *x, int64_t n, float f)
@@ -85,10 +85,10 @@ static void vocabulary_block(const struct head *p, const struct part *part, int6
                              int64_t v, int64_t nv)
 {
     const struct hn_cpu_matmul *mm = p->dev->matmul;
-    int64_t block = hn_mm_depth_block(p->dev, p->d, hn_mm_grain(p->w));
+    int64_t block = hn_mm_depth_block(p->dev, p->kernel, p->d, hn_mm_grain(p->w));
     for (int64_t k = 0; k < p->d; k += block)
-        hn_mm_forward_strip(mm, p->w, v, nv, k, HN_MIN(block, p->d - k),
-                            p->packed + hn_mm_packed_floats(mm, n, k), n, part->panels,
+        hn_mm_forward_strip(mm, p->kernel, p->w, v, nv, k, HN_MIN(block, p->d - k),
+                            p->packed + hn_mm_packed_floats(p->kernel, n, k), n, part->panels,
                             part->logits, BLOCK, k > 0);
     for (int64_t r = 0; r < n; r++) {
         float *row = part->logits + r * BLOCK, before = part->max[r];
@@ -104,9 +104,9 @@ static void vocabulary_block(const struct head *p, const struct part *part, int6
     }
     if (!p->dx)
         return;
-    hn_mm_pack(mm, part->logits, BLOCK, n, 0, hn_mm_n_tiles(mm, n), nv, part->exps);
-    hn_mm_backward_strip(mm, p->w, 0, p->d, v, nv, part->exps, n, part->panels, part->dx, p->d,
-                         true);
+    hn_mm_pack(p->kernel, part->logits, BLOCK, n, 0, hn_mm_n_tiles(p->kernel, n), nv, part->exps);
+    hn_mm_backward_strip(mm, p->kernel, p->w, 0, p->d, v, nv, part->exps, n, part->panels, part->dx,
+                         p->d, true);
 }
 
 /* Row r of the chunk: the threads' parts become one softmax. */
@@ -149,9 +149,9 @@ static void head_job(void *arg, int thread, int n_threads)
     struct head *p = arg;
     const struct part *part = &p->parts[thread];
     int64_t begin, end, first, last;
-    int64_t block = HN_MIN(BLOCK, hn_mm_depth_block(p->dev, p->w->rows, 8));
+    int64_t block = HN_MIN(BLOCK, hn_mm_depth_block(p->dev, p->kernel, p->w->rows, 8));
     hn_pool_split(p->w->rows, HN_MM_PANEL_MAX, thread, n_threads, &begin, &end);
-    hn_mm_enter(p->dev->matmul);
+    hn_mm_enter(p->kernel);
     for (int64_t r0 = 0; r0 < p->n_rows; r0 += CHUNK) {
         int64_t n = HN_MIN(CHUNK, p->n_rows - r0);
         pack_rows(p, r0, n, thread, n_threads);
@@ -171,16 +171,16 @@ static void head_job(void *arg, int thread, int n_threads)
             join_row(p, r0, r, n_threads, part->panels);
         hn_pool_barrier(p->dev->pool);
     }
-    hn_mm_leave(p->dev->matmul);
+    hn_mm_leave(p->kernel);
 }
 
 /* Takes the chunk's memory from s; with p NULL only counts it. */
-static size_t take(const struct hn_cpu_matmul *mm, struct hn_mm_scratch *s, struct head *p,
+static size_t take(const struct hn_mm_kernel *kernel, struct hn_mm_scratch *s, struct head *p,
                    int64_t n_rows, int64_t d, int threads)
 {
     int64_t chunk = HN_MIN(n_rows, CHUNK);
-    size_t rows = (size_t)chunk, exps = hn_mm_packed_floats(mm, chunk, BLOCK);
-    size_t packed = hn_mm_packed_floats(mm, chunk, d), total = 0;
+    size_t rows = (size_t)chunk, exps = hn_mm_packed_floats(kernel, chunk, BLOCK);
+    size_t packed = hn_mm_packed_floats(kernel, chunk, d), total = 0;
     size_t panels = HN_MAX(hn_mm_panel_floats(), (size_t)d);
     const size_t sizes[] = {rows * BLOCK, exps, rows * (size_t)d, panels, rows, rows * 2, rows};
     total = hn_mm_scratch_floats((sizeof *p + (size_t)threads * sizeof p->parts[0]) / 4 + 1) +
@@ -221,7 +221,8 @@ void hn_cpu_head_loss(struct hn_device *dev, struct hn_tensor *loss, struct hn_t
     p->targets = dev->batch->targets;
     p->n_rows = x->rows;
     p->d = x->cols;
-    take(dev->matmul, &s, p, p->n_rows, p->d, threads);
+    p->kernel = hn_mm_pick(dev->matmul, p->n_rows);
+    take(p->kernel, &s, p, p->n_rows, p->d, threads);
     hn_pool_run(dev->pool, head_job, p);
 }
 
@@ -229,6 +230,7 @@ void hn_cpu_head_loss(struct hn_device *dev, struct hn_tensor *loss, struct hn_t
 
 size_t hn_cpu_head_scratch_size(const struct hn_device *dev, const struct hn_limits *limits)
 {
-    return take(dev->matmul, NULL, NULL, limits->max_rows, limits->d_model,
+    /* main's needs are the larger */
+    return take(&dev->matmul->main, NULL, NULL, limits->max_rows, limits->d_model,
                 hn_pool_size(dev->pool));
 }

@@ -84,11 +84,16 @@ static int64_t round_up(int64_t n, int64_t grain)
     return (n + grain - 1) / grain * grain;
 }
 
-int64_t hn_mm_depth_block(const struct hn_device *dev, int64_t n, int64_t grain)
+const struct hn_mm_kernel *hn_mm_pick(const struct hn_cpu_matmul *mm, int64_t n_tokens)
+{
+    return n_tokens < mm->main.least_tokens ? &mm->plain : &mm->main;
+}
+
+int64_t hn_mm_depth_block(const struct hn_device *dev, const struct hn_mm_kernel *kernel, int64_t n,
+                          int64_t grain)
 {
     /* Three quarters of the first cache for the panel; the tokens stream past it.  A kernel with
      * forms of its own lives from the second cache, and gains by fewer visits to the output. */
-    const struct hn_mm_kernel *kernel = &dev->matmul->main;
     size_t l1 = dev->l1_size ? dev->l1_size : 32768;
     size_t share = kernel->settle ? l1 / 2 * 3 : l1 / 4 * 3;
     int64_t most = (int64_t)(share / sizeof(float)) / kernel->nr;
@@ -103,16 +108,16 @@ int64_t hn_mm_grain(const struct hn_matrix *w)
     return w->layout == HN_LAYOUT_AFFINE ? w->group : HN_MAX(8, hn_layout_block(w->layout));
 }
 
-void hn_mm_enter(const struct hn_cpu_matmul *mm)
+void hn_mm_enter(const struct hn_mm_kernel *kernel)
 {
-    if (mm->main.enter)
-        mm->main.enter();
+    if (kernel->enter)
+        kernel->enter();
 }
 
-void hn_mm_leave(const struct hn_cpu_matmul *mm)
+void hn_mm_leave(const struct hn_mm_kernel *kernel)
 {
-    if (mm->main.leave)
-        mm->main.leave();
+    if (kernel->leave)
+        kernel->leave();
 }
 
 /* rows is a multiple of row_grain. */
@@ -121,31 +126,31 @@ static int64_t packed_floats(const struct hn_mm_kernel *kernel, int64_t rows, in
     return rows * round_up(depth, kernel->depth_grain) * kernel->element_size / (int)sizeof(float);
 }
 
-size_t hn_mm_packed_floats(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t depth)
+size_t hn_mm_packed_floats(const struct hn_mm_kernel *kernel, int64_t n_tokens, int64_t depth)
 {
-    return (size_t)packed_floats(&mm->main, round_up(n_tokens, mm->main.row_grain), depth);
+    return (size_t)packed_floats(kernel, round_up(n_tokens, kernel->row_grain), depth);
 }
 
-int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens)
+int64_t hn_mm_n_tiles(const struct hn_mm_kernel *kernel, int64_t n_tokens)
 {
-    return (n_tokens + mm->main.mr - 1) / mm->main.mr;
+    return (n_tokens + kernel->mr - 1) / kernel->mr;
 }
 
 /* Tiles differ by one grain at most. */
-static int64_t tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t tile)
+static int64_t tile_bound(const struct hn_mm_kernel *kernel, int64_t n_tokens, int64_t tile)
 {
-    int64_t grains = (n_tokens + mm->main.row_grain - 1) / mm->main.row_grain;
-    int64_t n = HN_MAX(1, hn_mm_n_tiles(mm, n_tokens));
-    return HN_MIN(n_tokens, (tile * (grains / n) + HN_MIN(tile, grains % n)) * mm->main.row_grain);
+    int64_t grains = (n_tokens + kernel->row_grain - 1) / kernel->row_grain;
+    int64_t n = HN_MAX(1, hn_mm_n_tiles(kernel, n_tokens));
+    return HN_MIN(n_tokens, (tile * (grains / n) + HN_MIN(tile, grains % n)) * kernel->row_grain);
 }
 
-void hn_mm_pack(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx, int64_t n_tokens,
+void hn_mm_pack(const struct hn_mm_kernel *kernel, const float *x, int64_t ldx, int64_t n_tokens,
                 int64_t tile_begin, int64_t tile_end, int64_t depth, float *a)
 {
     for (int64_t i = tile_begin; i < tile_end; i++) {
-        int64_t t = tile_bound(mm, n_tokens, i);
-        int rows = (int)(tile_bound(mm, n_tokens, i + 1) - t);
-        mm->main.pack(rows, x + t * ldx, ldx, depth, a + packed_floats(&mm->main, t, depth));
+        int64_t t = tile_bound(kernel, n_tokens, i);
+        int rows = (int)(tile_bound(kernel, n_tokens, i + 1) - t);
+        kernel->pack(rows, x + t * ldx, ldx, depth, a + packed_floats(kernel, t, depth));
     }
 }
 
@@ -211,16 +216,16 @@ size_t hn_mm_panel_floats(void)
 
 /* The packed tokens of a block, and where a thread keeps panels. */
 struct block {
-    const struct hn_cpu_matmul *mm;
+    const struct hn_mm_kernel *kernel;
     const float *a;
     int64_t n_tokens, depth;
     float *decoded, *settled, *panel;
 };
 
-static struct block block_of(const struct hn_cpu_matmul *mm, const float *a, int64_t n_tokens,
+static struct block block_of(const struct hn_mm_kernel *kernel, const float *a, int64_t n_tokens,
                              int64_t depth, float *panels)
 {
-    return (struct block){.mm = mm,
+    return (struct block){.kernel = kernel,
                           .a = a,
                           .n_tokens = n_tokens,
                           .depth = depth,
@@ -233,8 +238,8 @@ static struct block block_of(const struct hn_cpu_matmul *mm, const float *a, int
 static void sweep(const struct block *b, const float *panel, float *c, int64_t ldc, int cols,
                   bool add, const struct ahead *ahead, int64_t i, int64_t n)
 {
-    const struct hn_mm_kernel *kernel = &b->mm->main;
-    int64_t n_tiles = hn_mm_n_tiles(b->mm, b->n_tokens);
+    const struct hn_mm_kernel *kernel = b->kernel;
+    int64_t n_tiles = hn_mm_n_tiles(kernel, b->n_tokens);
     int64_t some = (ahead->rows + n * n_tiles - 1) / (n * n_tiles), row = some * n_tiles * i;
     int64_t grains = (b->n_tokens + kernel->row_grain - 1) / kernel->row_grain;
     int64_t least = grains / n_tiles, longer = grains % n_tiles; /* as tile_bound */
@@ -253,14 +258,15 @@ static void sweep(const struct block *b, const float *panel, float *c, int64_t l
     }
 }
 
-void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix *w, int64_t row,
-                         int64_t rows, int64_t k0, int64_t depth, const float *a, int64_t n_tokens,
-                         float *panels, float *y, int64_t ldy, bool add)
+void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kernel *kernel,
+                         const struct hn_matrix *w, int64_t row, int64_t rows, int64_t k0,
+                         int64_t depth, const float *a, int64_t n_tokens, float *panels, float *y,
+                         int64_t ldy, bool add)
 {
     hn_mm_decode_fn *decode = mm->decode[w->layout];
     hn_panel_fn *direct = mm->panel.layout[w->layout];
-    struct block b = block_of(mm, a, n_tokens, depth, panels);
-    int nr = mm->main.nr;
+    struct block b = block_of(kernel, a, n_tokens, depth, panels);
+    int nr = kernel->nr;
     for (int64_t j = 0; j < rows; j += nr) {
         int cols = (int)HN_MIN(nr, rows - j);
         bool done = direct && direct(w, row + j, cols, k0, depth, b.panel);
@@ -268,7 +274,7 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix 
             int64_t n = HN_MIN(HN_MM_STRIP, depth - k);
             for (int i = 0; i < cols; i++)
                 decode(w, row + j + i, k0 + k, n, b.decoded + i * HN_MM_STRIP);
-            mm->main.transpose(cols, b.decoded, HN_MM_STRIP, n, b.panel + k * nr);
+            kernel->transpose(cols, b.decoded, HN_MM_STRIP, n, b.panel + k * nr);
         }
         int64_t next = row + j + cols;
         struct ahead ahead = look_ahead(w, next, HN_MIN(nr, row + rows - next), k0, depth);
@@ -276,18 +282,19 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix 
     }
 }
 
-void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix *w, int64_t col,
-                          int64_t cols, int64_t n0, int64_t depth, const float *a, int64_t n_tokens,
-                          float *panels, float *dx, int64_t ldx, bool add)
+void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kernel *kernel,
+                          const struct hn_matrix *w, int64_t col, int64_t cols, int64_t n0,
+                          int64_t depth, const float *a, int64_t n_tokens, float *panels, float *dx,
+                          int64_t ldx, bool add)
 {
     hn_mm_decode_fn *decode = mm->decode[w->layout];
-    struct block b = block_of(mm, a, n_tokens, depth, panels);
-    int nr = mm->main.nr;
+    struct block b = block_of(kernel, a, n_tokens, depth, panels);
+    int nr = kernel->nr;
     for (int64_t j0 = 0; j0 < cols; j0 += HN_MM_STRIP) {
         int64_t strip = HN_MIN(HN_MM_STRIP, cols - j0);
         for (int64_t n = 0; n < depth; n++) {
             decode(w, n0 + n, col + j0, strip, b.decoded);
-            mm->main.spread(b.decoded, strip, nr * depth, b.panel + n * nr);
+            kernel->spread(b.decoded, strip, nr * depth, b.panel + n * nr);
         }
         int64_t next = j0 + strip, n_panels = (strip + nr - 1) / nr;
         struct ahead ahead = look_ahead(w, n0, depth, col + next, HN_MIN(HN_MM_STRIP, cols - next));
@@ -298,15 +305,16 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix
 }
 
 /* One packed block of tokens. */
-static size_t block_floats(const struct hn_cpu_matmul *mm, int64_t n_tokens)
+static size_t block_floats(const struct hn_mm_kernel *kernel, int64_t n_tokens)
 {
-    return hn_mm_packed_floats(mm, HN_MIN(n_tokens, HN_MM_TOKENS_MAX), HN_MM_DEPTH_MAX);
+    return hn_mm_packed_floats(kernel, HN_MIN(n_tokens, HN_MM_TOKENS_MAX), HN_MM_DEPTH_MAX);
 }
 
 /* ---- forward ------------------------------------------------------------------------------- */
 
 struct forward {
     struct hn_device *dev;
+    const struct hn_mm_kernel *kernel;
     const float *x;
     int64_t n_tokens, depth;
     const struct hn_mm_out *out;
@@ -321,7 +329,7 @@ struct forward {
 static void forward_part(const struct forward *f, int i, int thread, int n_threads, int64_t *begin,
                          int64_t *end)
 {
-    int64_t nr = f->dev->matmul->main.nr, before = 0, total = 0, own = 0;
+    int64_t nr = f->kernel->nr, before = 0, total = 0, own = 0;
     for (int k = 0; k < f->n; k++) {
         int64_t panels = (f->out[k].w->rows + nr - 1) / nr;
         before += k < i ? panels : 0;
@@ -341,12 +349,12 @@ static void start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, 
             y[t * o->w->rows + j] = add ? y[t * o->w->rows + j] + o->bias[j] : o->bias[j];
 }
 
-static void pack_share(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx,
+static void pack_share(const struct hn_mm_kernel *kernel, const float *x, int64_t ldx,
                        int64_t n_tokens, int64_t depth, float *a, int thread, int n_threads)
 {
     int64_t begin, end;
-    hn_pool_split(hn_mm_n_tiles(mm, n_tokens), 1, thread, n_threads, &begin, &end);
-    hn_mm_pack(mm, x, ldx, n_tokens, begin, end, depth, a);
+    hn_pool_split(hn_mm_n_tiles(kernel, n_tokens), 1, thread, n_threads, &begin, &end);
+    hn_mm_pack(kernel, x, ldx, n_tokens, begin, end, depth, a);
 }
 
 /* One packed block of depth against all outputs' rows of this thread. */
@@ -361,8 +369,8 @@ static void forward_block(const struct forward *f, int64_t t0, int64_t n_tokens,
         float *y = o->y + t0 * o->w->rows;
         if (o->bias && k0 == 0)
             start_output(o, y, n_tokens, begin, end, f->add);
-        hn_mm_forward_strip(f->dev->matmul, o->w, begin, end - begin, k0, depth, packed, n_tokens,
-                            panels, y + begin, o->w->rows, f->add || k0 > 0 || o->bias);
+        hn_mm_forward_strip(f->dev->matmul, f->kernel, o->w, begin, end - begin, k0, depth, packed,
+                            n_tokens, panels, y + begin, o->w->rows, f->add || k0 > 0 || o->bias);
     }
 }
 
@@ -377,21 +385,20 @@ static int64_t forward_grain(const struct forward *f)
 static void forward_job(void *arg, int thread, int n_threads)
 {
     struct forward *f = arg;
-    const struct hn_cpu_matmul *mm = f->dev->matmul;
-    int64_t block = hn_mm_depth_block(f->dev, f->depth, forward_grain(f));
+    int64_t block = hn_mm_depth_block(f->dev, f->kernel, f->depth, forward_grain(f));
     int turn = 0; /* two packed blocks alternate, so one barrier per block is enough */
-    hn_mm_enter(mm);
+    hn_mm_enter(f->kernel);
     for (int64_t t0 = 0; t0 < f->n_tokens; t0 += HN_MM_TOKENS_MAX) {
         int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, f->n_tokens - t0);
         for (int64_t k0 = 0; k0 < f->depth; k0 += block, turn ^= 1) {
             int64_t depth = HN_MIN(block, f->depth - k0);
-            pack_share(mm, f->x + t0 * f->depth + k0, f->depth, nt, depth, f->packed[turn], thread,
-                       n_threads);
+            pack_share(f->kernel, f->x + t0 * f->depth + k0, f->depth, nt, depth, f->packed[turn],
+                       thread, n_threads);
             hn_pool_barrier(f->dev->pool);
             forward_block(f, t0, nt, k0, depth, f->packed[turn], thread, n_threads);
         }
     }
-    hn_mm_leave(mm);
+    hn_mm_leave(f->kernel);
 }
 
 /* ---- forward, few tokens ------------------------------------------------------------------- */
@@ -451,14 +458,15 @@ static size_t vectors_floats(int64_t depth, size_t n_threads)
 void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
                    int64_t depth, const struct hn_mm_out *out, int n, bool add)
 {
-    struct forward f = {dev, x, n_tokens, depth, out, n, add, {NULL, NULL}, NULL};
+    const struct hn_mm_kernel *kernel = hn_mm_pick(dev->matmul, n_tokens);
+    struct forward f = {dev, kernel, x, n_tokens, depth, out, n, add, {NULL, NULL}, NULL};
     size_t threads = (size_t)hn_pool_size(dev->pool);
     if (n_tokens <= HN_MM_VECTORS_MAX) {
         f.panels = hn_mm_scratch_take(&s, vectors_floats(depth, threads));
         hn_pool_run(dev->pool, vectors_job, &f);
         return;
     }
-    size_t block = block_floats(dev->matmul, n_tokens);
+    size_t block = block_floats(kernel, n_tokens);
     f.packed[0] = hn_mm_scratch_take(&s, block);
     f.packed[1] = hn_mm_scratch_take(&s, block);
     f.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * threads);
@@ -469,6 +477,7 @@ void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
 
 struct backward {
     struct hn_device *dev;
+    const struct hn_mm_kernel *kernel;
     float *dx;
     int64_t n_tokens, cols;
     const struct hn_mm_in *in;
@@ -480,38 +489,38 @@ struct backward {
 static void backward_job(void *arg, int thread, int n_threads)
 {
     struct backward *b = arg;
-    const struct hn_cpu_matmul *mm = b->dev->matmul;
     float *panels = b->panels + (size_t)thread * hn_mm_panel_floats();
-    int64_t grain = mm->main.nr, begin, end;
+    int64_t grain = b->kernel->nr, begin, end;
     for (int i = 0; i < b->n; i++)
         grain = HN_MAX(grain, hn_mm_grain(b->in[i].w));
     hn_pool_split(b->cols, grain, thread, n_threads, &begin, &end);
     int turn = 0;
-    hn_mm_enter(mm);
+    hn_mm_enter(b->kernel);
     for (int64_t t0 = 0; t0 < b->n_tokens; t0 += HN_MM_TOKENS_MAX) {
         int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, b->n_tokens - t0);
         for (int i = 0; i < b->n; i++) {
             const struct hn_mm_in *in = &b->in[i];
-            int64_t n = in->w->rows, block = hn_mm_depth_block(b->dev, n, 8);
+            int64_t n = in->w->rows, block = hn_mm_depth_block(b->dev, b->kernel, n, 8);
             for (int64_t n0 = 0; n0 < n; n0 += block, turn ^= 1) {
                 int64_t depth = HN_MIN(block, n - n0);
-                pack_share(mm, in->dy + t0 * n + n0, n, nt, depth, b->packed[turn], thread,
+                pack_share(b->kernel, in->dy + t0 * n + n0, n, nt, depth, b->packed[turn], thread,
                            n_threads);
                 hn_pool_barrier(b->dev->pool);
-                hn_mm_backward_strip(mm, in->w, begin, end - begin, n0, depth, b->packed[turn], nt,
-                                     panels, b->dx + t0 * b->cols + begin, b->cols,
-                                     i > 0 || n0 > 0);
+                hn_mm_backward_strip(b->dev->matmul, b->kernel, in->w, begin, end - begin, n0,
+                                     depth, b->packed[turn], nt, panels,
+                                     b->dx + t0 * b->cols + begin, b->cols, i > 0 || n0 > 0);
             }
         }
     }
-    hn_mm_leave(mm);
+    hn_mm_leave(b->kernel);
 }
 
 void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, int64_t n_tokens,
                     int64_t cols, const struct hn_mm_in *in, int n)
 {
-    struct backward b = {dev, dx, n_tokens, cols, in, n, {NULL, NULL}, NULL};
-    size_t block = block_floats(dev->matmul, n_tokens);
+    const struct hn_mm_kernel *kernel = hn_mm_pick(dev->matmul, n_tokens);
+    struct backward b = {dev, kernel, dx, n_tokens, cols, in, n, {NULL, NULL}, NULL};
+    size_t block = block_floats(kernel, n_tokens);
     b.packed[0] = hn_mm_scratch_take(&s, block);
     b.packed[1] = hn_mm_scratch_take(&s, block);
     b.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * (size_t)hn_pool_size(dev->pool));
@@ -521,7 +530,7 @@ void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, in
 size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
 {
     size_t threads = (size_t)hn_pool_size(dev->pool);
-    size_t block = block_floats(dev->matmul, n_tokens);
+    size_t block = block_floats(&dev->matmul->main, n_tokens); /* plain's are no larger */
     size_t vectors = hn_mm_scratch_floats(vectors_floats(width, threads));
     size_t blocked =
         2 * hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);

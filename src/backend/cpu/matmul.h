@@ -39,6 +39,7 @@ typedef void hn_mm_dots_fn(const float *x, int64_t ldx, int nt, const float *w, 
  * kernels that multiply float32 as it lies; others pad with zeros. */
 struct hn_mm_kernel {
     int mr, nr;       /* rows and columns of a tile, at most */
+    int least_tokens; /* with fewer, plain is faster */
     int row_grain;    /* tiles begin at multiples of so many rows */
     int depth_grain;  /* packed rows and settled panels are so deep, in multiples */
     int element_size; /* bytes of an element in them */
@@ -106,30 +107,34 @@ size_t hn_mm_scratch_floats(size_t n);
 
 /* ---- the pieces, for code that runs inside a job ------------------------------------------- */
 
+/* The kernel for so many tokens; one operation uses one. */
+const struct hn_mm_kernel *hn_mm_pick(const struct hn_cpu_matmul *mm, int64_t n_tokens);
 /* Steps of depth per block for a weight whose depth is [0, n) in whole multiples of grain. */
-int64_t hn_mm_depth_block(const struct hn_device *dev, int64_t n, int64_t grain);
+int64_t hn_mm_depth_block(const struct hn_device *dev, const struct hn_mm_kernel *kernel, int64_t n,
+                          int64_t grain);
 /* Elements that must be decoded together along a row. */
 int64_t hn_mm_grain(const struct hn_matrix *w);
 /* Around all tiles of a thread's job. */
-void hn_mm_enter(const struct hn_cpu_matmul *mm);
-void hn_mm_leave(const struct hn_cpu_matmul *mm);
+void hn_mm_enter(const struct hn_mm_kernel *kernel);
+void hn_mm_leave(const struct hn_mm_kernel *kernel);
 /* Floats of packed tokens. */
-size_t hn_mm_packed_floats(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t depth);
+size_t hn_mm_packed_floats(const struct hn_mm_kernel *kernel, int64_t n_tokens, int64_t depth);
 /* Packs tiles [tile_begin, tile_end) of the n_tokens rows of x. */
-int64_t hn_mm_n_tiles(const struct hn_cpu_matmul *mm, int64_t n_tokens);
-int64_t hn_mm_tile_bound(const struct hn_cpu_matmul *mm, int64_t n_tokens, int64_t tile);
-void hn_mm_pack(const struct hn_cpu_matmul *mm, const float *x, int64_t ldx, int64_t n_tokens,
+int64_t hn_mm_n_tiles(const struct hn_mm_kernel *kernel, int64_t n_tokens);
+void hn_mm_pack(const struct hn_mm_kernel *kernel, const float *x, int64_t ldx, int64_t n_tokens,
                 int64_t tile_begin, int64_t tile_end, int64_t depth, float *a);
 /* Floats that one thread needs for panels of either direction. */
 size_t hn_mm_panel_floats(void);
 /* y[:, row..row+rows) (= or +=) packed x[:, k0..k0+depth) * W[row..row+rows, k0..k0+depth)^T */
-void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix *w, int64_t row,
-                         int64_t rows, int64_t k0, int64_t depth, const float *a, int64_t n_tokens,
-                         float *panels, float *y, int64_t ldy, bool add);
+void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kernel *kernel,
+                         const struct hn_matrix *w, int64_t row, int64_t rows, int64_t k0,
+                         int64_t depth, const float *a, int64_t n_tokens, float *panels, float *y,
+                         int64_t ldy, bool add);
 /* dx[:, col..col+cols) (= or +=) packed dy[:, n0..n0+depth) * W[n0..n0+depth, col..col+cols) */
-void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_matrix *w, int64_t col,
-                          int64_t cols, int64_t n0, int64_t depth, const float *a, int64_t n_tokens,
-                          float *panels, float *dx, int64_t ldx, bool add);
+void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kernel *kernel,
+                          const struct hn_matrix *w, int64_t col, int64_t cols, int64_t n0,
+                          int64_t depth, const float *a, int64_t n_tokens, float *panels, float *dx,
+                          int64_t ldx, bool add);
 
 /* ---- whole products ------------------------------------------------------------------------ */
 

@@ -238,6 +238,7 @@ static void tile_bf16x6_32x32(int rows, int64_t depth, const float *a, const flo
 const struct hn_mm_kernel hn_mm_kernel_amx = {
     .mr = MR,
     .nr = NR,
+    .least_tokens = 64,
     .row_grain = SIDE,
     .depth_grain = STEP,
     .element_size = 2 * TERMS,

@@ -227,6 +227,7 @@ static inline void fixture_open(struct fixture *f, enum hn_cpu_level level, int 
     split_error = level == HN_CPU_AMX ? 0x1p-22 : 0;
     assert_int_equal(hn_pool_open(&f->dev.pool, n_threads, NULL), 0);
     hn_cpu_matmul_select(&f->table, level);
+    f->table.main.least_tokens = 0; /* every size meets the level's own kernel */
     f->dev.n_threads = n_threads;
     f->dev.level = level;
     f->dev.matmul = &f->table;
