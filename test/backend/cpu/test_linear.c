@@ -204,9 +204,10 @@ static void check_forward(struct fixture *f, struct problem *p)
     for (int i = 0; i < s->n; i++) {
         check("y", &p->l[i].y, want[i], bound[i]);
         if (h[i]) {
-            EACH(k, s->t * s->rank)
-            bound[i][0] = 0, p->l[i].g_mag[k] = rounding(s->in + 4) * p->l[i].low_mag[k];
-            check("h", &p->l[i].h, p->l[i].low, p->l[i].g_mag);
+            double *h_bound = doubles(s->t * s->rank);
+            EACH(k, s->t * s->rank) h_bound[k] = rounding(s->in + 4) * p->l[i].low_mag[k];
+            check("h", &p->l[i].h, p->l[i].low, h_bound);
+            free(h_bound);
         }
         free(want[i]);
         free(bound[i]);
@@ -459,13 +460,151 @@ static void test_blocks(void **state)
     }
 }
 
+/* ---- finite differences -------------------------------------------------------------------- */
+
+/* Sum of dy * y over all outputs, in double; *noise is how far rounding may carry it. */
+static double objective(struct fixture *f, struct problem *p, double *noise)
+{
+    const struct shape *s = &p->s;
+    struct hn_tensor *y[HN_LINEAR_MAX];
+    double total = 0;
+    for (int i = 0; i < s->n; i++)
+        y[i] = &p->l[i].y.t;
+    hn_cpu_linear_fwd(&f->dev, y, NULL, &p->x.t, p->lin, s->n, false);
+    *noise = 0;
+    for (int i = 0; i < s->n; i++) {
+        int64_t size = s->t * s->out[i];
+        double *want = doubles(size), *bound = doubles(size);
+        oracle_y(p, &p->l[i], s->out[i], want, bound);
+        EACH(k, size)
+        {
+            double dy = (double)array_data(&p->l[i].dy)[k];
+            total += dy * (double)array_data(&p->l[i].y)[k];
+            *noise += fabs(dy) * bound[k];
+        }
+        free(want);
+        free(bound);
+    }
+    return total;
+}
+
+/* The objective is linear in every single input, so the central difference is its slope. */
+static void check_slopes(struct fixture *f, struct problem *p, const char *what, struct array *in,
+                         const struct array *gradient)
+{
+    const float step = 0.5f;
+    EACH(i, in->t.rows * in->t.cols)
+    {
+        float at = array_data(in)[i];
+        double noise[2], side[2];
+        for (int k = 0; k < 2; k++) {
+            array_data(in)[i] = k ? at + step : at - step;
+            side[k] = objective(f, p, &noise[k]);
+        }
+        array_data(in)[i] = at;
+        double slope = (side[1] - side[0]) / (2 * (double)step);
+        double bound = (noise[0] + noise[1]) / (double)step;
+        if (!(fabs(slope - (double)array_data(gradient)[i]) <= bound))
+            fail_msg("%s[%lld] is %.9g, but the objective's slope %.9g (bound %.2g)", what,
+                     (long long)i, (double)array_data(gradient)[i], slope, bound);
+    }
+}
+
+static void test_finite_differences(void **state)
+{
+    (void)state;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        if (!level_tested((enum hn_cpu_level)level))
+            continue;
+        struct shape s = {.t = 9,
+                          .in = 32,
+                          .out = {17, 8},
+                          .n = 2,
+                          .rank = 3,
+                          .dropout = 0.25f,
+                          .want_dx = true,
+                          .gradients = true};
+        struct fixture fix;
+        struct problem p;
+        struct hn_limits limits = limits_of(&s);
+        const struct hn_tensor *dy[2];
+        fixture_open(&fix, (enum hn_cpu_level)level, 2, &limits);
+        fix.batch = (struct hn_batch){.n_tokens = s.t, .seed = 99, .step = 1};
+        problem_open(&p, &s, &formats[4], &fix);
+        for (int i = 0; i < s.n; i++) {
+            array_fill(&p.l[i].da, 0);
+            array_fill(&p.l[i].db, 0);
+            dy[i] = &p.l[i].dy.t;
+        }
+        hn_cpu_linear_bwd(&fix.dev, &p.dx.t, dy, &p.x.t, NULL, p.lin, s.n);
+        check_slopes(&fix, &p, "dx", &p.x, &p.dx);
+        for (int i = 0; i < s.n; i++) {
+            check_slopes(&fix, &p, "da", &p.l[i].a, &p.l[i].da);
+            check_slopes(&fix, &p, "db", &p.l[i].b, &p.l[i].db);
+        }
+        problem_close(&p);
+        fixture_close(&fix);
+    }
+}
+
+/* ---- the same bits ------------------------------------------------------------------------- */
+
+/* Forward and backward twice, from the same start: not a bit may differ. */
+static void test_repeatable(void **state)
+{
+    (void)state;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        for (int64_t t = 3; t <= 103 && level_tested((enum hn_cpu_level)level); t += 50) {
+            struct shape s = {.t = t,
+                              .in = 576,
+                              .out = {70, 33},
+                              .n = 2,
+                              .rank = 8,
+                              .dropout = 0.1f,
+                              .want_dx = true,
+                              .gradients = true};
+            struct fixture fix;
+            struct problem p;
+            struct hn_limits limits = limits_of(&s);
+            fixture_open(&fix, (enum hn_cpu_level)level, 3, &limits);
+            fix.batch = (struct hn_batch){.n_tokens = s.t, .seed = 7, .step = 2};
+            problem_open(&p, &s, &formats[4], &fix);
+            struct array *outputs[] = {&p.dx,     &p.l[0].y,  &p.l[0].da, &p.l[0].db,
+                                       &p.l[1].y, &p.l[1].da, &p.l[1].db};
+            struct hn_tensor *y[] = {&p.l[0].y.t, &p.l[1].y.t};
+            const struct hn_tensor *dy[] = {&p.l[0].dy.t, &p.l[1].dy.t};
+            unsigned char *first[HN_COUNT(outputs)];
+            for (int run = 0; run < 2; run++) {
+                for (size_t k = 0; k < HN_COUNT(outputs); k++)
+                    array_fill(outputs[k], 0);
+                hn_cpu_linear_fwd(&fix.dev, y, NULL, &p.x.t, p.lin, 2, false);
+                hn_cpu_linear_bwd(&fix.dev, &p.dx.t, dy, &p.x.t, NULL, p.lin, 2);
+                for (size_t k = 0; k < HN_COUNT(outputs); k++) {
+                    struct hn_tensor *o = &outputs[k]->t;
+                    size_t size = (size_t)(o->rows * o->cols) * sizeof(float);
+                    if (run == 0) {
+                        first[k] = malloc(size);
+                        assert_non_null(first[k]);
+                        memcpy(first[k], o->data, size);
+                    } else {
+                        assert_memory_equal(first[k], o->data, size);
+                        free(first[k]);
+                    }
+                }
+            }
+            problem_close(&p);
+            fixture_close(&fix);
+        }
+    }
+}
+
 int main(void)
 {
     seed_rng();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_formats),    cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_blocks),     cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_repeatable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
