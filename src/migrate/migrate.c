@@ -239,6 +239,16 @@ static int commands(struct migration *m, struct hone_err *err)
         add_word(test, &pub->n_test, "--limit");
         add_word(test, &pub->n_test, "20");
     }
+    const char *eos = hn_plan_get(p, "append_eos"), *mask = hn_plan_get(p, "mask_prompt");
+    const char *length = hn_plan_get(p, "max_seq_length");
+    if (eos && strcmp(eos, "false") == 0) /* rows are read as in training */
+        add_word(test, &pub->n_test, "--no-append-eos");
+    if (mask && strcmp(mask, "true") == 0)
+        add_word(test, &pub->n_test, "--mask-prompt");
+    if (length) {
+        add_word(test, &pub->n_test, "--max-seq-length");
+        add_word(test, &pub->n_test, length);
+    }
     if (p->max_new_tokens) {
         add_word(test, &pub->n_test, "--max-tokens");
         add_word(test, &pub->n_test, p->max_new_tokens);

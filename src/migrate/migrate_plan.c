@@ -131,8 +131,13 @@ void hn_plan_set_list(struct hn_plan *p, const struct hn_place *place, enum hn_r
 {
     size_t index, n = 0;
     struct hn_buf text = {0};
-    (void)find(key, &index);
+    const struct hn_option *o = find(key, &index);
     struct hn_setting *s = &p->settings[index];
+    if (o->type != HN_OPTION_LIST) {
+        hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    hn_plan_text(p, "a list; %s takes one value", key));
+        return;
+    }
     const char **items = hn_arena_alloc(p->arena, list->n + 1, sizeof *items);
     if (!items || outranked(p, place, rank, s))
         return;

@@ -324,7 +324,7 @@ static void end_token(struct hn_migrator *m)
     else if (written)
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "true", HONE_MIGRATE_CARRIED,
                     "the script ends its rows with the end token");
-    else if (m->trainer)
+    else if (m->trainer || m->args)
         hn_plan_set(
             m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CARRIED,
             "nothing in the script ends a row with the end token, so the model does not learn "

@@ -50,6 +50,12 @@ seed() { # TARGET DIR: small inputs to begin from
         rm "$2/../text"
         ;;
     fuzz_jinja) cp "$root"/test/jinja/templates/*.jinja "$2" ;;
+    fuzz_migrate) # the first byte is the kind of file
+        for f in "$root"/test/migrate/in/*; do
+            case $f in *.py) kind=0 ;; *.ipynb) kind=1 ;; *.json) kind=2 ;; *) kind=3 ;; esac
+            { printf %s "$kind"; cat "$f"; } >"$2/${f##*/}"
+        done
+        ;;
     fuzz_records) cp "$root"/examples/travel/*.jsonl "$2" 2>/dev/null || true ;;
     esac
 }
@@ -62,6 +68,7 @@ for target; do
     layers='base quant format'
     grep -q '"text/\|"data/' "$root/test/fuzz/$target.c" && layers="$layers text data"
     grep -q '"conf/' "$root/test/fuzz/$target.c" && layers='base conf'
+    grep -q '"hone/migrate' "$root/test/fuzz/$target.c" && layers='base conf migrate'
     sources=
     for l in $layers; do sources="$sources $(ls "$root"/src/$l/*.c)"; done
     flags="-std=c17 -g -O1 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -I$root/src -I$root/include"

@@ -153,6 +153,7 @@ static void test_numbers(void **state)
         {"learning_rate=2e-4", "learning_rate: 0.0002"},
         {"learning_rate=2 * 1e-4 / 4", "learning_rate: 5e-05"},
         {"learning_rate=-1.0", ""},
+        {"learning_rate=['a', 1]", ""},
         {"gradient_accumulation_steps=128 // 4", "grad_accumulation_steps: 32"},
         {"per_device_train_batch_size=2 ** 3 - 1", "batch_size: 7"},
         {"per_device_train_batch_size=max(1, 4)", "batch_size: 4"},

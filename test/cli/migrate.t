@@ -1,0 +1,47 @@
+# From a script to settings, and the whole way with --run.
+$ printf '%s\n' 'from transformers import TrainingArguments, AutoModelForCausalLM' 'import peft' 'n, out = 2, "tuned"' 'm = AutoModelForCausalLM.from_pretrained("org/name", device_map="auto")' 'm = peft.get_peft_model(m, peft.LoraConfig(r=n, alpha=8, target_modules=["q_proj"]))' 'rows = load_rows("rows.jsonl")' 'args = TrainingArguments(out, learning_rate=1e-3, max_steps=n, seed=1, fp16=True, novel=1)' > tune.py
+$ hone migrate tune.py -o train.yaml
+  where   original * value * in hone * note (glob)
+  line 4  from_pretrained.pretrained_model_name_or_pa…  "org/name" * model: org/name * (glob)
+  line 4  from_pretrained.device_map * "auto" * automatic * automatic: hone maps the weights, and plans memory before it starts (glob)
+  line 5  LoraConfig.r * 2 * lora_rank: 2 * (glob)
+  line 5  LoraConfig.alpha * 8 * lora_alpha: 8 (changed) * PEFT calls it lora_alpha, and fails at this name; taken as meant (glob)
+...
+  line 7  TrainingArguments.novel * 1 * unknown * not known to hone (glob)
+...
+  -       TrainingArguments.lr_scheduler_type * (default) * lr_scheduler_type: linear * (glob)
+...
+Python script: 10 carried, 1 changed, 3 automatic, 0 not carried, 1 not known; 12 defaults written out
+wrote train.yaml
+Then:
+  hone prepare --input rows.jsonl --output data
+  hone train --config train.yaml
+  hone test --model tuned --data data/train.jsonl --limit 20 --no-append-eos --max-seq-length 1024
+$ head -6 train.yaml
+# Made by hone migrate from tune.py. What is not here has hone's own default.
+
+# Model
+model: org/name  # from_pretrained.pretrained_model_name_or_path, line 4
+
+# Data
+$ sed -i "s|org/name|$TEST/golden/llama-tied|" tune.py
+$ printf '%s\n' '{"text": "one two"}' '{"text": "three"}' > rows.jsonl
+$ hone migrate tune.py --run | grep -E '^(  hone|wrote|Saved|  loss)'
+wrote train.yaml
+  hone prepare --input rows.jsonl --output data
+  hone train --config train.yaml
+  hone test --model tuned --data data/train.jsonl --limit 20 --no-append-eos --max-seq-length 1024
+  hone prepare --input rows.jsonl --output data
+wrote data
+  hone train --config train.yaml
+Saved final weights to tuned/adapters.safetensors.
+  hone test --model tuned --data data/train.jsonl --limit 20 --no-append-eos --max-seq-length 1024
+  loss * (glob)
+$ hone migrate tune.py --json | grep -o '"unknown": 1'
+"unknown": 1
+$ echo 'print(1)' > other.py; hone migrate other.py
+2> hone: other.py: no call was found that hone knows (from_pretrained, LoraConfig, TrainingArguments, SFTTrainer…): is this the file that trains?
+? 1
+$ hone migrate
+2> hone: which file? A notebook (.ipynb), a Python script, PEFT's adapter_config.json or mlx-lm's YAML
+? 2
