@@ -88,9 +88,17 @@ INLINE __m512i pair_up(__m512i even, __m512i odd)
     return _mm512_or_si512(_mm512_srli_epi32(even, 16), odd);
 }
 
+/* v, every NaN as the one that high_bits keeps (rounding would carry others over into 0). */
+INLINE __m512 plain_nan(__m512 v)
+{
+    return _mm512_fixupimm_ps(v, v, _mm512_set1_epi32(0x11111133), 0);
+}
+
 /* Pairs of two rows of 16 columns; seen gathers the bits of each term. */
 INLINE void settle_pair(__m512 even, __m512 odd, float *to, __m512i seen[TERMS])
 {
+    even = plain_nan(even);
+    odd = plain_nan(odd);
 #pragma GCC unroll 3
     for (int term = 0; term < TERMS; term++) {
         __m512i e = high_bits(even), o = high_bits(odd), pair = pair_up(e, o);

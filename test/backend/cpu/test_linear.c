@@ -547,6 +547,42 @@ static void test_finite_differences(void **state)
     }
 }
 
+/* ---- not a number -------------------------------------------------------------------------- */
+
+/* A NaN weight, of any bits, reaches every product it is part of, and no other. */
+static void check_nan(enum hn_cpu_level level, int64_t t, uint16_t bits)
+{
+    struct shape s = {.t = t, .in = 40, .out = {37}, .n = 1, .want_dx = true};
+    struct fixture fix;
+    struct problem p;
+    struct hn_limits limits = limits_of(&s);
+    const int64_t row = 33, col = 21;
+    fixture_open(&fix, level, 2, &limits);
+    problem_open(&p, &s, &formats[1], &fix); /* F16 */
+    memcpy(p.l[0].w.data.data + (row * s.in + col) * 2, &bits, sizeof bits);
+    struct hn_tensor *y[] = {&p.l[0].y.t};
+    const struct hn_tensor *dy[] = {&p.l[0].dy.t};
+    hn_cpu_linear_fwd(&fix.dev, y, NULL, &p.x.t, p.lin, 1, false);
+    hn_cpu_linear_bwd(&fix.dev, &p.dx.t, dy, &p.x.t, NULL, p.lin, 1);
+    EACH(i, t * s.out[0])
+    assert_true(!isnan(array_data(&p.l[0].y)[i]) == (i % s.out[0] != row));
+    EACH(i, t * s.in)
+    assert_true(!isnan(array_data(&p.dx)[i]) == (i % s.in != col));
+    problem_close(&p);
+    fixture_close(&fix);
+}
+
+static void test_nan(void **state)
+{
+    (void)state;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        for (int64_t t = 2; t <= 40 && level_tested((enum hn_cpu_level)level); t += 19) {
+            check_nan((enum hn_cpu_level)level, t, 0x7e00);
+            check_nan((enum hn_cpu_level)level, t, 0xffff);
+        }
+    }
+}
+
 /* ---- the same bits ------------------------------------------------------------------------- */
 
 /* Forward and backward twice, from the same start: not a bit may differ. */
@@ -602,9 +638,9 @@ int main(void)
 {
     seed_rng();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),    cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_blocks),     cmocka_unit_test(test_finite_differences),
-        cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_blocks),  cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_nan),     cmocka_unit_test(test_repeatable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
