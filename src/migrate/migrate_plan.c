@@ -31,8 +31,7 @@ void hn_plan_row(struct hn_plan *p, const struct hn_place *place, enum hone_migr
         return;
     }
     hn_py_value_show(&value, place->value);
-    const char *copy = hn_arena_dup(p->arena, hn_buf_str(&value), value.len);
-    hn_buf_release(&value);
+    const char *shown = hn_py_take_text(p->arena, &value).p;
     if (place->value && place->value->conditional)
         note = hn_plan_text(p,
                             "%s%sdepends on a condition; this is what it was with a GPU and "
@@ -40,7 +39,7 @@ void hn_plan_row(struct hn_plan *p, const struct hn_place *place, enum hone_migr
                             note, *note ? "; " : "");
     p->rows[p->n_rows++] = (struct hone_migrate_row){.call = place->call,
                                                      .argument = place->argument,
-                                                     .value = copy ? copy : "",
+                                                     .value = shown,
                                                      .cell = place->cell,
                                                      .line = place->line,
                                                      .fate = fate,
@@ -150,19 +149,18 @@ void hn_plan_set_list(struct hn_plan *p, const struct hn_place *place, enum hn_r
         items[n++] = copy;
         hn_buf_printf(&text, "%s%s", n > 1 ? "," : "", copy);
     }
-    const char *copy = hn_plan_text(p, "%s", hn_buf_str(&text));
-    hn_buf_release(&text);
+    const char *joined = hn_py_take_text(p->arena, &text).p;
     if (!n) {
         hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "", "no name in it is known");
         return;
     }
     *s = (struct hn_setting){.set = true,
                              .rank = rank,
-                             .text = copy,
+                             .text = joined,
                              .items = items,
                              .n_items = n,
                              .origin = origin(p, place, rank)};
-    hn_plan_row(p, place, fate, hn_plan_text(p, "%s: %s", key, copy), note);
+    hn_plan_row(p, place, fate, hn_plan_text(p, "%s: %s", key, joined), note);
 }
 
 const char *hn_plan_value(struct hn_plan *p, const struct hn_py_value *v)

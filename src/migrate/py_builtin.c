@@ -34,6 +34,8 @@ static struct hn_py_value *of_bool(struct hn_py_program *p, const struct hn_py_n
 static struct hn_py_value *of_buf(struct hn_py_program *p, struct hn_buf *text)
 {
     struct hn_py_value *v = NULL;
+    if (text->failed)
+        p->arena->failed = true;
     if (!text->failed && text->len <= HN_PY_MAX_TEXT)
         v = hn_py_value_str(p->arena, hn_buf_str(text), text->len);
     hn_buf_release(text);

@@ -21,10 +21,7 @@ static struct hn_str join(struct hn_py_program *p, struct hn_str a, struct hn_st
     hn_buf_add(&buf, a.p, a.n);
     hn_buf_add_char(&buf, '.');
     hn_buf_add(&buf, b.p, b.n);
-    char *copy = hn_arena_dup(p->arena, hn_buf_str(&buf), buf.len);
-    struct hn_str s = {copy ? copy : "", copy ? buf.len : 0};
-    hn_buf_release(&buf);
-    return s;
+    return hn_py_take_text(p->arena, &buf);
 }
 
 /* v, as what a condition of the run makes likely. */
@@ -116,6 +113,8 @@ static struct hn_py_value *eval_format(struct hn_py_program *p, const struct hn_
                                   : unknown(p, node, (struct hn_str){"", 0});
     if (v)
         v->conditional = maybe;
+    if (text.failed)
+        p->arena->failed = true;
     hn_buf_release(&text);
     return v;
 }

@@ -138,10 +138,8 @@ static void format_string(struct hn_py_parser *p, const struct hn_py_token *t,
             continue;
         }
         if (text.len) {
-            char *copy = hn_arena_dup(p->arena, hn_buf_str(&text), text.len);
-            struct hn_str raw = {copy ? copy : "", copy ? text.len : 0};
+            struct hn_str raw = hn_py_take_text(p->arena, &text);
             append(out, tail, literal(p, t->line, hn_py_unescape(p->arena, raw, t->flags)));
-            hn_buf_clear(&text);
         }
         if (i == s.n)
             break;
@@ -162,6 +160,8 @@ static void format_string(struct hn_py_parser *p, const struct hn_py_token *t,
         append(out, tail, e);
         i = close;
     }
+    if (text.failed)
+        p->arena->failed = true;
     hn_buf_release(&text);
 }
 

@@ -145,6 +145,15 @@ static void lex_string(struct lexer *l, size_t prefix, int flags)
                                 .end = l->p});
 }
 
+struct hn_str hn_py_take_text(struct hn_arena *arena, struct hn_buf *text)
+{
+    struct hn_str s = {hn_arena_dup(arena, hn_buf_str(text), text->len), text->len};
+    if (text->failed)
+        arena->failed = true;
+    hn_buf_release(text);
+    return s.p ? s : (struct hn_str){"", 0};
+}
+
 static int32_t hex_value(const char *p, size_t n)
 {
     int32_t v = 0;
@@ -194,9 +203,7 @@ struct hn_str hn_py_unescape(struct hn_arena *arena, struct hn_str text, int fla
         else
             hn_buf_add_char(&out, text.p[i]);
     }
-    struct hn_str s = {hn_arena_dup(arena, hn_buf_str(&out), out.len), out.len};
-    hn_buf_release(&out);
-    return s.p ? s : (struct hn_str){"", 0};
+    return hn_py_take_text(arena, &out);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------ */

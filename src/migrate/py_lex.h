@@ -54,6 +54,10 @@ struct hn_py_tokens {
 HN_MUST_USE int hn_py_lex(struct hn_arena *arena, const struct hn_py_source *source,
                           struct hn_py_tokens *out, struct hone_err *err);
 
+/* Move the buffer's text into the arena, NUL-terminated, and release it.  The arena has failed when
+ * the buffer had, so that nothing is lost in silence. */
+struct hn_str hn_py_take_text(struct hn_arena *arena, struct hn_buf *text);
+
 /* The text of a string token with its escapes decoded. */
 struct hn_str hn_py_unescape(struct hn_arena *arena, struct hn_str text, int flags);
 

@@ -1,6 +1,8 @@
 #include "migrate/rules.h"
 
+#include <stdio.h>
 #include <string.h>
+#include "base/json.h"
 
 static bool name_in(const char *names, struct hn_str name)
 {
@@ -25,22 +27,61 @@ const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str n
     return NULL;
 }
 
+/* Short values as Python writes them; longer ones are nobody's usual ones. */
+struct shown {
+    char text[64];
+    size_t n;
+};
+
+static void put(struct shown *s, const char *text, size_t n)
+{
+    if (n > sizeof s->text - s->n)
+        n = sizeof s->text - s->n;
+    memcpy(s->text + s->n, text, n);
+    s->n += n;
+}
+
+static void put_value(struct shown *s, const struct hn_py_value *v, bool quoted, unsigned depth)
+{
+    char number[32];
+    const char *brackets = v->type == HN_PY_TUPLE ? "()" : v->type == HN_PY_DICT ? "{}" : "[]";
+    if (v->type == HN_PY_NONE) {
+        put(s, "None", 4);
+    } else if (v->type == HN_PY_BOOL) {
+        put(s, v->boolean ? "True" : "False", v->boolean ? 4 : 5);
+    } else if (v->type == HN_PY_INT) {
+        put(s, number, (size_t)snprintf(number, sizeof number, "%lld", (long long)v->integer));
+    } else if (v->type == HN_PY_FLOAT) {
+        hn_double_repr(v->number, number);
+        put(s, number, strlen(number));
+    } else if (v->type == HN_PY_STR) {
+        put(s, "\"", quoted);
+        put(s, v->text.p, v->text.n);
+        put(s, "\"", quoted);
+    } else if (v->type == HN_PY_UNKNOWN || v->type == HN_PY_OBJECT || v->open || depth > 2) {
+        put(s, "?", 1);
+    } else {
+        put(s, brackets, 1);
+        for (const struct hn_py_item *i = v->first; i && s->n < sizeof s->text; i = i->next) {
+            put_value(s, i->value, true, depth + 1);
+            put(s, ", ", i->next ? 2 : 0);
+        }
+        put(s, brackets + 1, 1);
+    }
+}
+
 bool hn_rule_is_usual(const char *usual, const struct hn_py_value *v)
 {
-    struct hn_buf text = {0};
+    struct shown s = {.n = 0};
     bool found = false;
     if (!usual || !v)
         return false;
-    if (v->type == HN_PY_STR)
-        hn_buf_add(&text, v->text.p, v->text.n);
-    else
-        hn_py_value_show(&text, v);
-    while (!found && *usual) {
+    put_value(&s, v, false, 0);
+    do {
         size_t n = strcspn(usual, "|");
-        found = n == text.len && memcmp(usual, hn_buf_str(&text), n) == 0;
+        found = n == s.n && memcmp(usual, s.text, n) == 0;
         usual += n + (usual[n] == '|');
-    }
-    hn_buf_release(&text);
+    } while (!found && *usual);
     return found;
 }
 

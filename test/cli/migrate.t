@@ -17,13 +17,10 @@ Then:
   hone prepare --input rows.jsonl --output data
   hone train --config train.yaml
   hone test --model tuned --data data/train.jsonl --limit 20 --no-append-eos --max-seq-length 1024
-$ head -6 train.yaml
-# Made by hone migrate from tune.py. What is not here has hone's own default.
-
-# Model
+$ grep -E '^(model|lora_alpha|lr_scheduler_type):' train.yaml
 model: org/name  # from_pretrained.pretrained_model_name_or_path, line 4
-
-# Data
+lora_alpha: 8.0  # LoraConfig.alpha, line 5
+lr_scheduler_type: linear  # default of TrainingArguments
 $ sed -i "s|org/name|$TEST/golden/llama-tied|" tune.py
 $ printf '%s\n' '{"text": "one two"}' '{"text": "three"}' > rows.jsonl
 $ hone migrate tune.py --run | grep -E '^(  hone|wrote|Saved|  loss)'
