@@ -83,6 +83,13 @@ static bool is_eos(const struct hn_py_value *v)
            (hn_py_path_ends(v->path, "eos_token") || hn_py_path_ends(v->path, "EOS_TOKEN"));
 }
 
+/* ids + [tokenizer.eos_token_id] */
+static bool has_eos_id(const struct hn_py_value *v)
+{
+    return v && v->type == HN_PY_LIST && v->n == 1 && v->first->value->type == HN_PY_UNKNOWN &&
+           hn_py_path_ends(v->first->value->path, "eos_token_id");
+}
+
 static struct hn_py_value *eval_format(struct hn_py_program *p, const struct hn_py_node *node)
 {
     struct hn_buf text = {0};
@@ -311,6 +318,10 @@ static struct hn_py_value *eval_call(struct hn_py_program *p, const struct hn_py
     if (v)
         return v;
     struct hn_str name = hn_py_last(call->path);
+    const struct hn_py_value *last = hn_py_value_at(call, 0);
+    if (hn_str_is(name, "append") && last && last->type == HN_PY_UNKNOWN &&
+        hn_py_path_ends(last->path, "eos_token_id"))
+        p->eos = last; /* ids.append(tokenizer.eos_token_id) */
     const struct hn_py_value *fields = hn_py_names_get(&p->classes, call->path);
     if (fields)
         return instance(p, node, fields, call);
@@ -378,6 +389,8 @@ static struct hn_py_value *eval_binary(struct hn_py_program *p, const struct hn_
     struct hn_py_value *b = hn_py_eval(p, node->b);
     if (is_eos(b) || is_eos(a))
         p->eos = is_eos(b) ? b : a;
+    else if (hn_str_is(node->text, "+") && has_eos_id(b))
+        p->eos = b->first->value;
     if (hn_str_is(node->text, "*") && a && a->type == HN_PY_LIST && a->n == 1 &&
         is_mask(a->first->value))
         label_mask(p, node);

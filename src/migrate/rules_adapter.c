@@ -45,13 +45,15 @@ static void targets(struct hn_migrator *m, const struct hn_rule *rule, const str
     } else if (list && !v->open && v->n) {
         struct hn_py_value kept = {.type = HN_PY_LIST};
         for (const struct hn_py_item *i = v->first; i; i = i->next)
-            if (i->value->type != HN_PY_STR ||
-                (!hn_py_is_text(i->value, "embed_tokens") && !hn_py_is_text(i->value, "wte")))
+            if (!hn_rule_is_usual("lm_head|embed_tokens|embed_out|wte", i->value))
                 hn_py_value_add(p->arena, &kept, (struct hn_str){0}, i->value, NULL);
         bool same = kept.n == v->n;
-        hn_plan_set_list(p, place, HN_RANK_USUAL, rule->key, &kept,
-                         same ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
-                         same ? "" : "hone adapts linear layers, not embeddings");
+        hn_plan_set_list(
+            p, place, HN_RANK_USUAL, rule->key, &kept,
+            same ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
+            same
+                ? ""
+                : "hone adapts the linear layers of the blocks, not embeddings or the output head");
     } else {
         hn_plan_row(
             p, place, HONE_MIGRATE_NOT_CARRIED, "",
