@@ -66,7 +66,7 @@ for target; do
     rm -rf "/dev/shm/hone-fuzz-"*
     seed "$target" "$dir/seeds"
     layers='base quant format'
-    grep -q '"text/\|"data/' "$root/test/fuzz/$target.c" && layers="$layers text data"
+    grep -q '"text/\|"data/' "$root/test/fuzz/$target.c" && layers="$layers jinja text data"
     grep -q '"conf/' "$root/test/fuzz/$target.c" && layers='base conf'
     grep -q '"hone/migrate' "$root/test/fuzz/$target.c" && layers='base conf migrate'
     sources=
