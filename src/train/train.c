@@ -220,7 +220,15 @@ static int validate(struct hn_run *r, struct hone_err *err)
     return hn_metrics_add(r->metrics_path, &e, err);
 }
 
-/* A checkpoint, and the adapter itself at the top of the directory. */
+/* The adapter itself, at the top of the directory. */
+static int save_adapter(const struct hn_run *r, struct hone_err *err)
+{
+    const struct hone_train_options *o = r->o;
+    return hn_adapters_save(r->model, o->adapter_path, o->model, o->lora_alpha, o->lora_dropout,
+                            o->use_rslora, o->num_layers, err);
+}
+
+/* A checkpoint, and the adapter. */
 static int save(struct hn_run *r, struct hone_err *err)
 {
     const struct hone_train_options *o = r->o;
@@ -233,8 +241,7 @@ static int save(struct hn_run *r, struct hone_err *err)
     hn_free(r->saved_path);
     r->saved_path = path;
     r->saved_step = r->progress.step;
-    rc = hn_adapters_save(r->model, o->adapter_path, o->model, o->lora_alpha, o->lora_dropout,
-                          o->use_rslora, o->num_layers, err);
+    rc = save_adapter(r, err);
     if (!rc && o->save_total_limit > 0)
         rc = hn_checkpoint_prune(&r->checkpoint, o->save_total_limit, r->progress.best_step, err);
     struct hone_train_event e = {.kind = HONE_TRAIN_SAVED,
@@ -333,8 +340,7 @@ static int finish(struct hn_run *r, struct hone_err *err)
         return 0;
     int rc = hn_checkpoint_take(&r->checkpoint, p->best_step, err);
     if (!rc)
-        rc = hn_adapters_save(r->model, o->adapter_path, o->model, o->lora_alpha, o->lora_dropout,
-                              o->use_rslora, o->num_layers, err);
+        rc = save_adapter(r, err);
     if (!rc)
         hn_run_note(r, "the adapter that is left is the best validation's, not the last step's");
     return rc;
@@ -383,6 +389,7 @@ static int start(struct hn_run *r, const char *yaml, struct hone_err *err)
             rc = 0;
         } else if (!rc) {
             r->saved_step = r->progress.step;
+            rc = save_adapter(r, err); /* a kill can fall between the checkpoint and this one */
         }
     }
     if (!rc)

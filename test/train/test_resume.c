@@ -201,6 +201,35 @@ static void resumes_after_any_moment(void **state)
     check_same(whole, part, part);
 }
 
+/* The checkpoint of the last step is written, the adapter at the top is still an older one. */
+static void a_checkpoint_without_its_adapter(void **state)
+{
+    (void)state;
+    struct folder f;
+    char whole[96], part[96], from[160], to[160];
+    struct hone_err err = {0};
+    struct hn_buf old = {0};
+    write_rows(&f);
+    snprintf(whole, sizeof whole, "%s/whole", f.root);
+    snprintf(part, sizeof part, "%s/part", f.root);
+    struct hone_train_options o = options(&f, whole);
+    must_train(&o);
+    o.adapter_path = part;
+    must_train(&o);
+    static const char *const names[] = {"adapters.safetensors", "adapter_model.safetensors"};
+    for (size_t i = 0; i < HN_COUNT(names); i++) {
+        snprintf(from, sizeof from, "%s/checkpoints/%07d/%s", part, STEPS - 2, names[i]);
+        snprintf(to, sizeof to, "%s/%s", part, names[i]);
+        hn_buf_clear(&old);
+        assert_int_equal(hn_file_read(from, 1 << 26, &old, &err), 0);
+        assert_int_equal(hn_file_write(to, old.data, old.len, &err), 0);
+    }
+    hn_buf_release(&old);
+    o.resume = true;
+    must_train(&o);
+    check_same(whole, part, part);
+}
+
 static int stop_at(void *arg, const struct hone_train_event *e)
 {
     int *step = arg;
@@ -250,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumes_after_every_event),
         cmocka_unit_test(resumes_after_any_moment),
+        cmocka_unit_test(a_checkpoint_without_its_adapter),
         cmocka_unit_test(a_stop_saves_and_goes_on),
         cmocka_unit_test(another_run_is_not_resumed),
     };
