@@ -56,6 +56,16 @@ struct hone_model_info {
 };
 void hone_model_info(const struct hone_model *model, struct hone_model_info *out);
 
+/* What the backward pass makes again instead of keeping it; each takes less memory and more time
+ * than the one before (docs/memory.md has measurements). */
+enum hone_checkpointing {
+    HONE_CHECKPOINT_AUTO, /* the first that fits */
+    HONE_CHECKPOINT_NONE,
+    HONE_CHECKPOINT_FFN,      /* the feed-forward half of each block */
+    HONE_CHECKPOINT_BLOCKS,   /* blocks, from their inputs */
+    HONE_CHECKPOINT_SEGMENTS, /* segments of several blocks, then their blocks */
+};
+
 /* Where the memory of a run goes, in bytes; total is what the process's high-water mark will be. */
 struct hone_memory_plan {
     uint64_t process;  /* program, libraries, tokenizer and data index */
@@ -67,8 +77,9 @@ struct hone_memory_plan {
     uint64_t working; /* activations that live inside a block, scratch of kernels */
     uint64_t cache;   /* keys and values of generation */
     uint64_t total;
-    bool checkpointing; /* blocks are recomputed in the backward pass */
-    int64_t max_tokens; /* of one step: the bound that was planned for */
+    enum hone_checkpointing checkpointing; /* of training; AUTO: no training */
+    int64_t segment;                       /* blocks of a segment; 0 when none are recomputed */
+    int64_t max_tokens;                    /* of one step: the bound that was planned for */
 };
 
 #endif

@@ -7,7 +7,6 @@
 
 enum hone_schedule { HONE_CONSTANT, HONE_LINEAR, HONE_COSINE };
 enum hone_strategy { HONE_NEVER, HONE_STEPS, HONE_EPOCH };
-enum hone_checkpointing { HONE_CHECKPOINT_AUTO, HONE_CHECKPOINT_NONE, HONE_CHECKPOINT_BLOCKS };
 
 /* Every setting of a run; defaults are the hone preset's.  Strings and arrays are borrowed. */
 struct hone_train_options {

@@ -57,8 +57,25 @@ void hn_table_print(struct hn_table *t, struct hn_ui *ui, bool heading)
     hn_buf_release(&t->cells);
 }
 
+/* What the activations are that the backward pass finds. */
+static void describe_kept(const struct hone_memory_plan *p, char *out, size_t size)
+{
+    static const char *const texts[] = {
+        [HONE_CHECKPOINT_AUTO] = "activations for the backward pass",
+        [HONE_CHECKPOINT_NONE] = "activations for the backward pass",
+        [HONE_CHECKPOINT_FFN] = "activations for it; feed-forward halves are recomputed",
+        [HONE_CHECKPOINT_BLOCKS] = "activations between blocks (blocks are recomputed)",
+    };
+    if (p->checkpointing == HONE_CHECKPOINT_SEGMENTS)
+        snprintf(out, size, "between segments of %lld blocks (recomputed)", (long long)p->segment);
+    else
+        snprintf(out, size, "%s", texts[p->checkpointing]);
+}
+
 void hn_ui_plan(struct hn_ui *ui, const struct hone_memory_plan *p, const char *title)
 {
+    char kept[64];
+    describe_kept(p, kept, sizeof kept);
     const struct {
         const char *name;
         uint64_t bytes;
@@ -69,9 +86,7 @@ void hn_ui_plan(struct hn_ui *ui, const struct hone_memory_plan *p, const char *
         {"adapter", p->adapter, "its parameters"},
         {"gradients", p->gradients, "of the adapter"},
         {"optimizer", p->optimizer, "its state"},
-        {"kept", p->kept,
-         p->checkpointing ? "activations between blocks (blocks are recomputed)"
-                          : "activations for the backward pass"},
+        {"kept", p->kept, kept},
         {"working", p->working, "activations within a block, scratch"},
         {"cache", p->cache, "keys and values"},
         {"process", p->process, "program, tokenizer, data index"},

@@ -72,9 +72,10 @@ static const struct hn_choice strategies[] = {
     {"no", HONE_NEVER}, {"steps", HONE_STEPS}, {"epoch", HONE_EPOCH}, {"best", HN_NOT_YET}, {0},
 };
 static const struct hn_choice checkpointing[] = {
-    {"blocks", HONE_CHECKPOINT_BLOCKS}, {"none", HONE_CHECKPOINT_NONE},
-    {"auto", HONE_CHECKPOINT_AUTO},     {"true", HONE_CHECKPOINT_BLOCKS},
-    {"false", HONE_CHECKPOINT_NONE},    {0},
+    {"blocks", HONE_CHECKPOINT_BLOCKS},     {"none", HONE_CHECKPOINT_NONE},
+    {"ffn", HONE_CHECKPOINT_FFN},           {"segments", HONE_CHECKPOINT_SEGMENTS},
+    {"auto", HONE_CHECKPOINT_AUTO},         {"true", HONE_CHECKPOINT_BLOCKS},
+    {"false", HONE_CHECKPOINT_NONE},        {0},
 };
 
 const struct hn_option hn_options_train[] = {
@@ -549,7 +550,8 @@ const struct hn_option hn_options_train[] = {
      .mlx = "none",
      .flags = HN_OPTION_MLX | HN_OPTION_BARE,
      .group = "Memory and device",
-     .help = "recompute blocks in the backward pass, to save memory; auto: where it must"},
+     .help = "made again in the backward pass, to save memory: nothing, each block's feed-forward "
+             "half, blocks, or segments of several blocks; auto: as little as fits"},
     {.name = "memory",
      .commands = PLAN,
      .type = HN_OPTION_SIZE,

@@ -35,6 +35,19 @@ static double block_products(const struct hn_spec *s)
     return sum * (double)s->n_layers;
 }
 
+/* Multiply-adds of one token that a step makes again: gate and up, or all but down_proj, and for
+ * segments also blocks as a whole, but for each segment's last.  The last block is kept. */
+static double products_again(const struct hn_spec *s, const struct hn_decoder_options *o)
+{
+    double all = block_products(s), layer = (double)(s->d_model * s->d_ff * s->n_layers);
+    double most = (double)(s->n_layers - 1) / (double)s->n_layers;
+    if (o->keep == HN_KEEP_ALL)
+        return 0;
+    if (o->keep == HN_KEEP_ATTENTION)
+        return 2 * layer;
+    return (all - layer + all * (double)(o->segment - 1) / (double)o->segment) * most;
+}
+
 /* Multiply-adds of attention for n tokens of one sequence: scores and sums, half of them masked. */
 static double attention_products(const struct hn_spec *s, double n)
 {
@@ -129,9 +142,17 @@ static int measure_train(struct bench *b)
         .n_targets = t->n_target_modules,
         .num_layers = t->num_layers,
     };
+    static const enum hn_keep keeps[] = {
+        [HONE_CHECKPOINT_FFN] = HN_KEEP_ATTENTION,
+        [HONE_CHECKPOINT_BLOCKS] = HN_KEEP_INPUTS,
+        [HONE_CHECKPOINT_SEGMENTS] = HN_KEEP_INPUTS,
+    };
+    enum hn_keep keep = keeps[t->grad_checkpoint];
+    bool segments = t->grad_checkpoint == HONE_CHECKPOINT_SEGMENTS;
     const struct hn_decoder_options o = {
         .purpose = HN_FOR_TRAINING,
-        .checkpoint_blocks = t->grad_checkpoint == HONE_CHECKPOINT_BLOCKS,
+        .keep = keep,
+        .segment = segments ? hn_decoder_smallest_segment(m) : 1,
         .max_tokens = n,
         .max_rows = n,
         .max_seqs = 1,
@@ -156,7 +177,7 @@ static int measure_train(struct bench *b)
          * scores again and four products more. */
         const struct hn_spec *s = &m->spec;
         double head = (double)(s->vocab_size * s->d_model);
-        double products = (o.checkpoint_blocks ? 3 : 2) * block_products(s) + 2 * head +
+        double products = 2 * block_products(s) + products_again(s, &o) + 2 * head +
                           3.5 * attention_products(s, (double)n) / (double)n;
         add_row(b, "train", 0, 2 * products);
     }

@@ -1,19 +1,26 @@
 /* The gradient that is trained is that of the SUM of the picked rows' losses; the trainer divides.
  *
- * One block, forward:                               backward (dx is the gradient of the block's
- * output n1 = norm(x)                                    and becomes that of its input): q, k, v =
- * linears(n1); (norm q, k); rope          da = down'(dx); dgate, dup = glu'(da) o = attention(q, k,
- * v)                            dx += norm'(gate', up'(dgate, dup)) xm = x + linear_o(o) do =
- * o'(dx); dq, dk, dv = attention'(do) n2 = norm(xm); gate, up = linears(n2)             dx +=
- * norm'(linears'(rope'(dq, dk), dv)) x = xm + linear_down(glu(gate, up))
+ * One block, forward                          backward: dx, the gradient of the block's output,
+ *                                             becomes that of its input
+ *   n1 = norm(x)                                da = down'(dx)
+ *   q, k, v = linears(n1); (norm q, k); rope    dgate, dup = glu'(da)
+ *   o = attention(q, k, v)                      dx += norm'(gate', up'(dgate, dup))
+ *   xm = x + linear_o(o)                        do = o'(dx); dq, dk, dv = attention'(do)
+ *   n2 = norm(xm); gate, up = linears(n2)       dx += norm'(linears'(rope'(dq, dk), dv))
+ *   x = xm + linear_down(glu(gate, up))
  *
- * Kept from forward to backward: x, xm, q, k, v (after rope; q and k before their norm too, where
- * the family has one), o and its log-sum-exp, gate, up, and each adapter's h [T, R].  Norm outputs
- * and the activation are recomputed where an adapter's gradient needs them. */
+ * What is kept from forward to backward is chosen by enum hn_keep; whatever it is, norm outputs and
+ * the activation are made again where an adapter's gradient needs them, and each adapter's h [T, R]
+ * is kept with its input.  Unless gate and up [T, F] are kept, the feed-forward half runs through
+ * its rows a piece at a time, in both directions, and they never exist as a whole. */
 #include "model/decoder.h"
 #include "base/mem.h"
 
 #include <math.h>
+
+/* Rows of the feed-forward half's pieces: as many as the CPU's products take at a time, so that no
+ * weight is decoded more often; or fewer, where memory counts more. */
+enum { PIECE = 512, SMALL_PIECE = 256 };
 
 /* The values of one block that its backward pass reads. */
 struct saved {
@@ -21,7 +28,7 @@ struct saved {
     hn_value q, k, v;            /* [T, heads*HD] as attention sees them */
     hn_value q0, k0;             /* before the per-head norm */
     hn_value o, lse;             /* [T, H*HD], [T, H] */
-    hn_value gate, up;           /* [T, F] */
+    hn_value gate, up;           /* [T, F], or HN_NONE: made again in pieces */
     hn_value h[HN_LINEAR_COUNT]; /* [T, R] */
 };
 
@@ -29,6 +36,7 @@ struct build {
     const struct hone_model *m;
     const struct hn_decoder_options *o;
     struct hn_plan *p;
+    int64_t ffn_rows; /* of a piece */
 };
 
 static hn_value tokens(struct build *b, int64_t cols)
@@ -36,14 +44,41 @@ static hn_value tokens(struct build *b, int64_t cols)
     return hn_plan_tensor(b->p, HN_ROWS_TOKENS, cols);
 }
 
-static hn_value norm(struct build *b, hn_value x, int64_t cols, const struct hn_weight *w)
+/* Rows [first, first + n) of the tokens. */
+struct rows {
+    int64_t first, n;
+};
+
+static struct rows all_rows(const struct build *b)
 {
-    hn_value y = tokens(b, cols);
+    return (struct rows){0, b->o->max_tokens};
+}
+
+/* A tensor for these rows, and these rows of a tensor: of all rows, a whole one and itself. */
+static hn_value piece(struct build *b, const struct rows *r, int64_t cols)
+{
+    return r->n == b->o->max_tokens ? tokens(b, cols) : hn_plan_piece(b->p, r->first, r->n, cols);
+}
+
+static hn_value view(struct build *b, const struct rows *r, hn_value v)
+{
+    return r->n == b->o->max_tokens || v == HN_NONE ? v : hn_plan_view(b->p, v, r->first, r->n);
+}
+
+/* y = norm(x), over runs of w's length. */
+static void norm_to(struct build *b, hn_value y, hn_value x, const struct hn_weight *w)
+{
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_NORM);
     if (op) {
         op->x = x, op->y = y, op->w = w;
         op->eps = (float)b->m->spec.norm_eps;
     }
+}
+
+static hn_value norm(struct build *b, hn_value x, int64_t cols, const struct hn_weight *w)
+{
+    hn_value y = tokens(b, cols);
+    norm_to(b, y, x, w);
     return y;
 }
 
@@ -86,15 +121,15 @@ static void set_linears(struct build *b, struct hn_plan_op *op, int64_t l, enum 
     }
 }
 
-/* y[i] (+)= linears first..first+n-1 of x; keep (may be NULL) receives their h. */
+/* y[i] (+)= linears first..first+n-1 of the rows x; keep (may be NULL) receives their h. */
 static void linears(struct build *b, int64_t l, enum hn_linear_id first, int n, hn_value x,
-                    const hn_value *y, bool add, struct saved *keep)
+                    const hn_value *y, bool add, struct saved *keep, const struct rows *r)
 {
     hn_value h[HN_LINEAR_MAX];
     for (int i = 0; i < n; i++) {
         enum hn_linear_id id = (enum hn_linear_id)((int)first + i);
         const struct hn_lora *lo = keep ? hn_adapters_get(b->m, l, id) : NULL;
-        h[i] = lo ? tokens(b, lo->rank) : HN_NONE;
+        h[i] = lo ? piece(b, r, lo->rank) : HN_NONE;
         if (keep)
             keep->h[id] = h[i];
     }
@@ -145,7 +180,8 @@ static hn_value attend(struct build *b, int64_t l, hn_value x, struct saved *kee
     int64_t q_cols = s->n_heads * s->head_size, k_cols = s->n_kv_heads * s->head_size;
     hn_value n1 = norm(b, x, s->d_model, w->attn_norm);
     hn_value qkv[3] = {tokens(b, q_cols), tokens(b, k_cols), tokens(b, k_cols)};
-    linears(b, l, HN_LINEAR_Q, 3, n1, qkv, false, keep);
+    const struct rows r = all_rows(b);
+    linears(b, l, HN_LINEAR_Q, 3, n1, qkv, false, keep, &r);
     hn_value q = qkv[0], k = qkv[1];
     if (w->q_norm) {
         q = norm(b, qkv[0], q_cols, w->q_norm);
@@ -170,67 +206,118 @@ static hn_value attend(struct build *b, int64_t l, hn_value x, struct saved *kee
     return o;
 }
 
-/* One block.  Without keep, x is updated in place and returned; with keep, x stays as it is (it is
- * kept) and the output is a new value, or HN_NONE when the output is not wanted. */
-static hn_value block_fwd(struct build *b, int64_t l, hn_value x, struct saved *keep,
-                          bool want_output)
+/* The attention half: returns xm, which is x itself, updated in place, without keep. */
+static hn_value attention_half(struct build *b, int64_t l, hn_value x, struct saved *keep)
 {
-    const struct hn_spec *s = &b->m->spec;
-    hn_value o = attend(b, l, x, keep);
-    hn_value xm = x;
+    hn_value o = attend(b, l, x, keep), xm = x;
+    const struct rows r = all_rows(b);
     if (keep) {
-        xm = tokens(b, s->d_model);
+        xm = tokens(b, b->m->spec.d_model);
         unary(b, HN_DO_COPY, xm, x);
+        keep->x = x, keep->xm = xm;
+        keep->gate = keep->up = HN_NONE;
     }
-    linears(b, l, HN_LINEAR_O, 1, o, &xm, true, keep);
-    hn_value n2 = norm(b, xm, s->d_model, b->m->blocks[l].ffn_norm);
-    hn_value gu[2] = {tokens(b, s->d_ff), tokens(b, s->d_ff)};
-    linears(b, l, HN_LINEAR_GATE, 2, n2, gu, false, keep);
-    if (keep)
-        keep->x = x, keep->xm = xm, keep->gate = gu[0], keep->up = gu[1];
-    bool need_h = keep && hn_adapters_get(b->m, l, HN_LINEAR_DOWN);
-    if (!want_output && !need_h)
-        return HN_NONE;
-    hn_value a = tokens(b, s->d_ff), y = xm;
+    linears(b, l, HN_LINEAR_O, 1, o, &xm, true, keep, &r);
+    return xm;
+}
+
+static void glu(struct build *b, hn_value a, hn_value gate, hn_value up)
+{
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_GLU);
     if (op)
-        op->y = a, op->x = gu[0], op->extra = gu[1];
+        op->y = a, op->x = gate, op->extra = up;
+}
+
+/* gate and up of some rows; keep receives them. */
+static void gate_up(struct build *b, int64_t l, const struct rows *r, hn_value xm, hn_value gu[2],
+                    struct saved *keep)
+{
+    const struct hn_spec *s = &b->m->spec;
+    hn_value n2 = piece(b, r, s->d_model);
+    norm_to(b, n2, view(b, r, xm), b->m->blocks[l].ffn_norm);
+    gu[0] = piece(b, r, s->d_ff), gu[1] = piece(b, r, s->d_ff);
+    linears(b, l, HN_LINEAR_GATE, 2, n2, gu, false, keep, r);
+    if (keep)
+        keep->gate = gu[0], keep->up = gu[1];
+}
+
+/* The feed-forward half of some rows: y (xm itself or a copy) += down(glu(gate, up)). */
+static void ffn_rows(struct build *b, int64_t l, const struct rows *r, hn_value y, hn_value xm,
+                     struct saved *keep)
+{
+    hn_value gu[2], a, out = view(b, r, y);
+    gate_up(b, l, r, xm, gu, keep);
+    a = piece(b, r, b->m->spec.d_ff);
+    glu(b, a, gu[0], gu[1]);
+    linears(b, l, HN_LINEAR_DOWN, 1, a, &out, true, keep, r);
+}
+
+/* One block.  Without keep, x is updated in place and returned; with keep, x stays as it is (it is
+ * kept) and the output is a new value. */
+static hn_value block_fwd(struct build *b, int64_t l, hn_value x, struct saved *keep, bool keep_ffn)
+{
+    hn_value xm = attention_half(b, l, x, keep), y = xm;
     if (keep) {
-        y = tokens(b, s->d_model);
+        y = tokens(b, b->m->spec.d_model);
         unary(b, HN_DO_COPY, y, xm);
     }
-    linears(b, l, HN_LINEAR_DOWN, 1, a, &y, true, keep);
+    struct rows r = all_rows(b);
+    if (keep_ffn) {
+        ffn_rows(b, l, &r, y, xm, keep);
+        return y;
+    }
+    for (r.n = HN_MIN(r.n, b->ffn_rows); r.first < b->o->max_tokens; r.first += r.n)
+        ffn_rows(b, l, &r, y, xm, NULL);
     return y;
 }
 
-/* The feed-forward half of the backward pass. */
-static void ffn_bwd(struct build *b, int64_t l, hn_value dx, const struct saved *s, bool go_on)
+/* The feed-forward half of the backward pass, of some rows; s has their gate, up and h. */
+static void ffn_rows_bwd(struct build *b, int64_t l, const struct rows *r, hn_value dx_all,
+                         const struct saved *s, bool go_on)
 {
     const struct hn_spec *spec = &b->m->spec;
     const struct hn_block *w = &b->m->blocks[l];
-    hn_value a = HN_NONE, n2 = HN_NONE;
-    struct hn_plan_op *op;
+    hn_value a = HN_NONE, n2 = HN_NONE, dx = view(b, r, dx_all);
     if (hn_adapters_get(b->m, l, HN_LINEAR_DOWN)) {
-        a = tokens(b, spec->d_ff);
-        op = hn_plan_add(b->p, HN_DO_GLU);
-        if (op)
-            op->y = a, op->x = s->gate, op->extra = s->up;
+        a = piece(b, r, spec->d_ff);
+        glu(b, a, s->gate, s->up);
     }
     bool trained = adapted(b, l, HN_LINEAR_GATE, HN_LINEAR_UP);
-    hn_value da = go_on || trained ? tokens(b, spec->d_ff) : HN_NONE;
+    hn_value da = go_on || trained ? piece(b, r, spec->d_ff) : HN_NONE;
     linears_bwd(b, l, HN_LINEAR_DOWN, 1, da, &dx, a, s);
     if (!go_on && !trained)
         return;
-    op = hn_plan_add(b->p, HN_DO_GLU_BWD);
+    struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_GLU_BWD);
     if (op)
         op->x = da, op->extra = s->gate, op->extra2 = s->up;
-    const hn_value dgu[2] = {s->gate, s->up};
-    if (trained)
-        n2 = norm(b, s->xm, spec->d_model, w->ffn_norm);
-    hn_value dn2 = go_on ? tokens(b, spec->d_model) : HN_NONE;
+    const hn_value dgu[2] = {s->gate, s->up}, xm = view(b, r, s->xm);
+    if (trained) {
+        n2 = piece(b, r, spec->d_model);
+        norm_to(b, n2, xm, w->ffn_norm);
+    }
+    hn_value dn2 = go_on ? piece(b, r, spec->d_model) : HN_NONE;
     linears_bwd(b, l, HN_LINEAR_GATE, 2, dn2, dgu, n2, s);
     if (go_on)
-        norm_bwd(b, dx, dn2, s->xm, w->ffn_norm, true);
+        norm_bwd(b, dx, dn2, xm, w->ffn_norm, true);
+}
+
+static void ffn_bwd(struct build *b, int64_t l, hn_value dx, const struct saved *s, bool go_on)
+{
+    struct rows r = all_rows(b);
+    bool trained = adapted(b, l, HN_LINEAR_GATE, HN_LINEAR_DOWN);
+    if (!go_on && !trained)
+        return;
+    if (s->gate != HN_NONE) {
+        ffn_rows_bwd(b, l, &r, dx, s, go_on);
+        return;
+    }
+    for (r.n = HN_MIN(r.n, b->ffn_rows); r.first < b->o->max_tokens; r.first += r.n) {
+        struct saved again = *s; /* with these rows' gate, up and h; down's h is made by its bwd */
+        hn_value gu[2];
+        gate_up(b, l, &r, s->xm, gu, &again);
+        again.h[HN_LINEAR_DOWN] = HN_NONE;
+        ffn_rows_bwd(b, l, &r, dx, &again, go_on);
+    }
 }
 
 /* Gradients of q and k back through rope and the per-head norm. */
@@ -330,32 +417,63 @@ static void head_logits(struct build *b, hn_value x)
     }
 }
 
+/* One past the last block of the segment that begins at block l; the last block of all is none's:
+ * its values are read at once, so keeping them costs little. */
+static int64_t segment_end(const struct build *b, int64_t l)
+{
+    return HN_MIN(b->m->spec.n_layers - 1, l + HN_MAX(1, b->o->segment));
+}
+
+/* Blocks l..end-1, of which only saved[l].x is there: again, keeping each one's input, then
+ * backwards. */
+static void segment_bwd(struct build *b, int64_t l, int64_t end, hn_value dx, struct saved *saved)
+{
+    for (int64_t i = l; i + 1 < end; i++) {
+        saved[i + 1].x = tokens(b, b->m->spec.d_model);
+        unary(b, HN_DO_COPY, saved[i + 1].x, saved[i].x);
+        block_fwd(b, i, saved[i + 1].x, NULL, false);
+    }
+    for (int64_t i = end - 1; i >= l; i--) {
+        attention_half(b, i, saved[i].x, &saved[i]);
+        block_bwd(b, i, dx, &saved[i]);
+    }
+}
+
 /* Forward and backward.  saved [L] belongs to the caller. */
 static void training(struct build *b, struct saved *saved)
 {
-    int64_t n = b->m->spec.n_layers, first = b->m->adapters.first_block;
+    int64_t n = b->m->spec.n_layers, first = b->m->adapters.first_block, l = 0;
+    enum hn_keep keep = b->o->keep;
     hn_value x = tokens(b, b->m->spec.d_model);
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_EMBED);
     if (op)
         op->y = x, op->w = b->m->embed;
-    for (int64_t l = 0; l < n; l++) {
-        /* The last block's values are read at once: keeping them costs nothing. */
-        bool keep = l >= first && (!b->o->checkpoint_blocks || l == n - 1);
-        if (keep || l < first) {
-            x = block_fwd(b, l, x, keep ? &saved[l] : NULL, true);
+    for (; l < first; l++)
+        block_fwd(b, l, x, NULL, false);
+    while (l < n) {
+        if (keep <= HN_KEEP_ATTENTION || l == n - 1) {
+            bool ffn = keep == HN_KEEP_ALL || (keep == HN_KEEP_INPUTS && b->o->segment <= 1);
+            x = block_fwd(b, l, x, &saved[l], ffn);
+            l++;
             continue;
         }
         saved[l].x = x;
-        hn_value next = tokens(b, b->m->spec.d_model);
-        unary(b, HN_DO_COPY, next, x);
-        x = block_fwd(b, l, next, NULL, true);
+        x = tokens(b, b->m->spec.d_model);
+        unary(b, HN_DO_COPY, x, saved[l].x);
+        for (int64_t end = segment_end(b, l); l < end; l++)
+            block_fwd(b, l, x, NULL, false);
     }
     hn_value dx = head_loss(b, x, true);
-    for (int64_t l = n - 1; l >= first; l--) {
-        if (b->o->checkpoint_blocks && l < n - 1)
-            block_fwd(b, l, saved[l].x, &saved[l], false);
-        block_bwd(b, l, dx, &saved[l]);
+    if (keep <= HN_KEEP_ATTENTION) {
+        for (l = n - 1; l >= first; l--)
+            block_bwd(b, l, dx, &saved[l]);
+        return;
     }
+    int64_t step = HN_MAX(1, b->o->segment), n_segments = (n - 1 - first + step - 1) / step;
+    if (first < n)
+        block_bwd(b, n - 1, dx, &saved[n - 1]);
+    for (int64_t i = n_segments - 1; i >= 0; i--)
+        segment_bwd(b, first + i * step, segment_end(b, first + i * step), dx, saved);
 }
 
 static void inference(struct build *b)
@@ -365,11 +483,20 @@ static void inference(struct build *b)
     if (op)
         op->y = x, op->w = b->m->embed;
     for (int64_t l = 0; l < b->m->spec.n_layers; l++)
-        block_fwd(b, l, x, NULL, true);
+        block_fwd(b, l, x, NULL, false);
     if (b->o->purpose == HN_FOR_LOSS)
         head_loss(b, x, false);
     else
         head_logits(b, x);
+}
+
+int64_t hn_decoder_smallest_segment(const struct hone_model *m)
+{
+    int64_t n = m->spec.n_layers - m->adapters.first_block, best = 1;
+    for (int64_t k = 2; k < n; k++)
+        if ((n + k - 1) / k + k < (n + best - 1) / best + best)
+            best = k;
+    return best;
 }
 
 int hn_decoder_plan(const struct hone_model *m, const struct hn_decoder_options *o,
@@ -392,7 +519,8 @@ int hn_decoder_plan(const struct hone_model *m, const struct hn_decoder_options 
     };
     hn_plan_init(out, &limits);
     out->kv = o->kv;
-    struct build b = {m, o, out};
+    bool small = o->purpose == HN_FOR_TRAINING && o->keep == HN_KEEP_INPUTS && o->segment > 1;
+    struct build b = {m, o, out, o->ffn_rows ? o->ffn_rows : small ? SMALL_PIECE : PIECE};
     if (o->purpose != HN_FOR_TRAINING) {
         inference(&b);
         return hn_plan_finish(out, err);

@@ -29,9 +29,34 @@ hn_value hn_plan_tensor(struct hn_plan *p, enum hn_rows rows, int64_t cols)
     p->tensors[p->n_tensors] =
         (struct hn_plan_tensor){.t = {.rows_max = max, .cols = cols, .dtype = HN_F32},
                                 .rows = rows,
+                                .base = HN_NONE,
                                 .first = -1,
                                 .last = -1};
     return (hn_value)p->n_tensors++;
+}
+
+hn_value hn_plan_piece(struct hn_plan *p, int64_t first, int64_t rows, int64_t cols)
+{
+    hn_value v = hn_plan_tensor(p, HN_ROWS_TOKENS, cols);
+    if (v == HN_NONE)
+        return v;
+    struct hn_plan_tensor *t = &p->tensors[v];
+    HN_ASSERT(first >= 0 && rows > 0 && first < t->t.rows_max);
+    t->piece = true;
+    t->t.first_row = first;
+    t->t.rows_max = HN_MIN(rows, t->t.rows_max - first);
+    return v;
+}
+
+hn_value hn_plan_view(struct hn_plan *p, hn_value base, int64_t first, int64_t rows)
+{
+    if (p->failed)
+        return HN_NONE;
+    HN_ASSERT(p->tensors[base].rows == HN_ROWS_TOKENS && !p->tensors[base].piece);
+    hn_value v = hn_plan_piece(p, first, rows, p->tensors[base].t.cols);
+    if (v != HN_NONE)
+        p->tensors[v].base = base;
+    return v;
 }
 
 void hn_plan_output(struct hn_plan *p, hn_value v)
@@ -71,6 +96,7 @@ static void touch(struct hn_plan *p, hn_value v, int32_t at)
         t->first = at;
     if (t->last < at)
         t->last = at;
+    touch(p, t->base, at);
 }
 
 static void find_lifetimes(struct hn_plan *p)
@@ -129,10 +155,12 @@ static int lay_out(struct hn_plan *p, struct hone_err *err)
         hn_free(conflicts);
         return hn_fail_memory(err, "planning a step");
     }
+    size_t n_own = 0;
     for (size_t i = 0; i < n; i++)
-        order[i] = &p->tensors[i];
-    qsort(order, n, sizeof *order, larger_first);
-    for (size_t i = 0; i < n; i++) {
+        if (p->tensors[i].base == HN_NONE)
+            order[n_own++] = &p->tensors[i];
+    qsort(order, n_own, sizeof *order, larger_first);
+    for (size_t i = 0; i < n_own; i++) {
         size_t at = 0, size = size_of(order[i]);
         n_conflicts = 0;
         for (size_t k = 0; k < i; k++)
@@ -146,6 +174,12 @@ static int lay_out(struct hn_plan *p, struct hone_err *err)
         }
         order[i]->t.offset = at;
         p->arena_size = HN_MAX(p->arena_size, at + size);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct hn_tensor *t = &p->tensors[i].t;
+        if (p->tensors[i].base != HN_NONE)
+            t->offset = p->tensors[p->tensors[i].base].t.offset +
+                        (size_t)(t->first_row * t->cols) * sizeof(float);
     }
     hn_free(order);
     hn_free(conflicts);
@@ -162,8 +196,8 @@ int hn_plan_finish(struct hn_plan *p, struct hone_err *err)
     for (size_t i = 0; i < p->n_tensors; i++) {
         struct hn_plan_tensor *t = &p->tensors[i];
         HN_ASSERT(t->first >= 0);
-        t->kept =
-            t->first < p->backward_from && t->last >= p->backward_from && t->last != INT32_MAX;
+        t->kept = t->first < p->backward_from && t->last >= p->backward_from &&
+                  t->last != INT32_MAX && t->base == HN_NONE;
         if (t->kept)
             p->kept_size += size_of(t);
     }

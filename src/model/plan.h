@@ -59,6 +59,8 @@ struct hn_plan_op {
 struct hn_plan_tensor {
     struct hn_tensor t;
     enum hn_rows rows;
+    bool piece;          /* holds at most rows_max of the step's rows, from t.first_row on */
+    hn_value base;       /* a piece of this tensor's own storage; HN_NONE: has storage */
     int32_t first, last; /* operations that name it; last = n_ops: read after the run */
     bool kept;           /* lives from the forward into the backward pass, for the report */
 };
@@ -83,6 +85,12 @@ struct hn_plan {
 void hn_plan_init(struct hn_plan *p, const struct hn_limits *limits);
 void hn_plan_release(struct hn_plan *p);
 hn_value hn_plan_tensor(struct hn_plan *p, enum hn_rows rows, int64_t cols);
+/* A step may take its tokens a piece at a time where a whole tensor would be too large.  A piece is
+ * rows [first, first + rows) of the step's tokens, fewer or none where the batch ends; an operation
+ * on pieces takes pieces of the same rows alone, and is left out when they are empty. */
+hn_value hn_plan_piece(struct hn_plan *p, int64_t first, int64_t rows, int64_t cols);
+/* The same rows of a whole tensor, in place. */
+hn_value hn_plan_view(struct hn_plan *p, hn_value base, int64_t first, int64_t rows);
 /* The caller will read it after the run. */
 void hn_plan_output(struct hn_plan *p, hn_value v);
 /* A fresh operation to fill in; NULL when the plan has failed (then there is nothing to do). */

@@ -118,17 +118,33 @@ static void run_op(const struct run *r, const struct hn_plan_op *op)
     }
 }
 
+static int64_t rows_of(const struct hn_plan_tensor *t, const struct hn_batch *batch)
+{
+    int64_t n = t->rows == HN_ROWS_TOKENS ? batch->n_tokens : batch->n_rows;
+    return t->piece ? HN_MAX(0, HN_MIN(t->t.rows_max, n - t->t.first_row)) : n;
+}
+
+/* An operation on a piece of the tokens that this batch does not reach. */
+static bool is_empty(const struct hn_plan *p, const struct hn_plan_op *op)
+{
+    const hn_value main[] = {op->x, op->y, op->many[0]};
+    for (size_t i = 0; i < HN_COUNT(main); i++)
+        if (main[i] != HN_NONE)
+            return p->tensors[main[i]].piece && p->tensors[main[i]].t.rows == 0;
+    return false;
+}
+
 int hn_plan_run(struct hn_plan *p, const struct hn_backend *be, struct hn_device *dev,
                 const struct hn_batch *batch, struct hone_err *err)
 {
     HN_ASSERT(batch->n_tokens <= p->limits.max_tokens && batch->n_rows <= p->limits.max_rows &&
               batch->n_seqs <= p->limits.max_seqs);
     for (size_t i = 0; i < p->n_tensors; i++)
-        p->tensors[i].t.rows =
-            p->tensors[i].rows == HN_ROWS_TOKENS ? batch->n_tokens : batch->n_rows;
+        p->tensors[i].t.rows = rows_of(&p->tensors[i], batch);
     struct run r = {p, be, dev};
     be->begin(dev, batch);
     for (size_t i = 0; i < p->n_ops; i++)
-        run_op(&r, &p->ops[i]);
+        if (!is_empty(p, &p->ops[i]))
+            run_op(&r, &p->ops[i]);
     return be->eval(dev, err);
 }

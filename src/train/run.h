@@ -27,7 +27,6 @@ struct hn_run {
     uint64_t *order; /* [train.n] of the current epoch */
     int64_t order_epoch;
 
-    bool checkpointing;
     struct hn_plan train_plan, eval_plan;
     void *arena;
     struct hone_memory_plan memory;
@@ -65,10 +64,6 @@ int64_t hn_view_length(const struct hn_rows_view *view, uint64_t i);
 /* Mean loss over the trained tokens of the validation rows. */
 HN_MUST_USE int hn_run_evaluate(struct hn_run *r, double *loss, struct hone_err *err);
 
-/* Plans for the given bounds with or without checkpointing; released by the caller. */
-HN_MUST_USE int hn_train_plans(const struct hone_model *m, bool checkpointing, int64_t max_tokens,
-                               int64_t max_seqs, int64_t eval_tokens, int64_t eval_seqs,
-                               struct hn_plan *train, struct hn_plan *eval, struct hone_err *err);
 /* The adapter that the options ask for, made in the model. */
 HN_MUST_USE int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o,
                                  struct hone_err *err);

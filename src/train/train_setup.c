@@ -153,32 +153,42 @@ static int64_t largest_batch(struct hn_run *r)
     return most;
 }
 
-int hn_train_plans(const struct hone_model *m, bool checkpointing, int64_t max_tokens,
-                   int64_t max_seqs, int64_t eval_tokens, int64_t eval_seqs, struct hn_plan *train,
-                   struct hn_plan *eval, struct hone_err *err)
+/* How the backward pass gets what it reads. */
+struct way {
+    enum hone_checkpointing name;
+    enum hn_keep keep;
+    int64_t segment;
+};
+
+/* Way number i of those that the options allow, fastest first; false past the last. */
+static bool way_at(const struct hn_run *r, int i, struct way *out)
 {
-    struct hn_decoder_options o = {
-        .purpose = HN_FOR_TRAINING,
-        .checkpoint_blocks = checkpointing,
-        .max_tokens = max_tokens,
-        .max_rows = max_tokens,
-        .max_seqs = max_seqs,
+    static const struct way ways[] = {
+        {HONE_CHECKPOINT_NONE, HN_KEEP_ALL, 0},
+        {HONE_CHECKPOINT_FFN, HN_KEEP_ATTENTION, 0},
+        {HONE_CHECKPOINT_BLOCKS, HN_KEEP_INPUTS, 1},
     };
-    int rc = hn_decoder_plan(m, &o, train, err);
-    if (rc || !eval_tokens)
-        return rc;
-    o.purpose = HN_FOR_LOSS;
-    o.max_tokens = o.max_rows = eval_tokens;
-    o.max_seqs = eval_seqs;
-    return hn_decoder_plan(m, &o, eval, err);
+    enum { SEGMENTS = HN_COUNT(ways) };
+    enum hone_checkpointing asked = r->o->grad_checkpoint;
+    int64_t smallest = hn_decoder_smallest_segment(r->model);
+    if (asked == HONE_CHECKPOINT_SEGMENTS)
+        *out = (struct way){asked, HN_KEEP_INPUTS, smallest};
+    else if (asked != HONE_CHECKPOINT_AUTO)
+        *out = ways[asked - HONE_CHECKPOINT_NONE];
+    else if (i < SEGMENTS)
+        *out = ways[i];
+    else
+        *out = (struct way){HONE_CHECKPOINT_SEGMENTS, HN_KEEP_INPUTS, 2 + i - SEGMENTS};
+    return asked == HONE_CHECKPOINT_AUTO ? out->segment <= HN_MAX(1, smallest) : i == 0;
 }
 
-static void sum_memory(struct hn_run *r)
+static void sum_memory(struct hn_run *r, const struct way *way, bool eval)
 {
     const struct hn_plan *plans[] = {&r->train_plan, &r->eval_plan};
     uint64_t host = (uint64_t)r->model->adapters.n_parameters * sizeof(float) * 2; /* saving */
-    hn_memory_plan(r->model, plans, r->valid.n ? 2 : 1, 0, host, &r->memory);
-    r->memory.checkpointing = r->checkpointing;
+    hn_memory_plan(r->model, plans, eval ? 2 : 1, 0, host, &r->memory);
+    r->memory.checkpointing = way->name;
+    r->memory.segment = way->segment;
 }
 
 static int refuse(struct hn_run *r, uint64_t limit, struct hone_err *err)
@@ -194,46 +204,64 @@ static int refuse(struct hn_run *r, uint64_t limit, struct hone_err *err)
                    (long long)r->o->batch_size, (long long)r->train_info.max_tokens);
 }
 
-/* Plan with these choices; *fits tells whether the whole stays under the limit. */
-static int try_plan(struct hn_run *r, bool checkpointing, int64_t tokens, int64_t eval_tokens,
-                    uint64_t limit, bool *fits, struct hone_err *err)
+/* Plans of a step of at most so many tokens, and of validation (eval_tokens 0: none). */
+static int make_plans(struct hn_run *r, const struct way *way, int64_t tokens, int64_t eval_tokens,
+                      struct hone_err *err)
 {
+    struct hn_decoder_options o = {
+        .purpose = HN_FOR_TRAINING,
+        .keep = way->keep,
+        .segment = way->segment,
+        .max_tokens = tokens,
+        .max_rows = tokens,
+        .max_seqs = r->o->batch_size,
+    };
     hn_plan_release(&r->train_plan);
     hn_plan_release(&r->eval_plan);
-    r->checkpointing = checkpointing;
-    int rc = hn_train_plans(r->model, checkpointing, tokens, r->o->batch_size, eval_tokens,
-                            EVAL_SEQS, &r->train_plan, &r->eval_plan, err);
-    if (rc)
-        return rc;
-    sum_memory(r);
-    *fits = r->memory.total <= limit;
-    return 0;
+    int rc = hn_decoder_plan(r->model, &o, &r->train_plan, err);
+    if (!rc && eval_tokens) {
+        o.purpose = HN_FOR_LOSS;
+        o.max_tokens = o.max_rows = eval_tokens;
+        o.max_seqs = EVAL_SEQS;
+        rc = hn_decoder_plan(r->model, &o, &r->eval_plan, err);
+    }
+    if (!rc)
+        sum_memory(r, way, eval_tokens > 0);
+    return rc;
 }
 
 /* The fastest way that fits: all of a micro-batch at once; else in parts (which costs next to
- * nothing: there is no padding), down to its longest row; else the same with blocks recomputed. */
-static int plan(struct hn_run *r, int64_t tokens, int64_t longest, int64_t eval_tokens,
-                struct hone_err *err)
+ * nothing: there is no padding), down to its longest row; else the same with more made again.
+ * *limit is what there is; the plan that is left is the last that was tried. */
+static int fit(struct hn_run *r, int64_t tokens, int64_t longest, int64_t eval_tokens,
+               uint64_t *limit, bool *fits, struct hone_err *err)
 {
-    bool first = r->o->grad_checkpoint == HONE_CHECKPOINT_BLOCKS;
-    bool last = r->o->grad_checkpoint != HONE_CHECKPOINT_NONE, fits;
-    uint64_t limit = 0;
-    for (int c = first; c <= (int)last; c++) {
+    struct way way;
+    *limit = 0;
+    for (int i = 0; way_at(r, i, &way); i++) {
         for (int64_t t = tokens;; t = HN_MAX(t / 2, longest)) {
-            int rc = try_plan(r, c, t, eval_tokens, limit, &fits, err);
+            int rc = make_plans(r, &way, t, eval_tokens, err);
             if (rc)
                 return rc;
-            if (!limit) { /* the process's own size is known now */
-                limit = r->o->memory ? r->o->memory : hn_memory_available() + r->memory.process;
-                fits = r->memory.total <= limit;
-            }
-            if (fits)
+            if (!*limit) /* the process's own size is known now */
+                *limit = r->o->memory ? r->o->memory : hn_memory_available() + r->memory.process;
+            *fits = r->memory.total <= *limit;
+            if (*fits)
                 return 0;
             if (t == longest)
                 break;
         }
     }
-    return refuse(r, limit, err);
+    return 0;
+}
+
+static int plan(struct hn_run *r, int64_t tokens, int64_t longest, int64_t eval_tokens,
+                struct hone_err *err)
+{
+    uint64_t limit;
+    bool fits;
+    int rc = fit(r, tokens, longest, eval_tokens, &limit, &fits, err);
+    return rc || fits ? rc : refuse(r, limit, err);
 }
 
 static int bind(struct hn_run *r, struct hone_err *err)
@@ -369,13 +397,11 @@ int hone_train_plan(struct hone_model *model, const struct hone_train_options *o
     int rc = hn_train_adapter(model, o, err);
     if (rc)
         return rc;
-    r.checkpointing = o->grad_checkpoint == HONE_CHECKPOINT_BLOCKS;
-    rc = hn_train_plans(model, r.checkpointing, max_tokens, o->batch_size, 0, 0, &r.train_plan,
-                        &r.eval_plan, err);
-    if (!rc) {
-        sum_memory(&r);
+    uint64_t limit;
+    bool fits;
+    rc = fit(&r, max_tokens, max_tokens, 0, &limit, &fits, err);
+    if (!rc)
         *out = r.memory;
-    }
     hn_plan_release(&r.train_plan);
     hn_plan_release(&r.eval_plan);
     hn_adapters_release(model);

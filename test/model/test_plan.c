@@ -90,11 +90,43 @@ static void random_plans_never_overlap(void **state)
     }
 }
 
+/* Pieces have places of their own, which the pieces after them share; views lie in their tensor,
+ * and keep it alive. */
+static void pieces_share_one_place(void **state)
+{
+    (void)state;
+    const struct hn_limits limits = {.max_tokens = 40, .max_rows = 1, .max_seqs = 1};
+    struct hn_plan p;
+    struct hone_err err;
+    hn_plan_init(&p, &limits);
+    hn_value x = hn_plan_tensor(&p, HN_ROWS_TOKENS, 16), y = hn_plan_tensor(&p, HN_ROWS_TOKENS, 16);
+    copy(&p, x, x);
+    for (int64_t first = 0; first < 40; first += 16) {
+        hn_value wide = hn_plan_piece(&p, first, 16, 64);
+        hn_value from = hn_plan_view(&p, x, first, 16), to = hn_plan_view(&p, y, first, 16);
+        copy(&p, wide, from);
+        copy(&p, to, wide);
+        assert_int_equal(p.tensors[wide].t.rows_max, first == 32 ? 8 : 16);
+    }
+    hn_plan_output(&p, y);
+    assert_int_equal(hn_plan_finish(&p, &err), 0);
+    assert_int_equal(p.arena_size, (2 * 40 * 16 + 16 * 64) * 4);
+    for (size_t i = 0; i < p.n_tensors; i++) {
+        const struct hn_plan_tensor *t = &p.tensors[i];
+        if (t->base != HN_NONE)
+            assert_int_equal(t->t.offset,
+                             p.tensors[t->base].t.offset + (size_t)t->t.first_row * 16 * 4);
+    }
+    assert_int_equal(p.tensors[x].last, 5);
+    hn_plan_release(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chain_needs_two_places),
         cmocka_unit_test(random_plans_never_overlap),
+        cmocka_unit_test(pieces_share_one_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,22 +112,29 @@ static void fits_what_can_fit(void **state)
     o.device.n_threads = 1;
     if (run(&o, &whole, &err))
         fail_msg("%s", err.message);
-    assert_false(whole.plan.checkpointing);
+    assert_int_equal(whole.plan.checkpointing, HONE_CHECKPOINT_NONE);
     int64_t all = whole.plan.max_tokens;
 
     o.memory = whole.plan.total - (whole.plan.kept + whole.plan.working) / 3;
     if (run(&o, &parts, &err))
         fail_msg("%s", err.message);
-    assert_false(parts.plan.checkpointing);
+    assert_int_equal(parts.plan.checkpointing, HONE_CHECKPOINT_NONE);
     assert_true(parts.plan.max_tokens < all && parts.plan.total <= o.memory);
     check_same(&whole, &parts);
 
-    o.memory = 0;
-    o.grad_checkpoint = HONE_CHECKPOINT_BLOCKS;
-    if (run(&o, &blocks, &err))
-        fail_msg("%s", err.message);
-    assert_true(blocks.plan.checkpointing && blocks.plan.kept < whole.plan.kept);
-    check_same(&whole, &blocks);
+    const enum hone_checkpointing levels[] = {HONE_CHECKPOINT_FFN, HONE_CHECKPOINT_BLOCKS,
+                                              HONE_CHECKPOINT_SEGMENTS};
+    uint64_t before = whole.plan.total;
+    for (size_t i = 0; i < 3; i++) {
+        o.memory = 0;
+        o.grad_checkpoint = levels[i];
+        if (run(&o, &blocks, &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(blocks.plan.checkpointing, levels[i]);
+        assert_true(blocks.plan.total < before || i == 2); /* too few blocks here for segments */
+        check_same(&whole, &blocks);
+        before = blocks.plan.total;
+    }
 
     o.memory = 1000000; /* less than the program itself */
     o.grad_checkpoint = HONE_CHECKPOINT_AUTO;

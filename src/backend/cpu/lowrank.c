@@ -9,7 +9,7 @@ struct drop {
     float inverse; /* 1/(1-p) */
 };
 
-static struct drop drop_of(const struct hn_device *dev, const struct hn_adapter *ad)
+static struct drop drop_of(const struct hn_device *dev, const struct hn_adapter *ad, int64_t row)
 {
     struct drop d = {.module = ad->module, .threshold = (uint32_t)lrintf(ad->dropout * 65536.0f)};
     if (d.threshold) {
@@ -17,7 +17,7 @@ static struct drop drop_of(const struct hn_device *dev, const struct hn_adapter 
         d.key[0] = (uint32_t)dev->batch->seed;
         d.key[1] = (uint32_t)(dev->batch->seed >> 32);
         d.step = dev->batch->step;
-        d.first_token = dev->batch->first_token;
+        d.first_token = dev->batch->first_token + (uint32_t)row;
     }
     d.inverse = 65536.0f / (float)(65536 - HN_MIN(d.threshold, 65535));
     return d;
@@ -77,10 +77,10 @@ static size_t down_floats(int64_t width)
 }
 
 void hn_lowrank_down(struct hn_device *dev, struct hn_mm_scratch s, float *h, const float *x,
-                     int64_t n_tokens, const struct hn_adapter *ad)
+                     int64_t n_tokens, int64_t row, const struct hn_adapter *ad)
 {
     struct down p = {
-        dev->matmul, drop_of(dev, ad), x,           ad->a->data, h,
+        dev->matmul, drop_of(dev, ad, row), x,           ad->a->data, h,
         n_tokens,    ad->a->cols,      ad->a->rows, NULL,        down_floats(ad->a->cols)};
     p.rows = hn_mm_scratch_take(&s, p.rows_floats * (size_t)hn_pool_size(dev->pool));
     hn_pool_run(dev->pool, down_job, &p);
@@ -266,12 +266,13 @@ static size_t backward_work_floats(int64_t width, int64_t rank)
 }
 
 void hn_lowrank_bwd(struct hn_device *dev, struct hn_mm_scratch s, float *dx, const float *dy,
-                    const float *x, const float *h, int64_t n_tokens, const struct hn_adapter *ad)
+                    const float *x, const float *h, int64_t n_tokens, int64_t row,
+                    const struct hn_adapter *ad)
 {
     struct backward p = {.dev = dev,
                          .mm = dev->matmul,
                          .ad = ad,
-                         .drop = drop_of(dev, ad),
+                         .drop = drop_of(dev, ad, row),
                          .dy = dy,
                          .x = x,
                          .h = h,
