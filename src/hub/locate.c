@@ -1,206 +1,195 @@
-/* Where models are: local paths first, then the Hugging Face cache, whose layout is
- *   <cache>/models--ORG--NAME/refs/main                 holds a commit's hash
- *   <cache>/models--ORG--NAME/snapshots/<hash>/...      the files */
+/* Where models are: local paths first, then the Hugging Face cache. */
 #include "hone/hub.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "hub/cache.h"
 
-enum { MAX_HASH = 64, MAX_NAMES = 512 };
-
-/* The cache folder, hn_free'd by the caller; NULL: no memory, or no home. */
-static char *cache_dir(void)
+static bool has(const char *dir, const char *file)
 {
-    const char *dir = getenv("HF_HUB_CACHE");
-    if (dir && *dir)
-        return hn_path_join("", dir);
-    if ((dir = getenv("HUGGINGFACE_HUB_CACHE")) && *dir)
-        return hn_path_join("", dir);
-    if ((dir = getenv("HF_HOME")) && *dir)
-        return hn_path_join(dir, "hub");
-    if ((dir = getenv("XDG_CACHE_HOME")) && *dir)
-        return hn_path_join(dir, "huggingface/hub");
-    dir = getenv("HOME");
-    return dir && *dir ? hn_path_join(dir, ".cache/huggingface/hub") : NULL;
+    char *path = hn_path_join(dir, file);
+    bool there = path && hn_file_exists(path); /* a link to nothing is not there */
+    hn_free(path);
+    return there;
 }
 
-/* ORG/NAME or NAME of the hub: letters, digits, - _ and dots, at most one slash within. */
-static bool is_hub_name(const char *name)
+/* ---- what a download left ---------------------------------------------------------------------
+ */
+
+/* Every file that the index of shards names is there; the first that is not goes to missing. */
+static bool has_indexed(const char *dir, const char *index, struct hn_buf *missing)
 {
-    size_t n = strlen(name), slashes = 0;
+    struct hn_arena arena;
+    struct hn_buf text = {0};
+    struct hn_json *root = NULL;
+    bool whole = true;
+    char *path = hn_path_join(dir, index);
+    hn_arena_init(&arena, (size_t)512 << 20);
+    if (path && hn_file_read(path, 256 << 20, &text, NULL) == 0 &&
+        hn_json_parse(&arena, hn_buf_str(&text), text.len, 0, &root, NULL) == 0) {
+        const struct hn_json *map = hn_json_get(root, "weight_map");
+        struct hn_str last = {0}, name;
+        for (size_t i = 0; map && map->type == HN_JSON_OBJECT && i < map->n && whole; i++) {
+            if (!hn_json_str(&map->members[i].value, &name) || hn_str_eq(name, last))
+                continue;
+            last = name;
+            whole = has(dir, name.p);
+            if (!whole)
+                hn_buf_add_str(missing, name.p);
+        }
+    } /* what cannot be read, the model layer explains better */
+    hn_free(path);
+    hn_buf_release(&text);
+    hn_arena_release(&arena);
+    return whole;
+}
+
+/* model-0000K-of-0000N: all N. */
+static bool has_numbered(const char *dir, const char *name, struct hn_buf *missing)
+{
+    unsigned part, parts;
+    if (sscanf(name, "model-%5u-of-%5u.safetensors", &part, &parts) != 2)
+        return true;
+    for (part = 1; part <= parts; part++) {
+        char other[64];
+        snprintf(other, sizeof other, "model-%05u-of-%05u.safetensors", part, parts);
+        if (!has(dir, other)) {
+            hn_buf_add_str(missing, other);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A snapshot has its weights; else what is missing of them. */
+static bool is_complete(const char *dir, char **names, size_t n, struct hn_buf *missing)
+{
+    static const char index[] = "model.safetensors.index.json";
+    size_t weights = 0;
+    if (has(dir, index))
+        return has_indexed(dir, index, missing);
     for (size_t i = 0; i < n; i++) {
-        char c = name[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '-' || c == '_' || c == '.';
-        slashes += c == '/';
-        if (!letter && c != '/')
+        bool part = hn_ends_with(names[i], ".safetensors") || hn_ends_with(names[i], ".gguf");
+        if (!part || !has(dir, names[i]))
+            continue;
+        weights++;
+        if (!has_numbered(dir, names[i], missing))
             return false;
     }
-    return n > 0 && n < 200 && slashes == 1 && name[0] != '/' && name[0] != '.' &&
-           name[n - 1] != '/' && !strstr(name, "..") && !strstr(name, "--");
+    if (!weights)
+        hn_buf_add_str(missing, "the weights");
+    return weights > 0;
 }
 
-/* "models--ORG--NAME" */
-static void folder_of(const char *name, struct hn_buf *out)
+/* A folder with a configuration is a model; one with a single .gguf file stands for that file. */
+static int inside(char *dir, char **path, struct hone_err *err)
 {
-    hn_buf_add_str(out, "models--");
-    for (const char *p = name; *p; p++) {
-        if (*p == '/')
-            hn_buf_add_str(out, "--");
-        else
-            hn_buf_add_char(out, *p);
-    }
-}
-
-/* The hash that refs/main names; without one, the only snapshot that there is. */
-static int read_hash(const char *repo, char hash[MAX_HASH + 1], struct hone_err *err)
-{
-    struct hn_buf text = {0};
-    char *ref = hn_path_join(repo, "refs/main"), *snapshots = hn_path_join(repo, "snapshots");
     char **names = NULL;
-    size_t n = 0;
-    int rc = 0;
-    if (!ref || !snapshots) {
-        rc = hn_fail_memory(err, "looking for a model");
-    } else if (hn_file_exists(ref)) {
-        rc = hn_file_read(ref, 4096, &text, err);
-        size_t len = strspn(hn_buf_str(&text), "0123456789abcdefABCDEF");
-        const char *rest = hn_buf_str(&text) + len;
-        if (!rc && (len == 0 || len > MAX_HASH || rest[strspn(rest, " \r\n")]))
-            rc = hn_fail(err, HONE_FAILED, "%s should hold the hash of a commit", ref);
-        if (!rc) {
-            memcpy(hash, hn_buf_str(&text), len);
-            hash[len] = 0;
-        }
-    } else {
-        rc = hn_dir_list(snapshots, &names, &n, err);
-        if (!rc && (n != 1 || strlen(names[0]) > MAX_HASH))
-            rc = hn_fail(err, HONE_FAILED,
-                         "%s holds %zu snapshots and no refs/main that says which one counts", repo,
-                         n);
-        if (!rc)
-            memcpy(hash, names[0], strlen(names[0]) + 1);
-    }
-    hn_free(names);
-    hn_free(ref);
-    hn_free(snapshots);
-    hn_buf_release(&text);
-    return rc;
-}
-
-/* A snapshot with a config.json is a model; one with a single .gguf file stands for that file. */
-static int inside(char *snapshot, char **path, struct hone_err *err)
-{
-    char **names = NULL, *config = hn_path_join(snapshot, "config.json");
     size_t n = 0, found = 0, which = 0;
-    if (!config)
-        return hn_fail_memory(err, "looking for a model");
-    bool complete = hn_file_exists(config);
-    hn_free(config);
-    if (complete) {
-        *path = snapshot;
+    if (has(dir, "config.json") || has(dir, "adapter_config.json")) {
+        *path = dir;
         return 0;
     }
-    int rc = hn_dir_list(snapshot, &names, &n, err);
+    int rc = hn_dir_list(dir, &names, &n, err);
     for (size_t i = 0; i < n && !rc; i++) {
         if (hn_ends_with(names[i], ".gguf"))
             found++, which = i;
     }
     if (!rc && found == 1)
-        *path = hn_path_join(snapshot, names[which]);
+        *path = hn_path_join(dir, names[which]);
     if (!rc && found == 1 && !*path)
         rc = hn_fail_memory(err, "looking for a model");
     if (!rc && found != 1)
         rc = hn_fail(err, HONE_FAILED,
-                     "%s holds no config.json and %zu .gguf files%s; give the path of the file",
-                     snapshot, found, found ? "" : ": the download is not complete");
+                     "%s holds no config.json and %zu .gguf files; give the path of the file", dir,
+                     found);
     hn_free(names);
     if (!rc)
-        hn_free(snapshot);
+        hn_free(dir);
     return rc;
 }
 
-/* "models--A--B" back to "A/B", in place. */
-static void unfold(char *name)
+/* A snapshot of the cache, or why it is none that can be used. */
+static int snapshot(const char *name, char *dir, bool tokenizer_only, char **path,
+                    struct hone_err *err)
 {
-    char *from = name + strlen("models--"), *to = name;
-    for (; *from; from++) {
-        if (from[0] == '-' && from[1] == '-') {
-            *to++ = '/';
-            from++;
-        } else {
-            *to++ = *from;
+    static const char *const tokenizers[] = {"tokenizer.json", "tokenizer.model"};
+    struct hn_buf missing = {0};
+    char **names = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < HN_COUNT(tokenizers) && tokenizer_only; i++) {
+        if (has(dir, tokenizers[i])) {
+            *path = dir;
+            return 0;
         }
     }
-    *to = 0;
+    int rc = hn_dir_list(dir, &names, &n, err);
+    if (!rc && !is_complete(dir, names, n, &missing))
+        rc = hn_fail(err, HONE_NOT_FOUND,
+                     "model %s: its copy in the cache, %s, is not complete (%s %s not there); hone "
+                     "pull %s gets the rest",
+                     name, dir, hn_buf_str(&missing),
+                     strcmp(hn_buf_str(&missing), "the weights") == 0 ? "are" : "is", name);
+    hn_buf_release(&missing);
+    hn_free(names);
+    return rc ? rc : inside(dir, path, err);
 }
 
-/* Say that it is nowhere, and what comes near or is there at all. */
-static int not_found(const char *name, const char *cache, struct hone_err *err)
+/* ---- names ---------------------------------------------------------------------------------- */
+
+/* Say that it is nowhere, what comes near or is there at all, and how to get it. */
+static int not_found(const char *text, const struct hn_hub_name *name, const char *cache,
+                     struct hone_err *err)
 {
-    const char *models[MAX_NAMES];
-    char **names = NULL;
-    size_t n = 0, n_models = 0;
-    if (cache && hn_dir_exists(cache) && hn_dir_list(cache, &names, &n, NULL))
-        n = 0;
-    for (size_t i = 0; i < n && n_models < MAX_NAMES; i++) {
-        if (!hn_starts_with(names[i], "models--"))
-            continue;
-        unfold(names[i]);
-        models[n_models++] = names[i];
-    }
-    const char *near = hn_nearest(name, models, n_models);
-    struct hn_buf have = {0};
-    for (size_t i = 0; i < n_models && i < 3 && !near; i++)
-        hn_buf_printf(&have, "%s%s", i ? ", " : "", models[i]);
-    if (near)
-        hn_buf_printf(&have, "did you mean %s?", near);
-    else if (n_models)
-        hn_buf_printf(&have, "%s there", n_models > 3 ? ", … are" : n_models > 1 ? " are" : " is");
-    else
-        hn_buf_add_str(&have, "the cache is empty");
-    if (is_hub_name(name))
-        hn_fail(err, HONE_NOT_FOUND,
-                "model %s: there is no such folder or file here, and %s holds no such model (%s); "
-                "get it with: hf download %s",
-                name, cache ? cache : "the Hugging Face cache", hn_buf_str(&have), name);
-    else
+    struct hn_buf near = {0};
+    if (name)
+        hn_hub_near(cache, name->repo, &near);
+    if (!name)
         hn_fail(err, HONE_NOT_FOUND,
                 "model %s: there is no such folder or .gguf file, and it is no ORG/NAME of a hub",
-                name);
-    hn_buf_release(&have);
-    hn_free(names);
+                text);
+    else if (hn_hub_is_offline())
+        hn_fail(err, HONE_NOT_FOUND,
+                "model %s: there is no such folder or file here, and %s holds no such model (%s); "
+                "HF_HUB_OFFLINE is set, so it is not downloaded",
+                text, cache ? cache : "the Hugging Face cache", hn_buf_str(&near));
+    else
+        hn_fail(err, HONE_NOT_FOUND,
+                "model %s: there is no such folder or file here, and %s holds no such model (%s); "
+                "get it with: hone pull %s",
+                text, cache ? cache : "the Hugging Face cache", hn_buf_str(&near), text);
+    hn_buf_release(&near);
     return HONE_NOT_FOUND;
 }
 
-static int from_cache(const char *name, const char *cache, char **path, struct hone_err *err)
+static int from_cache(const char *text, const struct hn_hub_name *name, const char *cache,
+                      bool tokenizer_only, char **path, struct hone_err *err)
 {
-    char hash[MAX_HASH + 1] = "";
-    struct hn_buf folder = {0};
-    folder_of(name, &folder);
-    char *repo = hn_path_join(cache, hn_buf_str(&folder));
-    hn_buf_release(&folder);
+    char hash[HN_HASH_SIZE] = "", *repo = hn_hub_repo_dir(cache, name->repo);
     if (!repo)
         return hn_fail_memory(err, "looking for a model");
-    int rc = hn_dir_exists(repo) ? read_hash(repo, hash, err) : not_found(name, cache, err);
-    char *snapshots = hn_path_join(repo, "snapshots"), *snapshot = NULL;
+    int rc = hn_dir_exists(repo) ? hn_hub_read_ref(repo, name->revision, hash, err)
+                                 : not_found(text, name, cache, err);
+    char *snapshots = hn_path_join(repo, "snapshots"), *dir = NULL;
     if (!rc && snapshots)
-        snapshot = hn_path_join(snapshots, hash);
-    if (!rc && !snapshot)
+        dir = hn_path_join(snapshots, hash);
+    if (!rc && !dir)
         rc = hn_fail_memory(err, "looking for a model");
-    else if (!rc && !hn_dir_exists(snapshot))
+    else if (!rc && !hn_dir_exists(dir))
         rc = hn_fail(err, HONE_NOT_FOUND,
-                     "model %s: refs/main names the snapshot %s, which is not in the cache", name,
-                     snapshot);
+                     "model %s: the snapshot %s is not in the cache; hone pull %s gets it", text,
+                     dir, text);
     if (!rc) {
-        rc = inside(snapshot, path, err);
+        rc = snapshot(text, dir, tokenizer_only, path, err);
         if (!rc)
-            snapshot = NULL;
+            dir = NULL;
     }
-    hn_free(snapshot);
+    hn_free(dir);
     hn_free(snapshots);
     hn_free(repo);
     return rc;
@@ -209,28 +198,44 @@ static int from_cache(const char *name, const char *cache, char **path, struct h
 /* What is here is itself, but for a folder with nothing that counts beside a single .gguf file. */
 static int local(const char *name, char **path, struct hone_err *err)
 {
-    static const char *const whole[] = {"config.json", "adapter_config.json", "tokenizer.json"};
     char *here = hn_path_join("", name);
-    bool is_model = here && !hn_dir_exists(here);
-    for (size_t i = 0; i < HN_COUNT(whole) && here && !is_model; i++) {
-        char *file = hn_path_join(here, whole[i]);
-        is_model = file && hn_file_exists(file);
-        hn_free(file);
-    }
     if (!here)
         return hn_fail_memory(err, "looking for a model");
-    if (is_model || inside(here, path, NULL) != 0)
+    if (!hn_dir_exists(here) || has(here, "tokenizer.json") || inside(here, path, NULL) != 0)
         *path = here; /* the model layer knows best what a folder lacks */
     return 0;
 }
 
-int hone_model_locate(const char *name, char **path, struct hone_err *err)
+static int find(const char *text, bool tokenizer_only, char **path, struct hone_err *err)
 {
-    if (hn_dir_exists(name) || hn_file_exists(name))
-        return local(name, path, err);
-    char *cache = cache_dir();
-    int rc = is_hub_name(name) && cache ? from_cache(name, cache, path, err)
-                                        : not_found(name, cache, err);
+    struct hn_hub_name name;
+    if (hn_dir_exists(text) || hn_file_exists(text))
+        return local(text, path, err);
+    bool named = hn_hub_name_parse(text, &name);
+    char *cache = hn_hub_cache_dir();
+    int rc = named && cache ? from_cache(text, &name, cache, tokenizer_only, path, err)
+                            : not_found(text, named ? &name : NULL, cache, err);
     hn_free(cache);
     return rc;
+}
+
+int hone_model_locate(const char *name, char **path, struct hone_err *err)
+{
+    return find(name, false, path, err);
+}
+
+int hone_tokenizer_locate(const char *name, char **path, struct hone_err *err)
+{
+    return find(name, true, path, err);
+}
+
+bool hone_model_is_remote(const char *name)
+{
+    struct hn_hub_name parsed;
+    return !hn_dir_exists(name) && !hn_file_exists(name) && hn_hub_name_parse(name, &parsed);
+}
+
+bool hone_hub_is_offline(void)
+{
+    return hn_hub_is_offline();
 }

@@ -40,6 +40,7 @@ static int set_up(void **state)
     setenv("HF_HUB_CACHE", cache, 1);
     put("hub/models--acme--whole/refs/main", "0a1b\n");
     put("hub/models--acme--whole/snapshots/0a1b/config.json", "{}");
+    put("hub/models--acme--whole/snapshots/0a1b/model.safetensors", "x");
     put("hub/models--acme--one-gguf/snapshots/ff/m.Q4_0.gguf", "x");
     put("hub/models--acme--two/refs/main", "aa");
     put("hub/models--acme--two/snapshots/aa/a.gguf", "x");
@@ -100,10 +101,10 @@ static void says_what_is_not(void **state)
 {
     (void)state;
     refuse("acme/whale", "did you mean acme/whole?");
-    refuse("other/thing-entirely", "hf download other/thing-entirely");
+    refuse("other/thing-entirely", "hone pull other/thing-entirely");
     refuse("acme/two", "holds no config.json and 2 .gguf files; give the path");
     refuse("acme/odd", "should hold the hash of a commit");
-    refuse("acme/gone", "which is not in the cache");
+    refuse("acme/gone", "snapshots/bb is not in the cache; hone pull acme/gone gets it");
     refuse("no/such/path.gguf", "there is no such folder or .gguf file");
     refuse("../x", "there is no such folder or .gguf file");
     refuse("", "there is no such folder or .gguf file");
