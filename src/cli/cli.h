@@ -12,10 +12,15 @@
 /* A command: 0, or an enum hone_code with err filled. */
 typedef int hn_cmd_fn(struct hn_conf *c, struct hone_err *err);
 hn_cmd_fn hn_cmd_prepare, hn_cmd_train, hn_cmd_generate, hn_cmd_test, hn_cmd_tokenize, hn_cmd_info,
-    hn_cmd_bench, hn_cmd_migrate, hn_cmd_help, hn_cmd_version;
+    hn_cmd_bench, hn_cmd_migrate, hn_cmd_pull, hn_cmd_help, hn_cmd_version;
 
 /* The one positional argument where there is one, else value. */
 const char *hn_cli_argument(const struct hn_conf *c, const char *value);
+
+/* The path of what --model names: hone_model_locate (hone_tokenizer_locate), and where that finds
+ * nothing, hone_pull, shown on standard error. */
+HN_MUST_USE int hn_cli_locate(const char *name, bool tokenizer_only, char **path,
+                              struct hone_err *err);
 
 /* Open the model that --model and --adapter-path name (an adapter's folder alone is enough), and
  * its tokenizer unless tok is NULL.  Close both with the public functions. */

@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "hone/bench.h"
-#include "hone/hub.h"
 
 static int on_note(void *arg, const char *text)
 {
@@ -90,7 +89,7 @@ int hn_cmd_bench(struct hn_conf *c, struct hone_err *err)
     o.device = c->set.device;
     o.train = c->set.train;
     o.train.device = o.device;
-    int rc = hone_model_locate(name, &path, err);
+    int rc = hn_cli_locate(name, false, &path, err);
     hn_cli_catch_interrupts();
     if (!rc)
         rc = hone_bench(path, &o, on_note, &ui, &result, err);

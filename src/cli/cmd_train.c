@@ -9,7 +9,6 @@
 #include "base/os.h"
 #include "cli/cli.h"
 #include "conf/config_file.h"
-#include "hone/hub.h"
 #include "hone/test.h"
 #include "hone/train.h"
 
@@ -176,7 +175,7 @@ static int run(struct view *v, struct hone_err *err)
     char *path = NULL;
     struct hone_train_options options = v->c->set.train;
     hn_config_write(v->c, &yaml);
-    int rc = hone_model_locate(v->c->set.model, &path, err);
+    int rc = hn_cli_locate(v->c->set.model, false, &path, err);
     if (!rc && yaml.failed)
         rc = hn_fail_memory(err, "writing the settings");
     if (!rc) {

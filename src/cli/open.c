@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "hone/hub.h"
 #include "hone/model.h"
 
 const char *hn_cli_argument(const struct hn_conf *c, const char *value)
@@ -32,7 +31,7 @@ static int hub_base(const char *path, char **base, struct hone_err *err)
         char *beside = hn_path_join(path, name.p);
         bool relative = beside && (hn_dir_exists(beside) || hn_file_exists(beside));
         hn_free(beside);
-        if (!relative && (rc = hone_model_locate(name.p, base, err)))
+        if (!relative && (rc = hn_cli_locate(name.p, false, base, err)))
             rc = hn_fail_prefix(err, "the adapter in %s is for another model", path);
     }
     hn_free(config);
@@ -69,7 +68,7 @@ int hn_cli_open(const struct hn_conf *c, struct hone_model **model, struct hone_
         return hn_fail(err, HONE_USAGE,
                        "--model is missing: a model's folder, a .gguf file, an adapter's folder or "
                        "ORG/NAME");
-    int rc = hone_model_locate(name, &path, err);
+    int rc = hn_cli_locate(name, false, &path, err);
     rc = rc ? rc : open_path(c, path, model, err);
     if (!rc && tok) {
         struct hone_model_info info;
@@ -99,7 +98,7 @@ int hn_cli_open_tokenizer(const char *name, struct hone_tokenizer **tok, struct 
 {
     char *path = NULL;
     *tok = NULL;
-    int rc = hone_model_locate(name, &path, err);
+    int rc = hn_cli_locate(name, true, &path, err);
     if (!rc && is_bare_adapter(path)) {
         struct hn_conf base = {.set = {.model = path}};
         struct hone_model *model = NULL;

@@ -110,6 +110,21 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
                         "hone migrate train.py --json\n"
                         "hone migrate finetune.ipynb --run\n",
         },
+    [HN_PULL] =
+        {
+            .name = "pull",
+            .summary = "download a model from a hub",
+            .arguments = "ORG/NAME[@REVISION]",
+            .max_arguments = 1,
+            .text =
+                "Downloads what hone reads of a model (configuration, tokenizer, safetensors or "
+                "GGUF) from the Hugging Face hub, or the one that HF_ENDPOINT names, into the "
+                "Hugging Face cache, where other programs find it too. What is there is not "
+                "fetched again, a part is continued, and every file is checked. HF_TOKEN, HF_HOME, "
+                "HF_HUB_CACHE and HF_HUB_OFFLINE are honoured. The last line is the model's path.",
+            .examples = "hone pull HuggingFaceTB/SmolLM2-135M-Instruct\n"
+                        "hone pull ORG/NAME-GGUF --include '*Q4_0*'\n",
+        },
     [HN_HELP] =
         {
             .name = "help",

@@ -14,6 +14,7 @@ enum hn_command_id {
     HN_INFO,
     HN_BENCH,
     HN_MIGRATE,
+    HN_PULL,
     HN_HELP,
     HN_VERSION,
     HN_N_COMMANDS

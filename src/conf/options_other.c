@@ -22,6 +22,7 @@
 #define INFO          HN_BIT(HN_INFO)
 #define BENCH         HN_BIT(HN_BENCH)
 #define MIGRATE       HN_BIT(HN_MIGRATE)
+#define PULL          HN_BIT(HN_PULL)
 
 static const struct hn_choice computes[] = {
     {"exact", HONE_EXACT},
@@ -525,6 +526,29 @@ const struct hn_option hn_options_other[] = {
      .group = "Plan",
      .help = "times each is measured"},
 
+    /* ---- hone pull ------------------------------------------------------------------------------
+     */
+    {.name = "revision",
+     STRING("NAME"),
+     AT(pull.revision),
+     .commands = PULL,
+     .group = "Input",
+     .help = "branch, tag or commit; main unless the name says @REVISION"},
+    {.name = "include",
+     LIST,
+     .value = "PATTERN",
+     LIST_AT(pull.include, pull.n_include),
+     .commands = PULL,
+     .group = "Input",
+     .help = "which weights, as in *Q4_0*, beside the small files that hone always gets"},
+    {.name = "exclude",
+     LIST,
+     .value = "PATTERN",
+     LIST_AT(pull.exclude, pull.n_exclude),
+     .commands = PULL,
+     .group = "Input",
+     .help = "leave these files out"},
+
     /* ---- hone migrate ---------------------------------------------------------------------------
      */
     {.name = "output",
@@ -550,7 +574,7 @@ const struct hn_option hn_options_other[] = {
      AT(json),
      .def = "false",
      .flags = HN_OPTION_LINE_ONLY,
-     .commands = PREPARE | GENERATE | TEST | INFO | BENCH | MIGRATE,
+     .commands = PREPARE | GENERATE | TEST | INFO | BENCH | MIGRATE | PULL,
      .group = "Output",
      .help = "print exactly one JSON object"},
     {.name = "markdown",

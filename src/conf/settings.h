@@ -6,6 +6,7 @@
 #include "hone/bench.h"
 #include "hone/data.h"
 #include "hone/generate.h"
+#include "hone/hub.h"
 #include "hone/test.h"
 #include "hone/train.h"
 
@@ -17,6 +18,7 @@ struct hn_settings {
     struct hone_prepare_options prepare;
     struct hone_test_options test;
     struct hone_bench_options bench;
+    struct hone_pull_options pull;
 
     /* of several commands */
     const char *model;

@@ -156,8 +156,8 @@ static int not_found(const char *text, const struct hn_hub_name *name, const cha
     else if (hn_hub_is_offline())
         hn_fail(err, HONE_NOT_FOUND,
                 "model %s: there is no such folder or file here, and %s holds no such model (%s); "
-                "HF_HUB_OFFLINE is set, so it is not downloaded",
-                text, cache ? cache : "the Hugging Face cache", hn_buf_str(&near));
+                "HF_HUB_OFFLINE is set: without it, hone pull %s gets it",
+                text, cache ? cache : "the Hugging Face cache", hn_buf_str(&near), text);
     else
         hn_fail(err, HONE_NOT_FOUND,
                 "model %s: there is no such folder or file here, and %s holds no such model (%s); "

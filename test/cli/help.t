@@ -16,6 +16,7 @@ usage: hone COMMAND [options]
   info        describe a model, and plan the memory of a run
   bench       measure speed against this machine's limits
   migrate     turn a notebook, script or config into hone's settings
+  pull        download a model from a hub
   help        explain a command
   version     print the version
 

@@ -66,8 +66,8 @@ $ hone train --config none.yaml
 2> hone: *none.yaml* (glob)
 ? 1
 $ hone info no/such
-2> hone: model no/such: there is no such folder or file here, and */.cache/huggingface/hub holds no such model (the cache is empty); get it with: hf download no/such (glob)
+2> hone: model no/such: there is no such folder or file here, and */.cache/huggingface/hub holds no such model (the cache is empty); HF_HUB_OFFLINE is set: without it, hone pull no/such gets it (glob)
 ? 1
 $ mkdir -p $HOME/.cache/huggingface/hub/models--acme--tiny; hone info acme/tinny
-2> hone: model acme/tinny: * (did you mean acme/tiny?); get it with: hf download acme/tinny (glob)
+2> hone: model acme/tinny: * (did you mean acme/tiny?); HF_HUB_OFFLINE is set: without it, hone pull acme/tinny gets it (glob)
 ? 1

@@ -543,7 +543,8 @@ static void without_a_hub(void **state)
     (void)state;
     fake_hub_start(&h);
     setenv("HF_HUB_OFFLINE", "1", 1);
-    refuse(&h, "acme/m", NULL, HONE_NOT_FOUND, "HF_HUB_OFFLINE is set, so it is not downloaded");
+    refuse(&h, "acme/m", NULL, HONE_NOT_FOUND,
+           "HF_HUB_OFFLINE is set: without it, hone pull acme/m gets it");
     unsetenv("HF_HUB_OFFLINE");
     get(&h, "acme/m", NULL, FAKE_COMMIT);
     int asked = fake_asked(&h, "", "");
