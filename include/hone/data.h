@@ -79,10 +79,15 @@ int hone_dataset_open(struct hone_dataset **out, const char *const *paths, size_
                       const struct hone_dataset_options *o, struct hone_err *err);
 void hone_dataset_close(struct hone_dataset **d);
 
+enum { HONE_LENGTH_BINS = 48 };
+
 struct hone_dataset_info {
     uint64_t rows, empty, truncated, duplicates;
     uint64_t unlabelled; /* rows in which no token carries loss; kept out of rows */
     uint64_t tokens, max_tokens, trained_tokens;
+    /* Rows by their length before truncation: lengths[i] have i*lengths_width tokens up to below
+     * (i+1)*lengths_width. */
+    uint64_t lengths[HONE_LENGTH_BINS], lengths_width;
     char **notes; /* [n_notes] findings for people, each with file and line; borrowed */
     size_t n_notes;
 };

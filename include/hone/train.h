@@ -47,9 +47,11 @@ struct hone_train_options {
     enum hone_checkpointing grad_checkpoint;
 
     enum hone_strategy eval_strategy; /* HONE_EPOCH */
+    bool eval_on_start;               /* false: also before the first step: the base's loss */
     int64_t steps_per_eval;           /* optimizer steps, with HONE_STEPS */
     int64_t val_batches;              /* -1: all */
     int64_t steps_per_report;         /* 10 */
+    int64_t report_samples;           /* 3: rows that HONE_TRAIN_SAMPLE hands over */
     enum hone_strategy save_strategy; /* HONE_EPOCH */
     int64_t save_every;               /* optimizer steps, with HONE_STEPS */
     int64_t save_total_limit;         /* 0: keep all checkpoints; else the newest N and the best */
@@ -65,9 +67,10 @@ void hone_train_defaults(struct hone_train_options *o);
 
 enum hone_train_event_kind {
     HONE_TRAIN_PLAN,     /* before the first step: plan, data and model are set */
+    HONE_TRAIN_SAMPLE,   /* after PLAN: a row for people to look at, held out where some are */
     HONE_TRAIN_PROGRESS, /* after every micro-batch */
     HONE_TRAIN_REPORT,   /* every steps_per_report optimizer steps and at the last */
-    HONE_TRAIN_EVAL,
+    HONE_TRAIN_EVAL,     /* step 0: of the base, before the first step */
     HONE_TRAIN_SAVED,
     HONE_TRAIN_NOTE, /* a sentence for the user */
     HONE_TRAIN_DONE,
@@ -89,6 +92,8 @@ struct hone_train_event {
     const struct hone_model_info *model;
     const struct hone_dataset_info *train_data, *valid_data; /* valid_data NULL: none */
     int64_t trainable_parameters;
+    int64_t train_rows, valid_rows; /* PLAN: rows trained on, and held out */
+    const struct hone_row *row;     /* SAMPLE; borrowed for the call */
 };
 /* A non-zero result asks the run to stop after this step; it saves, and hone_train gives
  * HONE_INTERRUPTED. */

@@ -89,6 +89,7 @@ void hn_jw_int(struct hn_json_writer *w, int64_t v);
 void hn_jw_double(struct hn_json_writer *w, double v);
 void hn_jw_bool(struct hn_json_writer *w, bool v);
 void hn_jw_null(struct hn_json_writer *w);
+void hn_jw_raw(struct hn_json_writer *w, const char *json);          /* what is JSON text already */
 void hn_jw_value(struct hn_json_writer *w, const struct hn_json *v); /* a whole parsed value */
 
 /* Python's repr(float): the shortest text that reads back as v. */

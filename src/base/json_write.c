@@ -323,6 +323,12 @@ void hn_jw_bool(struct hn_json_writer *w, bool v)
     hn_buf_add_str(w->out, v ? "true" : "false");
 }
 
+void hn_jw_raw(struct hn_json_writer *w, const char *json)
+{
+    before_value(w);
+    hn_buf_add_str(w->out, json);
+}
+
 void hn_jw_null(struct hn_json_writer *w)
 {
     before_value(w);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -109,4 +110,45 @@ uint64_t hn_memory_available(void)
         return free_now;
     uint64_t used = cgroup("/sys/fs/cgroup/memory.current");
     return HN_MIN(free_now, used < limit ? limit - used : 0);
+}
+
+/* The rest of the first line of the file that begins with key, after blanks and any of skip;
+ * closing quotes are cut off.  False when there is none. */
+static bool line_of(const char *path, const char *key, const char *skip, char *out, size_t size)
+{
+    char line[512];
+    FILE *f = fopen(path, "re");
+    bool found = false;
+    while (f && !found && fgets(line, sizeof line, f)) {
+        if (strncmp(line, key, strlen(key)) != 0)
+            continue;
+        const char *p = line + strlen(key);
+        p += strspn(p, skip);
+        snprintf(out, size, "%.*s", (int)strcspn(p, "\"\n"), p);
+        found = *out != 0;
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+const char *hn_cpu_name(char *out, size_t size)
+{
+    if (!line_of("/proc/cpuinfo", "model name", " \t:", out, size) &&
+        !line_of("/proc/cpuinfo", "Model", " \t:", out, size))
+        snprintf(out, size, "unknown");
+    return out;
+}
+
+const char *hn_os_name(char *out, size_t size)
+{
+    struct utsname u;
+    char name[96];
+    if (uname(&u) != 0)
+        snprintf(out, size, "unknown");
+    else if (line_of("/etc/os-release", "PRETTY_NAME=", "\"", name, sizeof name))
+        snprintf(out, size, "%s %s %s, %s", u.sysname, u.release, u.machine, name);
+    else
+        snprintf(out, size, "%s %s %s", u.sysname, u.release, u.machine);
+    return out;
 }

@@ -12,4 +12,9 @@ void hn_resident(uint64_t *anonymous, uint64_t *mapped);
 uint64_t hn_memory_total(void);     /* bytes of RAM that this process may use (cgroup limit seen) */
 uint64_t hn_memory_available(void); /* bytes free now without swapping */
 
+/* What people call the processor and the system ("Intel(R) Xeon(R) …", "Linux 6.1.0 x86_64, Debian
+ * GNU/Linux 12"), cut to size; "unknown" when nothing tells.  Both give out. */
+const char *hn_cpu_name(char *out, size_t size);
+const char *hn_os_name(char *out, size_t size);
+
 #endif

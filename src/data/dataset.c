@@ -66,6 +66,22 @@ static bool judge(struct hone_dataset *d, const struct hn_encoded *found)
     return false;
 }
 
+/* Count a length in the histogram, whose bins widen to twice as much where it lies beyond them. */
+static void count_length(struct hone_dataset_info *info, uint64_t length)
+{
+    if (!info->lengths_width)
+        info->lengths_width = 1;
+    while (length >= info->lengths_width * HONE_LENGTH_BINS) {
+        for (size_t i = 0; i < HONE_LENGTH_BINS; i++) {
+            uint64_t n = info->lengths[i];
+            info->lengths[i] = 0;
+            info->lengths[i / 2] += n;
+        }
+        info->lengths_width *= 2;
+    }
+    info->lengths[length / info->lengths_width]++;
+}
+
 static int add_row(struct hone_dataset *d, struct hone_row *row, struct hn_hash_set *seen,
                    struct hone_err *err)
 {
@@ -89,6 +105,7 @@ static int add_row(struct hone_dataset *d, struct hone_row *row, struct hn_hash_
                                              .line = s->line,
                                              .length = (uint32_t)row->tokens.n,
                                              .file = (uint32_t)s->file};
+    count_length(&d->info, found.full_length);
     d->info.tokens += row->tokens.n;
     d->info.max_tokens = HN_MAX(d->info.max_tokens, (uint64_t)row->tokens.n);
     d->info.trained_tokens += found.trained;

@@ -207,9 +207,11 @@ static int validate(struct hn_run *r, struct hone_err *err)
         .epoch = epoch_at(r),
         .val_loss = loss,
         .val_seconds = hn_now() - start,
-        .best = loss < r->progress.best_loss - r->o->early_stopping_threshold,
+        .best =
+            r->progress.step > 0 && loss < r->progress.best_loss - r->o->early_stopping_threshold,
     };
-    r->progress.worse++;
+    if (r->progress.step > 0) /* the base's own loss is no result of the run */
+        r->progress.worse++;
     if (e.best) {
         r->progress.best_loss = loss;
         r->progress.best_step = r->progress.step;
@@ -294,10 +296,14 @@ static int loop(struct hn_run *r, struct hone_err *err)
     struct hn_progress *p = &r->progress;
     double window_start = hn_now(), norm = 0, rate = 0;
     int64_t window_tokens = p->tokens;
-    if (p->step > 0 && validation_due(r)) { /* the run was stopped before it came to that */
+    bool base_due = p->micro == 0 && o->eval_on_start && r->valid.n &&
+                    o->eval_strategy != HONE_NEVER && !r->stop;
+    /* Beside the base: a run that was stopped before it came to the validation that was due. */
+    if (base_due || (p->step > 0 && validation_due(r))) {
         int rc = validate(r, err);
         if (rc)
             return rc;
+        window_start = hn_now();
     }
     while (p->micro < r->length.total_micro && !r->stop && !early_stop(r)) {
         struct window w = {.started = hn_now()};
@@ -418,8 +424,30 @@ static void tell_plan(struct hn_run *r)
         .train_data = &r->train_info,
         .valid_data = r->valid_data ? &r->valid_info : NULL,
         .trainable_parameters = r->model->adapters.n_parameters,
+        .train_rows = r->train.n,
+        .valid_rows = r->valid.n,
     };
     hn_run_tell(r, &e);
+}
+
+/* Hand over a few rows from all over the data: of each part the shortest of four. */
+static int tell_samples(struct hn_run *r, struct hone_err *err)
+{
+    const struct hn_rows_view *v = r->valid.n ? &r->valid : &r->train;
+    int64_t n = HN_MIN(r->o->report_samples, v->n);
+    for (int64_t k = 0; k < n; k++) {
+        int64_t from = k * v->n / n, to = (k + 1) * v->n / n, best = from;
+        for (int64_t i = from; i < to; i += HN_MAX((to - from) / 4, (int64_t)1))
+            if (hn_view_length(v, (uint64_t)i) < hn_view_length(v, (uint64_t)best))
+                best = i;
+        int rc =
+            hone_dataset_read(v->data, v->index ? v->index[best] : (uint64_t)best, &r->row, err);
+        if (rc)
+            return rc;
+        struct hone_train_event e = {.kind = HONE_TRAIN_SAMPLE, .row = &r->row};
+        hn_run_tell(r, &e);
+    }
+    return 0;
 }
 
 int hone_train(const struct hone_train_options *o, const char *settings_yaml,
@@ -431,6 +459,9 @@ int hone_train(const struct hone_train_options *o, const char *settings_yaml,
         rc = start(&r, settings_yaml, err);
     if (!rc) {
         tell_plan(&r);
+        rc = tell_samples(&r, err);
+    }
+    if (!rc) {
         if (!r.valid.n && o->eval_strategy != HONE_NEVER)
             hn_run_note(&r, "there is no validation set: the run is not evaluated as it goes");
         rc = loop(&r, err);

@@ -29,6 +29,7 @@ void hone_train_defaults(struct hone_train_options *o)
         .eval_strategy = HONE_EPOCH,
         .val_batches = -1,
         .steps_per_report = 10,
+        .report_samples = 3,
         .save_strategy = HONE_EPOCH,
     };
 }
