@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "cli/cli.h"
+#include "cli/run_report.h"
 #include "conf/config_file.h"
 #include "hone/test.h"
 #include "hone/train.h"
@@ -15,6 +16,7 @@
 struct view {
     struct hn_ui ui;
     const struct hn_conf *c;
+    struct hn_run_report report;
     double loss; /* smoothed, for the line of progress */
     double last_val;
     bool started;
@@ -110,9 +112,12 @@ static void show_done(struct view *v, const struct hone_train_event *e)
 static int on_event(void *arg, const struct hone_train_event *e)
 {
     struct view *v = arg;
+    hn_run_report_event(&v->report, e);
     switch (e->kind) {
     case HONE_TRAIN_PLAN:
         show_plan(v, e);
+        break;
+    case HONE_TRAIN_SAMPLE:
         break;
     case HONE_TRAIN_PROGRESS:
         show_progress(v, e);
@@ -183,9 +188,12 @@ static int run(struct view *v, struct hone_err *err)
         if (v->c->mlx_only && v->c->called && strcmp(v->c->called, "lora") == 0)
             note_differences(v);
         hn_cli_catch_interrupts();
+        hn_run_report_init(&v->report, v->c, &v->ui);
         rc = hone_train(&options, hn_buf_str(&yaml), on_event, v, err);
+        hn_ui_clear(&v->ui);
+        hn_run_report_end(&v->report, rc, err->message);
+        hn_run_report_release(&v->report);
     }
-    hn_ui_clear(&v->ui);
     if (rc == HONE_INTERRUPTED)
         hn_ui_say(&v->ui, HN_PLAIN, "Go on with: hone train --config %s/train.yaml --resume",
                   options.adapter_path);

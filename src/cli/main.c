@@ -12,7 +12,7 @@ static hn_cmd_fn *const functions[HN_N_COMMANDS] = {
     [HN_PREPARE] = hn_cmd_prepare, [HN_TRAIN] = hn_cmd_train,       [HN_GENERATE] = hn_cmd_generate,
     [HN_TEST] = hn_cmd_test,       [HN_TOKENIZE] = hn_cmd_tokenize, [HN_INFO] = hn_cmd_info,
     [HN_BENCH] = hn_cmd_bench,     [HN_MIGRATE] = hn_cmd_migrate,   [HN_PULL] = hn_cmd_pull,
-    [HN_HELP] = hn_cmd_help,       [HN_VERSION] = hn_cmd_version,
+    [HN_REPORT] = hn_cmd_report,   [HN_HELP] = hn_cmd_help,         [HN_VERSION] = hn_cmd_version,
 };
 
 static int exit_status(int code)

@@ -125,6 +125,19 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
             .examples = "hone pull HuggingFaceTB/SmolLM2-135M-Instruct\n"
                         "hone pull ORG/NAME-GGUF --include '*Q4_0*'\n",
         },
+    [HN_REPORT] =
+        {
+            .name = "report",
+            .summary = "write report.html and metrics.csv of a training run again",
+            .arguments = "[FOLDER]",
+            .max_arguments = 1,
+            .text = "hone train writes both into the adapter's folder, at each checkpoint and when "
+                    "it ends. This makes them from the folder's run.json and metrics.jsonl, also "
+                    "while the run goes on or after it was killed. Samples that are missing are "
+                    "written by the base and the adapter; --report-samples 0 leaves them out.",
+            .examples = "hone report adapters\n"
+                        "hone report adapters --report-samples 0\n",
+        },
     [HN_HELP] =
         {
             .name = "help",

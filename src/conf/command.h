@@ -15,6 +15,7 @@ enum hn_command_id {
     HN_BENCH,
     HN_MIGRATE,
     HN_PULL,
+    HN_REPORT,
     HN_HELP,
     HN_VERSION,
     HN_N_COMMANDS

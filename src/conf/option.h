@@ -44,7 +44,7 @@ struct hn_option {
     const char *aliases; /* by spaces; NULL: none */
     char letter;         /* -c; 0: none */
     unsigned char type, flags;
-    unsigned short commands; /* HN_BIT(id) of the commands that take it */
+    unsigned commands; /* HN_BIT(id) of the commands that take it */
     unsigned short offset, offset_n;
     double min, max;                 /* of numbers; both 0: any that the type holds */
     const char *def;                 /* default, as text */

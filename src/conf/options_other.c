@@ -23,6 +23,8 @@
 #define BENCH         HN_BIT(HN_BENCH)
 #define MIGRATE       HN_BIT(HN_MIGRATE)
 #define PULL          HN_BIT(HN_PULL)
+/* what computes with a model */
+#define DEVICE (TRAIN | GENERATE | TEST | INFO | BENCH | HN_BIT(HN_REPORT))
 
 static const struct hn_choice computes[] = {
     {"exact", HONE_EXACT},
@@ -60,14 +62,14 @@ const struct hn_option hn_options_other[] = {
      ENUM(computes),
      AT(device.compute),
      .def = "exact",
-     .commands = TRAIN | GENERATE | TEST | INFO | BENCH,
+     .commands = DEVICE,
      .group = "Memory and device",
      .help = "class of arithmetic; docs/numerics.md has the bound of each"},
     {.name = "backend",
      .aliases = "device",
      STRING("NAME"),
      AT(device.backend),
-     .commands = TRAIN | GENERATE | TEST | INFO | BENCH,
+     .commands = DEVICE,
      .group = "Memory and device",
      .help = "cpu, or auto for the best that is built in"},
     {.name = "threads",
@@ -78,13 +80,13 @@ const struct hn_option hn_options_other[] = {
      .value = "N",
      AT(device.n_threads),
      .def = "0",
-     .commands = TRAIN | GENERATE | TEST | INFO | BENCH,
+     .commands = DEVICE,
      .group = "Memory and device",
      .help = "threads to compute with; 0 for all processors"},
     {.name = "cpu-level",
      STRING("NAME"),
      AT(device.cpu_level),
-     .commands = TRAIN | GENERATE | TEST | INFO | BENCH,
+     .commands = DEVICE,
      .group = "Memory and device",
      .help = "highest instruction set to use: c, avx2, avx512, amx, neon"},
 

@@ -182,10 +182,12 @@ static void report_to(struct hn_migrator *m, const struct hn_rule *rule,
 {
     (void)rule;
     bool none = hn_rule_is_usual("none|None|[]|[\"none\"]", v);
-    hn_plan_row(m->plan, place, none ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
-                none ? "as in hone"
-                     : "hone reports to no service: the figures are in metrics.jsonl in the "
-                       "adapter path");
+    hn_plan_row(
+        m->plan, place, none ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
+        none
+            ? "as in hone"
+            : "hone reports to no service: the figures are in report.html and metrics.jsonl in the "
+              "adapter path");
 }
 
 static void metric(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
@@ -295,6 +297,7 @@ static const struct hn_rule training[] = {
     CALL("warmup_steps", "warmup_steps", warmup),
     CALL("warmup_ratio", "warmup_ratio", warmup),
     CALL("optim", "optimizer", optimizer),
+    CARRY("eval_on_start", "eval_on_start"),
     CARRY("weight_decay", "weight_decay"),
     CARRY("adam_beta1", "adam_beta1"),
     CARRY("adam_beta2", "adam_beta2"),
@@ -359,7 +362,6 @@ static const struct hn_rule training[] = {
     LOST("optim_args optim_target_modules", "None", "hone's optimizer is AdamW"),
     LOST("adafactor", "False", "hone has AdamW"),
     LOST("eval_delay", "0|0.0|None", "hone evaluates from the start"),
-    LOST("eval_on_start", "False", "hone evaluates after steps or epochs"),
     LOST("dataloader_drop_last", "False", "hone trains on every row"),
     LOST("ignore_data_skip restore_callback_states_from_checkpoint", "False",
          "--resume always goes on where the run stopped"),

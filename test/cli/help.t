@@ -17,6 +17,7 @@ usage: hone COMMAND [options]
   bench       measure speed against this machine's limits
   migrate     turn a notebook, script or config into hone's settings
   pull        download a model from a hub
+  report      write report.html and metrics.csv of a training run again
   help        explain a command
   version     print the version
 

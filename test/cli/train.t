@@ -15,12 +15,16 @@ Iter 4: Train loss *, Learning Rate 2.000e-04, It/sec *, Tokens/sec *, Trained T
 Iter 4: Saved adapter weights to adapters/checkpoints/0000004.
 Saved final weights to adapters/adapters.safetensors.
 4 steps, * tokens in 0:0*, * tokens/s, peak memory * MB (glob)
+Report: adapters/report.html
 $ ls adapters
 adapter_config.json
 adapter_model.safetensors
 adapters.safetensors
 checkpoints
+metrics.csv
 metrics.jsonl
+report.html
+run.json
 ...
 train.yaml
 $ wc -l < adapters/metrics.jsonl
