@@ -295,6 +295,30 @@ int hn_dir_list(const char *path, char ***names, size_t *n, struct hone_err *err
     return 0;
 }
 
+static int remove_entry(const char *path, struct hone_err *err)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return hn_dir_remove(path, err);
+    return unlink(path) == 0 ? 0 : fail_errno(err, "remove", path);
+}
+
+int hn_dir_remove(const char *path, struct hone_err *err)
+{
+    char **names;
+    size_t n;
+    int rc = hn_dir_list(path, &names, &n, err);
+    if (rc)
+        return rc == HONE_NOT_FOUND ? 0 : rc;
+    for (size_t i = 0; i < n && !rc; i++) {
+        char *entry = hn_path_join(path, names[i]);
+        rc = entry ? remove_entry(entry, err) : hn_fail_memory(err, "removing a directory");
+        hn_free(entry);
+    }
+    hn_free(names);
+    return rc || rmdir(path) == 0 ? rc : fail_errno(err, "remove", path);
+}
+
 char *hn_path_join(const char *a, const char *b)
 {
     if (!*a || *b == '/')

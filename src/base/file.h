@@ -57,6 +57,9 @@ bool hn_dir_exists(const char *path);
 int64_t hn_file_size(const char *path);
 /* Make the directory and its missing parents. */
 HN_MUST_USE int hn_dir_make(const char *path, struct hone_err *err);
+/* Remove the directory with all that is in it; links are removed, not followed.  One that is not
+ * there is no error. */
+HN_MUST_USE int hn_dir_remove(const char *path, struct hone_err *err);
 /* Names in the directory (not "." and ".."), sorted bytewise: one block to hn_free, *n pointers. */
 HN_MUST_USE int hn_dir_list(const char *path, char ***names, size_t *n, struct hone_err *err);
 /* "a/b" of "a" and "b"; b alone when it is absolute or a is empty.  hn_free it; NULL: no memory. */

@@ -84,28 +84,6 @@ static int write_state(const struct hn_checkpoint *c, const struct hn_progress *
     return rc;
 }
 
-/* Remove a checkpoint directory: its files, then itself.  Nothing else is ever in it. */
-static int remove_dir(const char *dir, struct hone_err *err)
-{
-    char **names;
-    size_t n;
-    int rc = hn_dir_list(dir, &names, &n, err);
-    if (rc)
-        return rc == HONE_NOT_FOUND ? 0 : rc;
-    for (size_t i = 0; i < n && !rc; i++) {
-        char *path = hn_path_join(dir, names[i]);
-        if (!path)
-            rc = hn_fail_memory(err, "removing a checkpoint");
-        else if (unlink(path) != 0)
-            rc = hn_fail(err, HONE_FAILED, "cannot remove %s: %s", path, strerror(errno));
-        hn_free(path);
-    }
-    hn_free(names);
-    if (!rc && rmdir(dir) != 0)
-        rc = hn_fail(err, HONE_FAILED, "cannot remove %s: %s", dir, strerror(errno));
-    return rc;
-}
-
 static char *checkpoint_path(const struct hn_checkpoint *c, const char *prefix, int64_t step)
 {
     struct hn_buf b = {0};
@@ -119,7 +97,7 @@ int hn_checkpoint_save(const struct hn_checkpoint *c, const struct hn_progress *
     const struct hone_train_options *o = c->options;
     char *final = checkpoint_path(c, "", p->step),
          *temp = checkpoint_path(c, "unfinished-", p->step);
-    int rc = final && temp ? remove_dir(temp, err) : hn_fail_memory(err, "saving a checkpoint");
+    int rc = final && temp ? hn_dir_remove(temp, err) : hn_fail_memory(err, "saving a checkpoint");
     if (!rc)
         rc = hn_dir_make(temp, err);
     if (!rc)
@@ -128,7 +106,7 @@ int hn_checkpoint_save(const struct hn_checkpoint *c, const struct hn_progress *
     if (!rc)
         rc = write_state(c, p, temp, err);
     if (!rc)
-        rc = remove_dir(final, err); /* of an earlier run that went another way from here */
+        rc = hn_dir_remove(final, err); /* of an earlier run that went another way from here */
     if (!rc && rename(temp, final) != 0)
         rc = hn_fail(err, HONE_FAILED, "cannot rename %s to %s: %s", temp, final, strerror(errno));
     hn_free(temp);
@@ -295,7 +273,7 @@ int hn_checkpoint_prune(const struct hn_checkpoint *c, int64_t keep, int64_t bes
         if (steps[i] == best_step)
             continue;
         char *dir = checkpoint_path(c, "", steps[i]);
-        rc = dir ? remove_dir(dir, err) : hn_fail_memory(err, "removing a checkpoint");
+        rc = dir ? hn_dir_remove(dir, err) : hn_fail_memory(err, "removing a checkpoint");
         hn_free(dir);
     }
     hn_free(steps);
