@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "cli/cli.h"
+#include "cli/prompt.h"
 #include "hone/generate.h"
 
 enum { MAX_PROMPT = 64 << 20 };
@@ -29,72 +30,16 @@ static int read_prompt(const struct hn_conf *c, struct hn_buf *out, struct hone_
     return out->failed ? hn_fail_memory(err, "reading the prompt") : 0;
 }
 
-static void add_message(struct hn_json_writer *w, const char *role, const char *text, size_t n)
-{
-    hn_jw_open(w, '{');
-    hn_jw_key(w, "role");
-    hn_jw_str(w, role);
-    hn_jw_key(w, "content");
-    hn_jw_strn(w, text, n);
-    hn_jw_close(w, '}');
-}
-
-/* Put the prompt into the model's chat template. */
-static int render(const struct hn_conf *c, const struct hone_tokenizer *tok,
-                  const struct hn_buf *prompt, struct hn_buf *out, struct hone_err *err)
-{
-    struct hn_buf messages = {0};
-    struct hn_json_writer w;
-    char *text = NULL;
-    hn_jw_init(&w, &messages, -1);
-    hn_jw_open(&w, '[');
-    if (c->set.system_prompt)
-        add_message(&w, "system", c->set.system_prompt, strlen(c->set.system_prompt));
-    add_message(&w, "user", hn_buf_str(prompt), prompt->len);
-    hn_jw_close(&w, ']');
-    int rc = messages.failed ? hn_fail_memory(err, "rendering the prompt") : 0;
-    if (!rc)
-        rc = hone_chat_render(tok, hn_buf_str(&messages), NULL, c->set.chat_template_config, true,
-                              &text, err);
-    if (!rc)
-        hn_buf_add_str(out, text);
-    hone_free(text);
-    hn_buf_release(&messages);
-    return rc;
-}
-
 static int encode(const struct hn_conf *c, const struct hone_tokenizer *tok,
                   struct hone_tokens *ids, struct hone_err *err)
 {
-    struct hn_buf prompt = {0}, text = {0};
-    struct hone_tokenizer_info info;
-    hone_tokenizer_info(tok, &info);
-    bool chat = info.chat_template && !c->set.ignore_chat_template;
+    struct hn_buf prompt = {0};
+    const struct hn_prompt_options o = {c->set.system_prompt, c->set.prefill_response,
+                                        c->set.chat_template_config, c->set.ignore_chat_template};
     int rc = read_prompt(c, &prompt, err);
-    size_t bad = rc ? 0 : hn_utf8_check(hn_buf_str(&prompt), prompt.len);
-    if (!rc && bad < prompt.len)
-        rc = hn_fail(err, HONE_FAILED, "the prompt is no valid UTF-8 at byte %zu", bad);
-    if (!rc && !chat && c->set.system_prompt)
-        rc = hn_fail(err, HONE_USAGE, "--system-prompt needs a chat template, and %s",
-                     info.chat_template ? "--ignore-chat-template is given" : "the model has none");
-    if (!rc && chat)
-        rc = render(c, tok, &prompt, &text, err);
-    else if (!rc)
-        hn_buf_add(&text, hn_buf_str(&prompt), prompt.len);
-    if (!rc && c->set.prefill_response)
-        hn_buf_add_str(&text, c->set.prefill_response);
-    if (!rc && text.failed)
-        rc = hn_fail_memory(err, "reading the prompt");
-    /* A template writes its special tokens itself; so does a prompt that begins with the start. */
-    const char *bos = info.bos >= 0 ? hone_tokenizer_token(tok, info.bos) : NULL;
-    bool begun = chat || (bos && hn_starts_with(hn_buf_str(&text), bos));
     if (!rc)
-        rc = hone_tokenizer_encode(tok, hn_buf_str(&text), text.len, begun ? 0 : HONE_ADD_SPECIAL,
-                                   ids, err);
-    if (!rc && ids->n == 0)
-        rc = hn_fail(err, HONE_USAGE, "the prompt is empty");
+        rc = hn_prompt_encode(tok, hn_buf_str(&prompt), prompt.len, &o, ids, err);
     hn_buf_release(&prompt);
-    hn_buf_release(&text);
     return rc;
 }
 

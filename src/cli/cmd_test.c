@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "cli/cli.h"
-#include "cli/compare.h"
+#include "cli/before.h"
 #include "hone/test.h"
 
 struct view {

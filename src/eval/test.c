@@ -2,15 +2,15 @@
 #include "hone/test.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "eval/losses.h"
 #include "eval/score.h"
 #include "infer/session.h"
 #include "infer/writer.h"
-#include "model/batch.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { LOSS_TOKENS = 512, LOSS_SEQS = 64, SLOTS = 8 };
+enum { SLOTS = 8 };
 
 void hone_test_defaults(struct hone_test_options *o)
 {
@@ -23,7 +23,7 @@ void hone_test_defaults(struct hone_test_options *o)
 /* What is known of a row until it is handed over in its turn. */
 struct result {
     int64_t tokens;
-    double loss;
+    double loss;  /* the sum over them */
     char *output; /* NULL until it is written; owned */
     bool done;
 };
@@ -61,59 +61,34 @@ static int read_row(struct test *t, uint64_t i)
 /* -------------------------------------------------------------------------------------------- */
 /* losses */
 
-static int run_losses(struct test *t, struct hn_plan *p, struct hn_batch_rows *b, uint64_t first,
-                      float *losses)
+static int64_t row_length(void *arg, uint64_t i)
 {
-    int rc = hn_plan_run(p, t->m->backend, t->m->dev, &b->batch, t->err);
-    if (!rc)
-        rc = t->m->backend->read(t->m->dev, &p->tensors[p->loss].t, losses, t->err);
-    if (rc)
-        return rc;
-    for (int64_t i = 0, s = 0; i < b->batch.n_rows; i++) {
-        while (b->rows[i] >= b->offsets[s + 1])
-            s++;
-        struct result *r = &t->results[first + (uint64_t)s];
-        r->tokens++;
-        r->loss += (double)losses[i]; /* the sum for now */
-    }
-    return 0;
+    const struct test *t = arg;
+    return hone_dataset_length(t->data, i);
+}
+
+static int loss_row(void *arg, uint64_t i, const int32_t **ids, const uint8_t **trained,
+                    struct hone_err *err)
+{
+    struct test *t = arg;
+    (void)err; /* the test's own */
+    int rc = read_row(t, i);
+    *ids = t->row.tokens.ids;
+    *trained = t->row.trained;
+    return rc;
 }
 
 static int measure_losses(struct test *t)
 {
-    struct hn_decoder_options o = {.purpose = HN_FOR_LOSS, .max_seqs = LOSS_SEQS};
-    struct hn_plan plan = {0};
-    struct hn_plan *plans[] = {&plan};
-    struct hn_batch_rows b = {0};
-    void *arena = NULL;
-    o.max_tokens = LOSS_TOKENS;
-    for (uint64_t i = 0; i < t->n; i++)
-        o.max_tokens = HN_MAX(o.max_tokens, hone_dataset_length(t->data, i));
-    o.max_rows = o.max_tokens;
-    int rc = hn_decoder_plan(t->m, &o, &plan, t->err);
+    const struct hn_loss_rows rows = {t->n, t, row_length, loss_row};
+    struct hn_row_loss *losses = hn_calloc(t->n, sizeof *losses);
+    int rc = losses ? 0 : hn_fail_memory(t->err, "measuring losses");
     if (!rc)
-        rc = hn_plan_bind(plans, 1, t->m->backend, t->m->dev, &arena, t->err);
-    if (!rc)
-        rc = hn_batch_init(&b, o.max_tokens, LOSS_SEQS, t->err);
-    float *losses = hn_calloc((size_t)o.max_tokens, sizeof *losses);
-    if (!rc && !losses)
-        rc = hn_fail_memory(t->err, "measuring losses");
-    for (uint64_t i = 0; i < t->n && !rc;) {
-        uint64_t first = i;
-        hn_batch_clear(&b);
-        while (i < t->n && !rc && b.batch.n_seqs < LOSS_SEQS &&
-               b.batch.n_tokens + hone_dataset_length(t->data, i) <= o.max_tokens) {
-            rc = read_row(t, i++);
-            if (!rc)
-                hn_batch_add(&b, t->row.tokens.ids, (int64_t)t->row.tokens.n, t->row.trained);
-        }
-        if (!rc && b.batch.n_rows)
-            rc = run_losses(t, &plan, &b, first, losses);
+        rc = hn_losses_measure(t->m, &rows, NULL, losses, t->err);
+    for (uint64_t i = 0; i < t->n && !rc; i++) {
+        t->results[i].tokens = losses[i].tokens;
+        t->results[i].loss = losses[i].sum;
     }
-    hn_plan_release(&plan);
-    if (arena)
-        t->m->backend->unbind(t->m->dev, &arena);
-    hn_batch_release(&b);
     hn_free(losses);
     return rc;
 }

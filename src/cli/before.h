@@ -1,6 +1,6 @@
 /* An earlier run of `hone test --json`, read back to be shown beside a new one. */
-#ifndef HN_CLI_COMPARE_H
-#define HN_CLI_COMPARE_H
+#ifndef HN_CLI_BEFORE_H
+#define HN_CLI_BEFORE_H
 
 #include "cli/ui.h"
 #include "hone/test.h"

@@ -1,4 +1,4 @@
-#include "cli/compare.h"
+#include "cli/before.h"
 
 #include <string.h>
 #include "base/err.h"
