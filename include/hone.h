@@ -11,6 +11,7 @@
 #include "hone/data.h"
 #include "hone/generate.h"
 #include "hone/test.h"
+#include "hone/compare.h"
 #include "hone/train.h"
 #include "hone/bench.h"
 #include "hone/hub.h"

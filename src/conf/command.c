@@ -138,6 +138,23 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
             .examples = "hone report adapters\n"
                         "hone report adapters --report-samples 0\n",
         },
+    [HN_COMPARE] =
+        {
+            .name = "compare",
+            .summary = "lay two models side by side, or hone and PyTorch",
+            .arguments = "A [B]",
+            .max_arguments = 2,
+            .text =
+                "A and B are each MODEL or MODEL+ADAPTER (an adapter's folder alone will do): base "
+                "and tuned, 4-bit and original, GGUF and MLX. Shows what each writes, loss, "
+                "agreement of next-token distributions, speed, peak memory (each side has a "
+                "process to itself) and size. With --pytorch the original also runs through "
+                "transformers, and the table ends with hone against PyTorch.",
+            .examples =
+                "hone compare ./model adapters --data test.jsonl\n"
+                "hone compare model.Q4_1.gguf ./model --prompt \"What is a fjord?\"\n"
+                "hone compare model.Q4_1.gguf ./model+adapters --pytorch ~/venv/bin/python\n",
+        },
     [HN_HELP] =
         {
             .name = "help",

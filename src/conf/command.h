@@ -16,6 +16,7 @@ enum hn_command_id {
     HN_MIGRATE,
     HN_PULL,
     HN_REPORT,
+    HN_COMPARE,
     HN_HELP,
     HN_VERSION,
     HN_N_COMMANDS

@@ -11,6 +11,7 @@
 #define ONLY          HN_BIT(HN_TRAIN)
 #define TRAIN         (HN_BIT(HN_TRAIN) | HN_BIT(HN_INFO))
 #define PLAN          (HN_BIT(HN_TRAIN) | HN_BIT(HN_INFO) | HN_BIT(HN_BENCH))
+#define COMPARED      (PLAN | HN_BIT(HN_COMPARE))
 #define BOOL          .type = HN_OPTION_BOOL
 #define INT(lo, hi)   .type = HN_OPTION_INT, .min = lo, .max = hi, .value = "N"
 #define FLOAT(lo, hi) .type = HN_OPTION_FLOAT, .min = lo, .max = hi, .value = "X"
@@ -210,7 +211,7 @@ const struct hn_option hn_options_train[] = {
      .help = "what is trained"},
     {.name = "lora-rank",
      .aliases = "rank lora-r r",
-     .commands = PLAN,
+     .commands = COMPARED,
      INT(1, 4096),
      AT(train.lora_rank),
      .def = "8",
@@ -218,7 +219,7 @@ const struct hn_option hn_options_train[] = {
      .help = "rank of the adapter matrices"},
     {.name = "lora-alpha",
      .aliases = "alpha",
-     .commands = PLAN,
+     .commands = COMPARED,
      FLOAT(0, 1e6),
      AT(train.lora_alpha),
      .def = "16.0",
@@ -238,7 +239,7 @@ const struct hn_option hn_options_train[] = {
      .help = "mlx_lm's scale: the whole multiplier, in place of alpha/rank"},
     {.name = "lora-dropout",
      .aliases = "dropout",
-     .commands = PLAN,
+     .commands = COMPARED,
      FLOAT(0, 0.95),
      AT(train.lora_dropout),
      .def = "0.05",
@@ -248,7 +249,7 @@ const struct hn_option hn_options_train[] = {
      .help = "dropout on the adapter's input"},
     {.name = "use-rslora",
      .aliases = "rslora",
-     .commands = PLAN,
+     .commands = COMPARED,
      BOOL,
      AT(train.use_rslora),
      .def = "false",
@@ -256,7 +257,7 @@ const struct hn_option hn_options_train[] = {
      .help = "scale by alpha/sqrt(rank) (rsLoRA)"},
     {.name = "target-modules",
      .aliases = "lora-target-modules lora-modules lora-keys keys",
-     .commands = PLAN,
+     .commands = COMPARED,
      .type = HN_OPTION_LIST,
      LIST_AT(target_modules),
      .value = "LIST",
@@ -558,7 +559,7 @@ const struct hn_option hn_options_train[] = {
     /* ---- memory --------------------------------------------------------------------------- */
     {.name = "grad-checkpoint",
      .aliases = "gradient-checkpointing",
-     .commands = PLAN,
+     .commands = COMPARED,
      ENUM(checkpointing),
      AT(train.grad_checkpoint),
      .def = "auto",

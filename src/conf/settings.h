@@ -4,6 +4,7 @@
 #define HN_CONF_SETTINGS_H
 
 #include "hone/bench.h"
+#include "hone/compare.h"
 #include "hone/data.h"
 #include "hone/generate.h"
 #include "hone/hub.h"
@@ -19,6 +20,7 @@ struct hn_settings {
     struct hone_test_options test;
     struct hone_bench_options bench;
     struct hone_pull_options pull;
+    struct hone_compare_options compare;
 
     /* of several commands */
     const char *model;
@@ -49,6 +51,13 @@ struct hn_settings {
 
     /* test */
     const char *compare_with;
+
+    /* compare */
+    const char *const *compare_prompts;
+    size_t n_compare_prompts;
+    int64_t compare_train_steps;
+    const char *pytorch, *pytorch_dtype, *pytorch_device;
+    double pytorch_timeout;
 
     /* migrate */
     const char *output;

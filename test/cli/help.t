@@ -18,6 +18,7 @@ usage: hone COMMAND [options]
   migrate     turn a notebook, script or config into hone's settings
   pull        download a model from a hub
   report      write report.html and metrics.csv of a training run again
+  compare     lay two models side by side, or hone and PyTorch
   help        explain a command
   version     print the version
 
