@@ -15,6 +15,7 @@
 #include "hone/train.h"
 #include "hone/bench.h"
 #include "hone/hub.h"
+#include "hone/convert.h"
 
 #define HONE_VERSION "0.1.0"
 

@@ -155,6 +155,24 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
                 "hone compare model.Q4_1.gguf ./model --prompt \"What is a fjord?\"\n"
                 "hone compare model.Q4_1.gguf ./model+adapters --pytorch ~/venv/bin/python\n",
         },
+    [HN_CONVERT] =
+        {
+            .name = "convert",
+            .summary = "write a model, or an adapter, in another system's form",
+            .arguments = "[MODEL]",
+            .max_arguments = 1,
+            .text =
+                "Between Hugging Face directories, MLX directories (quantised or not) and GGUF "
+                "files, in every direction, tokenizer and chat template included; and between "
+                "mlx-lm's and PEFT's layouts of an adapter. Quantised weights keep their values "
+                "where the other form has them, and what had to be rounded is said. "
+                "docs/convert.md has the table.",
+            .examples = "hone convert ./model -q --q-bits 4 -o model-4bit\n"
+                        "hone convert ./model -o model.gguf --type q8_0\n"
+                        "hone convert model.Q4_1.gguf --to mlx -o mlx_model\n"
+                        "hone convert ./mlx_model --to hf --type bf16 -o model\n"
+                        "hone convert adapters --to peft -o adapters-peft\n",
+        },
     [HN_HELP] =
         {
             .name = "help",

@@ -17,6 +17,7 @@ enum hn_command_id {
     HN_PULL,
     HN_REPORT,
     HN_COMPARE,
+    HN_CONVERT,
     HN_HELP,
     HN_VERSION,
     HN_N_COMMANDS

@@ -98,17 +98,9 @@ static void put_option(struct hn_buf *out, const struct hn_option *o, int width)
 /* The headings in the order in which a reader needs them; "Accepted" is for other systems' scripts
  * and stands in docs/options.md alone. */
 static const char *const headings[] = {
-    "Model",
-    "Data",
-    "Input",
-    "Adapter",
-    "Optimizer",
-    "Length",
-    "Generation",
-    "Evaluation and saving",
-    "Run",
-    "Plan",
-    "Memory and device",
+    "Model",     "Data",   "Input",      "Adapter",
+    "Optimizer", "Length", "Generation", "Evaluation and saving",
+    "Run",       "Plan",   "Weights",    "Memory and device",
     "Output",
 };
 

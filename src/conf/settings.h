@@ -5,6 +5,7 @@
 
 #include "hone/bench.h"
 #include "hone/compare.h"
+#include "hone/convert.h"
 #include "hone/data.h"
 #include "hone/generate.h"
 #include "hone/hub.h"
@@ -21,6 +22,7 @@ struct hn_settings {
     struct hone_bench_options bench;
     struct hone_pull_options pull;
     struct hone_compare_options compare;
+    struct hone_convert_options convert;
 
     /* of several commands */
     const char *model;
@@ -63,12 +65,23 @@ struct hn_settings {
     const char *output;
     bool run;
 
+    /* convert */
+    int convert_to; /* enum hn_convert_to */
+
     /* info */
     bool plan_training;
     int64_t plan_prompt, plan_answer;
 
     /* help */
     bool markdown;
+};
+
+enum hn_convert_to {
+    HN_CONVERT_TO_AUTO,
+    HN_CONVERT_TO_HF,
+    HN_CONVERT_TO_MLX,
+    HN_CONVERT_TO_GGUF,
+    HN_CONVERT_TO_PEFT
 };
 
 enum hn_optimizer { HN_OPTIMIZER_ADAMW, HN_OPTIMIZER_ADAM };

@@ -17,6 +17,7 @@ backend/cpu: base quant backend
 backend/mlx: base quant backend
 backend/cuda: base quant backend
 model: base quant format backend
+convert: base quant format text model
 train: base conf text data format model backend
 infer: base text model backend
 eval: base text data model infer backend

@@ -1,0 +1,182 @@
+/* hone convert: settles what is to be written from the names and options, shows progress, and says
+ * what became of the weights. */
+#include <string.h>
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "hone/convert.h"
+#include "hone/hub.h"
+
+static int on_progress(void *arg, const struct hone_convert_progress *p)
+{
+    hn_ui_progress(arg, p->total ? (double)p->done / (double)p->total : 0, false, "%s", p->tensor);
+    return hn_cli_interrupted();
+}
+
+static bool is_adapter(const char *path)
+{
+    char *config = hn_path_join(path, "adapter_config.json"),
+         *model = hn_path_join(path, "config.json");
+    bool is = config && model && hn_file_exists(config) && !hn_file_exists(model);
+    hn_free(config);
+    hn_free(model);
+    return is;
+}
+
+static enum hn_convert_to format_of(const struct hn_conf *c, bool adapter)
+{
+    const struct hone_convert_options *o = &c->set.convert;
+    if (c->set.convert_to != HN_CONVERT_TO_AUTO)
+        return (enum hn_convert_to)c->set.convert_to;
+    if (adapter)
+        return HN_CONVERT_TO_AUTO;
+    if ((o->output && hn_ends_with(o->output, ".gguf")) || o->type > HONE_TYPE_BF16)
+        return HN_CONVERT_TO_GGUF;
+    return HN_CONVERT_TO_MLX;
+}
+
+static int check(struct hn_conf *c, enum hn_convert_to to, bool adapter, struct hone_err *err)
+{
+    struct hone_convert_options *o = &c->set.convert;
+    if (to == HN_CONVERT_TO_PEFT && !adapter)
+        return hn_fail(
+            err, HONE_USAGE,
+            "--to peft is for adapters, and %s is none (there is no adapter_config.json)",
+            o->model);
+    if (adapter && to != HN_CONVERT_TO_PEFT && to != HN_CONVERT_TO_MLX)
+        return hn_fail(err, HONE_USAGE,
+                       "%s is an adapter: --to mlx or --to peft says whose layout to write",
+                       o->model);
+    if (!o->output && to == HN_CONVERT_TO_MLX && !adapter)
+        o->output = "mlx_model";
+    if (!o->output)
+        return hn_fail(err, HONE_USAGE, "--output is missing: the %s to write",
+                       to == HN_CONVERT_TO_GGUF ? ".gguf file" : "folder");
+    if (to == HN_CONVERT_TO_GGUF && !hn_ends_with(o->output, ".gguf"))
+        return hn_fail(err, HONE_USAGE, "--output %s: a GGUF's name ends in .gguf", o->output);
+    if (to != HN_CONVERT_TO_GGUF && hn_ends_with(o->output, ".gguf"))
+        return hn_fail(err, HONE_USAGE, "--output %s is a .gguf file, but --to asks for a folder",
+                       o->output);
+    return 0;
+}
+
+static void say_count(struct hn_table *t, const char *name, size_t n, size_t of, const char *what)
+{
+    if (!n)
+        return;
+    hn_table_add(t, "%s", name);
+    hn_table_add(t, "%zu of %zu matrices %s", n, of, what);
+}
+
+static void print_report(const struct hone_convert_report *r, const char *output, double seconds,
+                         struct hn_ui *ui)
+{
+    char a[HN_UI_TEXT], b[HN_UI_TEXT];
+    struct hn_table t;
+    hn_table_init(&t, 2, 0);
+    hn_table_add(&t, "weights");
+    hn_table_add(&t, "%s, %.3f bits per weight", r->storage, r->bits_per_weight);
+    say_count(&t, "exact", r->kept, r->matrices, "have the source's values");
+    say_count(&t, "rounded", r->rounded, r->matrices, "kept their codes; some scales were rounded");
+    say_count(&t, "quantised", r->quantized, r->matrices, "were quantised");
+    say_count(&t, "narrowed", r->narrowed, r->matrices, "were rounded to a narrower float type");
+    hn_table_print(&t, ui, false);
+    for (size_t i = 0; i < r->n_notes; i++)
+        hn_ui_say(ui, HN_YELLOW, "  %s", r->notes[i]);
+    hn_ui_say(ui, HN_GREEN, "wrote %s: %s of weights (the source has %s) in %.1f s", output,
+              hn_ui_bytes(r->output_size, a), hn_ui_bytes(r->source_size, b), seconds);
+}
+
+static int print_json(const struct hone_convert_report *r, const char *output, double seconds,
+                      struct hone_err *err)
+{
+    struct hn_buf out = {0};
+    struct hn_json_writer w;
+    const struct {
+        const char *key;
+        uint64_t n;
+    } counts[] = {{"parameters", r->parameters},
+                  {"source_bytes", r->source_size},
+                  {"output_bytes", r->output_size},
+                  {"matrices", r->matrices},
+                  {"exact", r->kept},
+                  {"rounded", r->rounded},
+                  {"quantized", r->quantized},
+                  {"narrowed", r->narrowed}};
+    hn_jw_init(&w, &out, -1);
+    hn_jw_open(&w, '{');
+    hn_jw_key(&w, "output");
+    hn_jw_str(&w, output);
+    hn_jw_key(&w, "storage");
+    hn_jw_str(&w, r->storage);
+    hn_jw_key(&w, "bits_per_weight");
+    hn_jw_double(&w, r->bits_per_weight);
+    for (size_t i = 0; i < HN_COUNT(counts); i++) {
+        hn_jw_key(&w, counts[i].key);
+        hn_jw_int(&w, (int64_t)counts[i].n);
+    }
+    hn_jw_key(&w, "seconds");
+    hn_jw_double(&w, seconds);
+    hn_jw_key(&w, "notes");
+    hn_jw_open(&w, '[');
+    for (size_t i = 0; i < r->n_notes; i++)
+        hn_jw_str(&w, r->notes[i]);
+    hn_jw_close(&w, ']');
+    hn_jw_close(&w, '}');
+    return hn_cli_print_json(&out, err);
+}
+
+static int convert_model(struct hn_conf *c, enum hn_convert_to to, struct hn_ui *ui,
+                         struct hone_err *err)
+{
+    struct hone_convert_options *o = &c->set.convert;
+    struct hone_convert_report report = {0};
+    double start = hn_now();
+    o->to = to == HN_CONVERT_TO_GGUF ? HONE_FORMAT_GGUF
+            : to == HN_CONVERT_TO_HF ? HONE_FORMAT_HF
+                                     : HONE_FORMAT_MLX;
+    o->n_threads = c->set.device.n_threads;
+    hn_cli_catch_interrupts();
+    int rc = hone_convert(o, on_progress, ui, &report, err);
+    hn_ui_clear(ui);
+    if (!rc && c->set.json)
+        rc = print_json(&report, o->output, hn_now() - start, err);
+    else if (!rc)
+        print_report(&report, o->output, hn_now() - start, ui);
+    hone_convert_report_release(&report);
+    return rc;
+}
+
+int hn_cmd_convert(struct hn_conf *c, struct hone_err *err)
+{
+    struct hone_convert_options *o = &c->set.convert;
+    const char *name = hn_cli_argument(c, c->set.model);
+    char *path = NULL;
+    struct hn_ui ui;
+    hn_ui_init(&ui, c->set.json ? stderr : stdout);
+    if (!name)
+        return hn_fail(err, HONE_USAGE,
+                       "--model is missing: a model's folder, a .gguf file, an adapter's folder or "
+                       "ORG/NAME");
+    int rc = hone_model_locate(name, &path, err);
+    if (rc)
+        return rc;
+    o->model = path;
+    bool adapter = is_adapter(path);
+    enum hn_convert_to to = format_of(c, adapter);
+    rc = check(c, to, adapter, err);
+    if (!rc && adapter) {
+        rc = hone_convert_adapter(path, o->output,
+                                  to == HN_CONVERT_TO_PEFT ? HONE_ADAPTER_PEFT : HONE_ADAPTER_MLX,
+                                  o->overwrite, err);
+        if (!rc)
+            hn_ui_say(&ui, HN_GREEN, "wrote %s", o->output);
+    } else if (!rc) {
+        rc = convert_model(c, to, &ui, err);
+    }
+    hn_free(path);
+    return rc;
+}

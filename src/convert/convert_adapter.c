@@ -1,0 +1,36 @@
+/* An adapter in one system's layout or the other's. */
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "convert/out_place.h"
+#include "format/adapter.h"
+#include "hone/convert.h"
+
+int hone_convert_adapter(const char *path, const char *output, enum hone_adapter_layout to,
+                         bool overwrite, struct hone_err *err)
+{
+    struct hn_adapter_file f;
+    struct hn_out_place place;
+    int rc = hn_adapter_read(&f, path, err);
+    if (rc)
+        return rc;
+    rc = hn_out_place_open(&place, output, true, "adapter_config.json", overwrite, err);
+    if (rc) {
+        hn_adapter_release(&f);
+        return rc;
+    }
+    struct hn_adapter_spec spec = {.modules = f.modules,
+                                   .n = f.n,
+                                   .base_model = f.base_model,
+                                   .alpha = f.alpha,
+                                   .dropout = f.dropout,
+                                   .use_rslora = f.use_rslora,
+                                   .num_layers = f.num_layers,
+                                   .config = f.config};
+    (void)to;
+    rc = hn_adapter_write(place.temp, &spec, err);
+    rc = rc ? rc : hn_out_place_commit(&place, err);
+    hn_out_place_close(&place);
+    hn_adapter_release(&f);
+    return rc;
+}

@@ -1,0 +1,60 @@
+/* The tokenizer of a directory: the source's files, as they are. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "convert/convert_impl.h"
+
+#include <string.h>
+
+/* Files beside the weights that belong to the model, whatever its form. */
+static const char *const carried[] = {
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
+    "tekken.json",
+    "LICENSE",
+    "LICENSE.txt",
+    "NOTICE",
+    "Notice",
+    "USE_POLICY.md",
+};
+
+static int copy_file(const char *from, const char *to, struct hone_err *err)
+{
+    struct hn_map map;
+    int rc = hn_map_open(&map, from, err);
+    if (rc)
+        return rc;
+    rc = hn_file_write(to, map.data, map.size, err);
+    hn_map_close(&map);
+    return rc;
+}
+
+static int carry(struct hn_converter *c, const char *name, const char *dir)
+{
+    struct hn_bundle_info info;
+    hn_bundle_info(c->bundle, &info);
+    char *from = hn_path_join(info.path, name), *to = hn_path_join(dir, name);
+    int rc = !from || !to           ? hn_fail_memory(c->err, "copying files")
+             : hn_file_exists(from) ? copy_file(from, to, c->err)
+                                    : 0;
+    hn_free(from);
+    hn_free(to);
+    return rc;
+}
+
+int hn_converter_write_tokenizer(struct hn_converter *c, const char *dir)
+{
+    int rc = 0;
+    if (hn_convert_kind(c->bundle) == HONE_FORMAT_GGUF)
+        return hn_converter_unpack_vocabulary(c, dir);
+    for (size_t i = 0; i < HN_COUNT(carried) && !rc; i++)
+        rc = carry(c, carried[i], dir);
+    return rc;
+}

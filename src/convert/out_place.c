@@ -1,0 +1,145 @@
+#include "convert/out_place.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Remove a directory of files (one that holds directories stays, less its files). */
+static void remove_dir(const char *path)
+{
+    char **names = NULL;
+    size_t n = 0;
+    if (hn_dir_list(path, &names, &n, NULL))
+        n = 0;
+    for (size_t i = 0; i < n; i++) {
+        char *file = hn_path_join(path, names[i]);
+        if (file)
+            unlink(file);
+        hn_free(file);
+    }
+    hn_free(names);
+    rmdir(path);
+}
+
+/* PATH.PID.suffix, or NULL. */
+static char *beside(const char *path, const char *suffix)
+{
+    size_t n = strlen(path) + 48;
+    char *out = hn_calloc(n, 1);
+    if (out)
+        snprintf(out, n, "%s.%ld.%s", path, (long)getpid(), suffix);
+    return out;
+}
+
+static int refuse(const struct hn_out_place *p, const char *what, struct hone_err *err)
+{
+    return hn_fail(err, HONE_FAILED, "%s %s", p->path, what);
+}
+
+/* May the directory that is there be replaced? */
+static int check_dir(const struct hn_out_place *p, const char *mark, bool overwrite,
+                     struct hone_err *err)
+{
+    char **names = NULL;
+    size_t n = 0;
+    bool marked = false, nested = false;
+    int rc = hn_dir_list(p->path, &names, &n, err);
+    for (size_t i = 0; i < n && !rc; i++) {
+        char *inside = hn_path_join(p->path, names[i]);
+        marked |= strcmp(names[i], mark) == 0;
+        nested |= !inside || hn_dir_exists(inside);
+        hn_free(inside);
+    }
+    hn_free(names);
+    if (rc || n == 0)
+        return rc;
+    if (!overwrite)
+        return refuse(p, "exists already and is not empty; --overwrite replaces it", err);
+    if (!marked)
+        return hn_fail(err, HONE_FAILED,
+                       "%s holds other things than such an output (there is no %s in it), so it is "
+                       "not replaced",
+                       p->path, mark);
+    return nested ? refuse(p, "holds directories, so it is not replaced", err) : 0;
+}
+
+static int check(const struct hn_out_place *p, const char *mark, bool overwrite,
+                 struct hone_err *err)
+{
+    if (hn_dir_exists(p->path))
+        return p->dir ? check_dir(p, mark, overwrite, err)
+                      : refuse(p, "is a directory, expected the name of a file to write", err);
+    if (!hn_file_exists(p->path))
+        return 0;
+    if (p->dir)
+        return refuse(p, "is a file, expected the name of a directory to write", err);
+    return overwrite ? 0 : refuse(p, "exists already; --overwrite replaces it", err);
+}
+
+int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir, const char *mark,
+                      bool overwrite, struct hone_err *err)
+{
+    *p = (struct hn_out_place){.dir = dir};
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    char *copy = hn_calloc(n + 1, 1);
+    if (!copy)
+        return hn_fail_memory(err, "writing a model");
+    memcpy(copy, path, n);
+    p->path = copy;
+    int rc = check(p, mark, overwrite, err);
+    char *temp = rc ? NULL : beside(p->path, "tmp");
+    if (!rc && !temp)
+        rc = hn_fail_memory(err, "writing a model");
+    if (!rc && dir)
+        rc = hn_dir_make(temp, err);
+    p->temp = temp;
+    if (rc) {
+        hn_free(p->temp);
+        p->temp = NULL;
+        hn_out_place_close(p);
+    }
+    return rc;
+}
+
+int hn_out_place_commit(struct hn_out_place *p, struct hone_err *err)
+{
+    char *old = p->dir ? beside(p->path, "old") : NULL;
+    bool moved = false, done = false;
+    if (p->dir && !old)
+        return hn_fail_memory(err, "writing a model");
+    /* An empty directory gives way to a rename; one with files is moved aside first. */
+    done = rename(p->temp, p->path) == 0;
+    if (!done && p->dir && (errno == ENOTEMPTY || errno == EEXIST)) {
+        moved = rename(p->path, old) == 0;
+        done = moved && rename(p->temp, p->path) == 0;
+    }
+    int rc = done ? 0 : hn_fail(err, HONE_FAILED, "cannot write %s: %s", p->path, strerror(errno));
+    if (moved && done)
+        remove_dir(old);
+    else if (moved && rename(old, p->path) != 0)
+        rc = hn_fail(err, HONE_FAILED, "cannot write %s; what was there is now %s", p->path, old);
+    hn_free(old);
+    if (done) {
+        hn_free(p->temp);
+        p->temp = NULL;
+    }
+    return rc;
+}
+
+void hn_out_place_close(struct hn_out_place *p)
+{
+    if (p->temp && p->dir)
+        remove_dir(p->temp);
+    else if (p->temp)
+        unlink(p->temp);
+    hn_free(p->temp);
+    hn_free(p->path);
+    *p = (struct hn_out_place){0};
+}

@@ -1,0 +1,23 @@
+/* Where an output goes: written under a temporary name beside it, and given its own when whole. */
+#ifndef HN_CONVERT_OUT_PLACE_H
+#define HN_CONVERT_OUT_PLACE_H
+
+#include "base/err.h"
+
+struct hn_out_place {
+    char *path; /* as given, without a trailing slash */
+    char *temp; /* beside it: a directory that was made, or a file that is to be made */
+    bool dir;
+};
+
+/* Refuses an output that is there, unless it is an empty directory or overwrite is set; then it
+ * must be of the kind that will replace it: a file, or a directory that holds the file `mark`
+ * (config.json) and no directories. */
+HN_MUST_USE int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir,
+                                  const char *mark, bool overwrite, struct hone_err *err);
+/* Take the name, and remove what had it.  On failure the old output is as it was. */
+HN_MUST_USE int hn_out_place_commit(struct hn_out_place *p, struct hone_err *err);
+/* Remove what was written, and release; harmless after a commit. */
+void hn_out_place_close(struct hn_out_place *p);
+
+#endif
