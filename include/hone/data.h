@@ -61,7 +61,7 @@ int hone_prepare(const struct hone_prepare_options *o, hone_progress_fn *progres
 /* ---- rows as a model sees them ------------------------------------------------------------------
  */
 
-struct hone_dataset; /* an index over .jsonl files; rows are read and encoded when asked for */
+struct hone_dataset; /* an index over data files; rows are read and encoded when asked for */
 
 struct hone_dataset_options {
     const struct hone_tokenizer *tokenizer;
@@ -73,8 +73,15 @@ struct hone_dataset_options {
                                      without a response is `unlabelled` then */
 };
 
-/* paths: .jsonl files.  Every row is checked here: a malformed one fails by file and line, an empty
- * one is dropped and counted.  No row left is a failure too.  A data set belongs to one thread. */
+/* The file of a split ("train", "valid" or "test") in a folder: split.jsonl, .json, .csv or .tsv,
+ * the first that is there; validation rows may also be called validation, val or dev.  Where data
+ * is no folder it is the file.  *path is freed with hone_free; HONE_NOT_FOUND when there is none.
+ */
+int hone_data_find(const char *data, const char *split, char **path, struct hone_err *err);
+
+/* paths: files of rows: JSON Lines, JSON arrays, CSV or TSV.  Every row is checked here: a
+ * malformed one fails by file and line, an empty one is dropped and counted.  No row left is a
+ * failure too.  A data set belongs to one thread. */
 int hone_dataset_open(struct hone_dataset **out, const char *const *paths, size_t n_paths,
                       const struct hone_dataset_options *o, struct hone_err *err);
 void hone_dataset_close(struct hone_dataset **d);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -111,7 +112,41 @@ int hn_file_writer_open(struct hn_file_writer *w, const char *path, struct hone_
         hn_file_writer_cancel(w);
         return rc;
     }
+    (void)flock(fileno(w->f), LOCK_EX | LOCK_NB); /* for hn_file_sweep */
     return 0;
+}
+
+/* Is it "NAME.DIGITS.tmp", as the writer calls its file? */
+static bool is_temp_of(const char *entry, const char *name)
+{
+    size_t n = strlen(name);
+    if (strncmp(entry, name, n) != 0 || entry[n] != '.')
+        return false;
+    size_t digits = strspn(entry + n + 1, "0123456789");
+    return digits > 0 && strcmp(entry + n + 1 + digits, ".tmp") == 0;
+}
+
+void hn_file_sweep(const char *path)
+{
+    const char *name = hn_path_name(path);
+    size_t n = (size_t)(name - path);
+    char *dir = hn_calloc(n + 2, 1);
+    if (!dir)
+        return;
+    memcpy(dir, n ? path : ".", n ? n : 1);
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!is_temp_of(e->d_name, name))
+            continue;
+        int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+            (void)unlinkat(dirfd(d), e->d_name, 0);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (d)
+        closedir(d);
+    hn_free(dir);
 }
 
 void hn_file_writer_add(struct hn_file_writer *w, const void *p, size_t n)

@@ -162,21 +162,20 @@ static int longest_row(const struct hn_conf *c, const struct hone_tokenizer *tok
     *longest = t->max_seq_length;
     if (!t->data)
         return 0;
-    char *inside = hn_path_join(t->data, "train.jsonl");
-    const char *path = hn_dir_exists(t->data) ? inside : t->data;
+    char *path = NULL;
     const struct hone_dataset_options o = {.tokenizer = tok,
                                            .format = t->format,
                                            .max_seq_length = t->max_seq_length,
                                            .append_eos = t->append_eos,
                                            .mask_prompt = t->mask_prompt};
-    int rc = inside ? hone_dataset_open(&data, &path, 1, &o, err)
-                    : hn_fail_memory(err, "measuring the data");
+    int rc = hone_data_find(t->data, "train", &path, err);
+    rc = rc ? rc : hone_dataset_open(&data, (const char *const *)&path, 1, &o, err);
     if (!rc) {
         hone_dataset_info(data, &info);
         *longest = (int64_t)info.max_tokens;
     }
     hone_dataset_close(&data);
-    hn_free(inside);
+    hn_free(path);
     return rc;
 }
 

@@ -188,7 +188,7 @@ static int gather_inputs(struct hn_conf *c, struct hone_err *err)
     p->inputs = all;
     p->n_inputs = n;
     if (n == 0)
-        return hn_fail(err, HONE_USAGE, "--input is missing: which .jsonl files of records?");
+        return hn_fail(err, HONE_USAGE, "--input is missing: which files of records?");
     if (!p->output && !c->set.preview)
         return hn_fail(err, HONE_USAGE,
                        "--output is missing: a folder, or one .jsonl file (or --preview N)");

@@ -180,10 +180,10 @@ static int run(struct view *v, struct hone_model *model, struct hone_tokenizer *
                struct hone_test_summary *sum, struct hone_err *err)
 {
     struct hone_test_options o = v->c->set.test;
-    char *inside = hn_path_join(v->c->set.data, "test.jsonl");
-    if (!inside)
-        return hn_fail_memory(err, "testing");
-    const char *data = hn_dir_exists(v->c->set.data) ? inside : v->c->set.data;
+    char *data = NULL;
+    int rc = hone_data_find(v->c->set.data, "test", &data, err);
+    if (rc)
+        return rc;
     o.data.tokenizer = tok;
     hn_jw_init(&v->w, &v->json, -1);
     hn_jw_open(&v->w, '{');
@@ -191,9 +191,9 @@ static int run(struct view *v, struct hone_model *model, struct hone_tokenizer *
     hn_jw_open(&v->w, '[');
     hn_cli_catch_interrupts();
     hn_ui_progress(&v->ui, 0, true, "measuring the loss");
-    int rc = hone_test(model, tok, data, &o, on_row, v, sum, err);
+    rc = hone_test(model, tok, data, &o, on_row, v, sum, err);
     hn_ui_clear(&v->ui);
-    hn_free(inside);
+    hn_free(data);
     return v->failed ? v->failed : rc;
 }
 

@@ -25,10 +25,10 @@ struct view {
 static void show_data(struct view *v, const char *what, const struct hone_dataset_info *d)
 {
     char rows[HN_UI_TEXT], tokens[HN_UI_TEXT], trained[HN_UI_TEXT];
-    hn_ui_say(&v->ui, HN_PLAIN, "%-12s %s rows, %s tokens (%s with loss), longest row %llu%s", what,
-              hn_ui_count(d->rows, rows), hn_ui_count(d->tokens, tokens),
-              hn_ui_count(d->trained_tokens, trained), (unsigned long long)d->max_tokens,
-              d->rows == 0 ? ": nothing to measure" : "");
+    hn_ui_say(&v->ui, HN_PLAIN, "%-12s %s row%s, %s tokens (%s with loss), longest row %llu%s",
+              what, hn_ui_count(d->rows, rows), d->rows == 1 ? "" : "s",
+              hn_ui_count(d->tokens, tokens), hn_ui_count(d->trained_tokens, trained),
+              (unsigned long long)d->max_tokens, d->rows == 0 ? ": nothing to measure" : "");
     const struct {
         uint64_t n;
         const char *what;
@@ -153,7 +153,7 @@ static int check(const struct hn_conf *c, struct hone_err *err)
                        "--model is missing: a model's folder, a .gguf file or ORG/NAME");
     if (!t->data)
         return hn_fail(err, HONE_USAGE,
-                       "--data is missing: a folder with train.jsonl, or one .jsonl file");
+                       "--data is missing: a folder with train.jsonl, or one file of rows");
     if (!hn_dir_exists(t->data) && !hn_file_exists(t->data))
         return hn_fail(
             err, HONE_FAILED,
@@ -211,11 +211,12 @@ static int test(struct view *v, struct hone_err *err)
     struct hone_tokenizer *tok = NULL;
     struct hone_test_options o = v->c->set.test;
     struct hone_test_summary sum = {0};
-    char *data = hn_path_join(t->data, "test.jsonl");
-    int rc = data ? 0 : hn_fail_memory(err, "testing");
-    if (!rc && !hn_dir_exists(t->data))
-        rc = hn_fail(err, HONE_USAGE,
-                     "--test wants test.jsonl in the --data folder; use hone test for a file");
+    char *data = NULL;
+    int rc = hn_dir_exists(t->data)
+                 ? hone_data_find(t->data, "test", &data, err)
+                 : hn_fail(err, HONE_USAGE,
+                           "--test wants test.jsonl in the --data folder; use hone test for a "
+                           "file");
     with.set.adapter = t->adapter_path;
     rc = rc ? rc : hn_cli_open(&with, &model, &tok, err);
     if (!rc) {

@@ -101,7 +101,7 @@ static const char *const headings[] = {
     "Model",     "Data",   "Input",      "Adapter",
     "Optimizer", "Length", "Generation", "Evaluation and saving",
     "Run",       "Plan",   "Weights",    "Memory and device",
-    "Output",
+    "PyTorch",   "Output",
 };
 
 static bool has_group(enum hn_command_id command, const char *group)

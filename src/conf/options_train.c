@@ -141,7 +141,7 @@ const struct hn_option hn_options_train[] = {
      AT(train.data),
      .flags = HN_OPTION_MLX,
      .group = "Data",
-     .help = "a folder with train.jsonl (and valid.jsonl, test.jsonl), or one .jsonl file"},
+     .help = "a folder with train.jsonl (and valid.jsonl, test.jsonl), or one file of rows"},
     {.name = "valid-data",
      .aliases = "val-data eval-data",
      .commands = TRAIN,

@@ -1,4 +1,4 @@
-/* An index over .jsonl files: 24 bytes a row.  Rows are read and encoded when asked for. */
+/* An index over data files: 24 bytes a row.  Rows are read and encoded when asked for. */
 #include "hone/data.h"
 #include "base/mem.h"
 #include "data/encode.h"
@@ -114,16 +114,18 @@ static int add_row(struct hone_dataset *d, struct hone_row *row, struct hn_hash_
 
 static int fail_no_rows(const struct hone_dataset *d, struct hone_err *err)
 {
-    const char *first = d->paths[0], *more = d->n_paths > 1 ? " and the other data files" : "";
+    const char *first = d->paths[0],
+               *more = d->n_paths > 1 ? " and the other data files hold" : " holds";
     unsigned long long empty = d->info.empty, unlabelled = d->info.unlabelled;
     if (unlabelled)
         return hn_fail(err, HONE_FAILED,
-                       "%s%s hold no row with a token that carries loss (%llu rows without, %llu "
+                       "%s%s no row with a token that carries loss (%llu without, %llu "
                        "empty)%s%s",
                        first, more, unlabelled, empty, d->notes.n ? "; " : "",
                        d->notes.n ? d->notes.items[d->notes.n - 1] : "");
-    return hn_fail(err, HONE_FAILED, "%s%s hold no rows (%llu empty), expected one object per line",
-                   first, more, empty);
+    return hn_fail(err, HONE_FAILED,
+                   "%s%s no rows (%llu empty), expected objects with the keys of a record", first,
+                   more, empty);
 }
 
 static int read_all(struct hone_dataset *d, struct hone_err *err)

@@ -95,7 +95,7 @@ static int take_completion(struct hn_encoder *e, const struct hn_record *r, bool
         {.type = HN_JSON_OBJECT, .n = 2, .members = assistant},
     };
     struct hn_json messages = {.type = HN_JSON_ARRAY, .n = 2, .items = items};
-    return hn_encoder_take_chat(e, &messages, r->tools, parts, err);
+    return hn_encoder_take_chat(e, &messages, 0, r->tools, parts, err);
 }
 
 /* Fill e->text, the spans and, if asked for, prompt and expected. */
@@ -107,11 +107,11 @@ static int take(struct hn_encoder *e, const struct hn_record *r, bool parts, str
     e->n_spans = 0;
     e->templated = e->has_prompt = false;
     int rc = 0;
-    if (r->kind == HONE_RECORD_CHAT) {
+    if (r->messages) {
         if (!e->info.chat_template)
             return hn_fail(err, HONE_FAILED,
                            "found a chat row, expected text: the model has no chat template");
-        rc = hn_encoder_take_chat(e, r->messages, r->tools, parts, err);
+        rc = hn_encoder_take_chat(e, r->messages, r->n_prompt, r->tools, parts, err);
     } else if (r->kind == HONE_RECORD_COMPLETION) {
         rc = take_completion(e, r, parts, err);
     } else {

@@ -38,10 +38,12 @@ HN_MUST_USE int hn_encoder_row(struct hn_encoder *e, const struct hn_record *r, 
                                struct hone_err *err);
 
 /* encode_chat.c: render messages (an array) into e->text with e->templated set, and find the
- * responses that are needed: all of them when prompts are masked; with parts, also prompt and
+ * responses that are needed: when prompts are masked all of them but those among the first n_prompt
+ * messages; with parts, also prompt and
  * expected of the last message, if that is an answer. */
 HN_MUST_USE int hn_encoder_take_chat(struct hn_encoder *e, const struct hn_json *messages,
-                                     const struct hn_json *tools, bool parts, struct hone_err *err);
+                                     size_t n_prompt, const struct hn_json *tools, bool parts,
+                                     struct hone_err *err);
 /* Bytes [begin, end) of e->text are a response. */
 HN_MUST_USE int hn_encoder_add_span(struct hn_encoder *e, size_t begin, size_t end,
                                     struct hone_err *err);

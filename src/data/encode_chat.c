@@ -16,14 +16,46 @@ static const char *token(const struct hn_encoder *e, int32_t id)
     return id < 0 ? NULL : hone_tokenizer_token(e->o.tokenizer, id);
 }
 
-/* The text of all messages, and the spans of every answer in it when they are wanted. */
-static int take_whole(struct hn_encoder *e, const struct hn_chat_input *in, bool spans,
-                      struct hone_err *err)
+/* The first of the spans that is no answer of the first n_prompt messages: by their number where a
+ * span is an answer, else (a template whose {% generation %} blocks are not one for each) the first
+ * behind what the prompt alone is rendered as. */
+static int first_span(struct hn_encoder *e, const struct hn_chat_input *in, size_t n_prompt,
+                      const struct hn_chat_spans *found, size_t *first, struct hone_err *err)
+{
+    size_t answers = 0, before = 0, same = 0;
+    for (size_t i = 0; i < in->messages->n; i++) {
+        bool is = hn_chat_is_assistant(&in->messages->items[i]);
+        answers += is;
+        before += is && i < n_prompt;
+    }
+    *first = before;
+    if (before == 0 || answers == found->n)
+        return 0;
+    struct hn_json some = *in->messages;
+    struct hn_chat_input prompt = *in;
+    struct hn_buf text = {0};
+    some.n = n_prompt;
+    prompt.messages = &some;
+    int rc = hn_chat_template_render(e->chat, &prompt, &text, err);
+    while (!rc && same < text.len && same < e->text.len && text.data[same] == e->text.data[same])
+        same++;
+    for (*first = 0; *first < found->n && found->items[*first].start < same; ++*first)
+        ;
+    hn_buf_release(&text);
+    return rc;
+}
+
+/* The text of all messages, and where they are wanted the spans of the answers in it. */
+static int take_whole(struct hn_encoder *e, const struct hn_chat_input *in, size_t n_prompt,
+                      bool spans, struct hone_err *err)
 {
     struct hn_chat_spans found = {0};
+    size_t first = 0;
     int rc = spans ? hn_chat_spans(e->chat, in, &e->text, &found, err)
                    : hn_chat_template_render(e->chat, in, &e->text, err);
-    for (size_t i = 0; i < found.n && !rc; i++)
+    if (!rc && n_prompt && found.n)
+        rc = first_span(e, in, n_prompt, &found, &first, err);
+    for (size_t i = first; i < found.n && !rc; i++)
         rc = hn_encoder_add_span(e, found.items[i].start, found.items[i].end, err);
     hn_chat_spans_release(&found);
     return rc;
@@ -71,7 +103,7 @@ static int take_parts(struct hn_encoder *e, const struct hn_chat_input *in, stru
     return 0;
 }
 
-int hn_encoder_take_chat(struct hn_encoder *e, const struct hn_json *messages,
+int hn_encoder_take_chat(struct hn_encoder *e, const struct hn_json *messages, size_t n_prompt,
                          const struct hn_json *tools, bool parts, struct hone_err *err)
 {
     struct hn_chat_input in = {
@@ -84,7 +116,7 @@ int hn_encoder_take_chat(struct hn_encoder *e, const struct hn_json *messages,
     };
     int rc = open_template(e, err);
     e->templated = true;
-    rc = rc ? rc : take_whole(e, &in, e->o.mask_prompt, err);
+    rc = rc ? rc : take_whole(e, &in, n_prompt, e->o.mask_prompt, err);
     if (!rc && parts && hn_chat_is_assistant(&messages->items[messages->n - 1]))
         rc = take_parts(e, &in, err);
     return rc;

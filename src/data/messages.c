@@ -150,9 +150,14 @@ static int add_system(struct hn_record *r, const struct hn_json *row, struct hon
 
 int hn_record_read_tools(struct hn_record *r, const struct hn_json *row, struct hone_err *err)
 {
-    const struct hn_json *tools = hn_json_get(row, "tools");
+    struct hn_json *tools = find(row, "tools");
     if (!tools || tools->type == HN_JSON_NULL)
         return 0;
+    if (tools->type == HN_JSON_STRING) { /* as many published data sets have it */
+        int rc = hn_record_unwrap(r, "tools", tools, err);
+        if (rc)
+            return rc;
+    }
     if (tools->type != HN_JSON_ARRAY)
         return hn_fail(err, HONE_FAILED, "\"tools\": found %s, expected an array",
                        hn_json_type_name(tools));
@@ -175,5 +180,37 @@ int hn_record_read_messages(struct hn_record *r, const struct hn_json *row, stru
             return rc;
     }
     int rc = r->empty ? 0 : add_system(r, row, err);
+    return rc ? rc : hn_record_read_tools(r, row, err);
+}
+
+/* The messages of a list, or the one message that stands for a list, into items. */
+static int take_turns(const char *key, struct hn_json *list, struct hn_json *items,
+                      struct hone_err *err)
+{
+    bool one = list->type == HN_JSON_OBJECT;
+    for (size_t i = 0; i < (one ? 1 : list->n); i++) {
+        items[i] = one ? *list : list->items[i];
+        int rc = read_message(key, i, &items[i], err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int hn_record_read_turns(struct hn_record *r, const struct hn_json *row, struct hone_err *err)
+{
+    struct hn_json *prompt = find(row, "prompt"), *completion = find(row, "completion");
+    size_t n = prompt->type == HN_JSON_OBJECT ? 1 : prompt->n,
+           more = completion->type == HN_JSON_OBJECT ? 1 : completion->n;
+    struct hn_json *list = hn_arena_alloc(&r->arena, 1, sizeof *list),
+                   *items = hn_arena_alloc(&r->arena, n + more + 1, sizeof *items);
+    if (!list || !items)
+        return hn_fail_memory(err, "reading a row");
+    int rc = take_turns("prompt", prompt, items, err);
+    rc = rc ? rc : take_turns("completion", completion, items + n, err);
+    *list = (struct hn_json){.type = HN_JSON_ARRAY, .n = n + more, .items = items};
+    r->messages = list;
+    r->n_prompt = n;
+    r->empty = n + more == 0;
     return rc ? rc : hn_record_read_tools(r, row, err);
 }

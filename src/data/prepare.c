@@ -1,6 +1,7 @@
 /* hone prepare.  Two readings of the input: the first checks and measures every row and keeps 16
  * bytes of it; the second, in the shuffled order, writes the rows. */
 #include "hone/data.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "data/lengths.h"
 #include "data/row_index.h"
@@ -132,8 +133,8 @@ static int first_reading(struct prepare *p)
     }
     if (!rc && p->index.n == 0)
         rc = hn_fail(p->err, HONE_FAILED,
-                     "%s%s hold no rows (%llu empty), expected one object per line",
-                     p->o->inputs[0], p->o->n_inputs > 1 ? " and the other inputs" : "",
+                     "%s%s no rows (%llu empty), expected objects with the keys of a record",
+                     p->o->inputs[0], p->o->n_inputs > 1 ? " and the other inputs hold" : " holds",
                      (unsigned long long)p->notes.counts[HN_NOTE_EMPTY]);
     return rc;
 }
@@ -170,20 +171,20 @@ static int find_lines(struct prepare *p, struct pairs *pairs, size_t file)
         left += (hn_row_file(pairs->duplicate[i]) == file) + (hn_row_file(pairs->first[i]) == file);
     if (!left)
         return 0;
-    struct hn_lines lines;
-    int rc = hn_lines_open(&lines, p->o->inputs[file], HN_SOURCE_MAX_LINE, p->err);
-    if (rc)
-        return rc;
-    while (left && (rc = hn_lines_next(&lines, p->err)) > 0) {
+    const struct hn_source_file *f = &p->source.files[file];
+    struct hn_row_scan scan = {0};
+    int rc = 0;
+    hn_row_scan_start(&scan, f->fd, &f->format, f->format.begin, f->format.line);
+    while (left && (rc = hn_row_scan_next(&scan, p->err)) > 0) {
         for (size_t i = 0; i < pairs->n; i++) {
-            struct hn_row_at d = pairs->duplicate[i], f = pairs->first[i];
-            if (hn_row_file(d) == file && hn_row_offset(d) == lines.offset)
-                pairs->duplicate_line[i] = lines.number, left--;
-            if (hn_row_file(f) == file && hn_row_offset(f) == lines.offset)
-                pairs->first_line[i] = lines.number, left--;
+            struct hn_row_at d = pairs->duplicate[i], first = pairs->first[i];
+            if (hn_row_file(d) == file && hn_row_offset(d) == scan.row_at)
+                pairs->duplicate_line[i] = scan.row_line, left--;
+            if (hn_row_file(first) == file && hn_row_offset(first) == scan.row_at)
+                pairs->first_line[i] = scan.row_line, left--;
         }
     }
-    hn_lines_close(&lines);
+    hn_row_scan_release(&scan);
     return rc < 0 ? rc : 0;
 }
 
@@ -283,13 +284,16 @@ static int open_outputs(struct prepare *p, const uint64_t counts[N_SPLITS],
                         struct hn_file_writer w[N_SPLITS])
 {
     const char *output = p->o->output;
-    if (is_file_name(output))
+    if (is_file_name(output)) {
+        hn_file_sweep(output);
         return hn_file_writer_open(&w[TRAIN], output, p->err);
+    }
     int rc = hn_dir_make(output, p->err);
     for (int k = 0; k < N_SPLITS && !rc; k++) {
         char *path = hn_path_join(output, split_names[k]);
         if (!path)
             return hn_fail_memory(p->err, "writing the rows");
+        hn_file_sweep(path);
         if (counts[k])
             rc = hn_file_writer_open(&w[k], path, p->err);
         else if (hn_file_exists(path))

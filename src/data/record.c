@@ -241,8 +241,15 @@ static int read_text(struct hn_record *r, const struct hn_json *row, struct hone
     return 0;
 }
 
+static bool is_turns(const struct hn_json *v)
+{
+    return v && (v->type == HN_JSON_ARRAY || v->type == HN_JSON_OBJECT);
+}
+
 static int read_completion(struct hn_record *r, const struct hn_json *row, struct hone_err *err)
 {
+    if (is_turns(hn_json_get(row, "prompt")) && is_turns(hn_json_get(row, "completion")))
+        return hn_record_read_turns(r, row, err);
     int rc = need_string(row, "prompt", &r->prompt, err);
     rc = rc ? rc : need_string(row, "completion", &r->completion, err);
     rc = rc ? rc : hn_record_read_tools(r, row, err);
@@ -301,17 +308,54 @@ static int parse_line(struct hn_record *r, struct hn_str line, struct hn_json **
     int rc = hn_json_parse(&r->arena, line.p, line.n, HN_JSON_PYTHON, row, &inner);
     if (rc == HONE_NO_MEMORY)
         return hn_fail_memory(err, "reading a row");
-    if (rc) { /* a row is one line: its number among the lines of the file is the caller's */
-        const char *at = inner.message;
-        return hn_fail(err, rc, "%s", hn_starts_with(at, "line 1, ") ? at + 8 : at);
+    if (rc) { /* the row's place among the lines of the file is the caller's */
+        const char *at = inner.message, *comma = strchr(at, ',');
+        if (hn_starts_with(at, "line 1, "))
+            return hn_fail(err, rc, "%s", at + 8);
+        return comma ? hn_fail(err, rc, "%.*s of the row%s", (int)(comma - at), at, comma)
+                     : hn_fail(err, rc, "%s", at);
     }
     if ((*row)->type == HN_JSON_ARRAY)
-        return hn_fail(err, HONE_FAILED,
-                       "found an array, expected one object per line (JSON Lines): write each item "
-                       "of the array on a line of its own, as jq -c '.[]' does");
+        return hn_fail(err, HONE_FAILED, "found an array, expected an object");
     if ((*row)->type != HN_JSON_OBJECT)
         return hn_fail(err, HONE_FAILED, "found %s, expected an object", hn_json_type_name(*row));
     return 0;
+}
+
+int hn_record_unwrap(struct hn_record *r, const char *key, struct hn_json *v, struct hone_err *err)
+{
+    struct hone_err inner = {0};
+    struct hn_json *j = NULL;
+    int rc = hn_json_parse(&r->arena, v->text.p, v->text.n, HN_JSON_PYTHON, &j, &inner);
+    if (rc == HONE_NO_MEMORY)
+        return hn_fail_memory(err, "reading a row");
+    if (rc)
+        return hn_fail(err, rc, "\"%s\" is a string that holds no JSON: %s", key, inner.message);
+    *v = *j;
+    return 0;
+}
+
+/* Cells are strings: what may be missing is when it is empty, and lists are unwrapped. */
+static int open_cells(struct hn_record *r, struct hn_json *row, struct hone_err *err)
+{
+    static const char *const optional[] = {"task",   "context", "input", "response_json",
+                                           "system", "tools",   NULL};
+    static const char *const nested[] = {"messages", "conversations", "tools", "response_json",
+                                         NULL};
+    bool all_empty = true;
+    int rc = 0;
+    for (size_t i = 0; i < row->n && !rc; i++) {
+        struct hn_json_member *m = &row->members[i];
+        all_empty &= is_blank(m->value.text);
+        for (size_t k = 0; optional[k] && m->value.type == HN_JSON_STRING; k++)
+            if (m->value.text.n == 0 && hn_str_is(m->key, optional[k]))
+                m->value.type = HN_JSON_NULL;
+        for (size_t k = 0; nested[k] && m->value.type == HN_JSON_STRING && !rc; k++)
+            if (hn_str_is(m->key, nested[k]))
+                rc = hn_record_unwrap(r, nested[k], &m->value, err);
+    }
+    r->empty = all_empty;
+    return rc;
 }
 
 int hn_record_parse(struct hn_record *r, const char *line, size_t n, enum hone_record_kind forced,
@@ -323,6 +367,7 @@ int hn_record_parse(struct hn_record *r, const char *line, size_t n, enum hone_r
     hn_buf_clear(&r->buf);
     *r = (struct hn_record){.kind = forced ? forced : fallback,
                             .prompt_size = SIZE_MAX,
+                            .cells = r->cells,
                             .arena = r->arena,
                             .buf = r->buf};
     if (n >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0)
@@ -336,8 +381,10 @@ int hn_record_parse(struct hn_record *r, const char *line, size_t n, enum hone_r
     if (rc)
         return rc;
     r->empty = row->n == 0;
-    if (r->empty)
-        return 0;
+    if (r->cells && !r->empty)
+        rc = open_cells(r, row, err);
+    if (rc || r->empty)
+        return rc;
     enum hone_record_kind told = detect(row);
     if (!forced && told)
         r->kind = told;
@@ -355,6 +402,15 @@ void hn_record_write(const struct hn_record *r, struct hn_buf *out)
     if (r->kind == HONE_RECORD_CHAT) {
         hn_buf_add_str(out, "{\"messages\": ");
         hn_json_dump(out, r->messages, -1, true, false);
+    } else if (r->kind == HONE_RECORD_COMPLETION && r->messages) {
+        struct hn_json prompt = *r->messages, completion = *r->messages;
+        prompt.n = HN_MIN(r->n_prompt, prompt.n);
+        completion.items += prompt.n;
+        completion.n -= prompt.n;
+        hn_buf_add_str(out, "{\"prompt\": ");
+        hn_json_dump(out, &prompt, -1, true, false);
+        hn_buf_add_str(out, ", \"completion\": ");
+        hn_json_dump(out, &completion, -1, true, false);
     } else if (r->kind == HONE_RECORD_COMPLETION) {
         hn_buf_add_str(out, "{\"prompt\": ");
         add_json_str(out, r->prompt);

@@ -19,9 +19,13 @@ struct hn_record {
     struct hn_str prompt, completion;
     /* HONE_RECORD_CHAT: objects with "role" and, mostly, "content" (ShareGPT brought into this
      * form).  HONE_RECORD_CHAT and _COMPLETION: tools as the row gives them, or NULL. */
-    struct hn_json *messages; /* HN_JSON_ARRAY */
+    struct hn_json *messages; /* HN_JSON_ARRAY; of a COMPLETION: NULL, or TRL's conversational form,
+                               * the prompt's messages, n_prompt of them, then the completion's */
+    size_t n_prompt;
     const struct hn_json *tools;
 
+    bool cells; /* set by the caller: values are the text of cells (CSV), an empty one is none, and
+                 * lists and objects are JSON within them */
     struct hn_arena arena; /* owns the tree and every string above */
     struct hn_buf buf;     /* scratch */
 };
@@ -47,9 +51,15 @@ size_t hn_record_find_response(struct hn_str text);
 /* messages.c: the "messages" or "conversations" of a row, as r->messages and r->tools. */
 HN_MUST_USE int hn_record_read_messages(struct hn_record *r, const struct hn_json *row,
                                         struct hone_err *err);
-/* The "tools" of a row, as r->tools. */
+/* TRL's conversational "prompt" and "completion", which are lists of messages. */
+HN_MUST_USE int hn_record_read_turns(struct hn_record *r, const struct hn_json *row,
+                                     struct hone_err *err);
+/* The "tools" of a row, as r->tools; a string is taken as the JSON that it holds. */
 HN_MUST_USE int hn_record_read_tools(struct hn_record *r, const struct hn_json *row,
                                      struct hone_err *err);
+/* The value that is written as JSON within the string v, in v's place. */
+HN_MUST_USE int hn_record_unwrap(struct hn_record *r, const char *key, struct hn_json *v,
+                                 struct hone_err *err);
 /* s in quotes and escaped as JSON, for a message; a long one is cut. */
 void hn_record_quote(struct hn_buf *out, struct hn_str s);
 /* Fails, naming the key, when s holds a lone surrogate: no tokenizer can encode one. */

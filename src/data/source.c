@@ -16,11 +16,18 @@ static int open_file(struct hn_source_file *f, const char *path, struct hone_err
                        "cannot open the data file %s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return hn_fail(err, HONE_FAILED,
-                       "%s is %s, expected a .jsonl file (rows are read again, so it cannot be a "
-                       "pipe)",
+                       "%s is %s, expected a file of rows (they are read again, so it cannot be "
+                       "a pipe)",
                        path, S_ISDIR(st.st_mode) ? "a directory" : "not a regular file");
     f->size = (uint64_t)st.st_size;
     return 0;
+}
+
+static int tell_format(struct hn_source *s, size_t i, struct hone_err *err)
+{
+    s->file = i;
+    int rc = hn_row_format_init(&s->files[i].format, s->files[i].fd, s->paths[i], &s->line, err);
+    return rc && rc != HONE_NO_MEMORY ? hn_source_blame(s, err) : rc;
 }
 
 int hn_source_open(struct hn_source *s, const char *const *paths, size_t n,
@@ -43,9 +50,12 @@ int hn_source_open(struct hn_source *s, const char *const *paths, size_t n,
     int rc = 0;
     for (size_t i = 0; i < n && !rc; i++) {
         rc = open_file(&s->files[i], paths[i], err);
+        if (!rc)
+            rc = tell_format(s, i, err);
         s->files[i].kind = forced;
         s->size += s->files[i].size;
     }
+    s->file = 0;
     if (rc)
         hn_source_close(s);
     return rc;
@@ -53,12 +63,14 @@ int hn_source_open(struct hn_source *s, const char *const *paths, size_t n,
 
 void hn_source_close(struct hn_source *s)
 {
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
         if (s->files[i].fd >= 0)
             close(s->files[i].fd);
+        hn_row_format_release(&s->files[i].format);
+    }
     hn_free(s->files);
-    hn_lines_close(&s->lines);
-    hn_buf_release(&s->text);
+    hn_row_scan_release(&s->scan);
+    hn_row_scan_release(&s->again);
     hn_record_release(&s->record);
     *s = (struct hn_source){0};
 }
@@ -71,14 +83,20 @@ int hn_source_blame(const struct hn_source *s, struct hone_err *err)
     return hn_fail_prefix(err, "%s, line %llu", s->paths[s->file], (unsigned long long)s->line);
 }
 
-/* The record of s->lines' current line: 1 a row, 0 an empty one. */
-static int take_line(struct hn_source *s, struct hone_err *err)
+/* The row of the scan as s->record. */
+static int parse(struct hn_source *s, const struct hn_row_scan *scan, struct hone_err *err)
+{
+    const struct hn_source_file *f = &s->files[s->file];
+    s->record.cells = f->format.layout == HN_ROWS_CELLS;
+    return hn_record_parse(&s->record, hn_buf_str(&scan->row), scan->row.len, s->forced, f->kind,
+                           err);
+}
+
+/* The record of the scan's current row: 1 a row, 0 an empty one. */
+static int take_row(struct hn_source *s, struct hone_err *err)
 {
     struct hn_source_file *f = &s->files[s->file];
-    s->line = s->lines.number;
-    s->offset = s->lines.offset;
-    int rc = hn_record_parse(&s->record, hn_buf_str(&s->lines.line), s->lines.line.len, s->forced,
-                             f->kind, err);
+    int rc = parse(s, &s->scan, err);
     if (rc)
         return rc == HONE_NO_MEMORY ? rc : hn_source_blame(s, err);
     if (s->record.empty) {
@@ -99,19 +117,22 @@ static int take_line(struct hn_source *s, struct hone_err *err)
 int hn_source_next(struct hn_source *s, struct hone_err *err)
 {
     while (s->file < s->n) {
-        int rc = 0;
-        if (!s->lines.f)
-            rc = hn_lines_open(&s->lines, s->paths[s->file], HN_SOURCE_MAX_LINE, err);
-        rc = rc ? rc : hn_lines_next(&s->lines, err);
+        const struct hn_source_file *f = &s->files[s->file];
+        if (!s->begun)
+            hn_row_scan_start(&s->scan, f->fd, &f->format, f->format.begin, f->format.line);
+        s->begun = true;
+        int rc = hn_row_scan_next(&s->scan, err);
+        s->line = s->scan.row_line;
+        s->offset = s->scan.row_at;
         if (rc < 0)
-            return rc;
+            return rc == HONE_NO_MEMORY ? rc : hn_source_blame(s, err);
         if (rc == 0) {
-            s->before += s->files[s->file].size;
-            hn_lines_close(&s->lines);
+            s->before += f->size;
+            s->begun = false;
             s->file++;
             continue;
         }
-        rc = take_line(s, err);
+        rc = take_row(s, err);
         if (rc)
             return rc;
     }
@@ -120,35 +141,7 @@ int hn_source_next(struct hn_source *s, struct hone_err *err)
 
 uint64_t hn_source_done(const struct hn_source *s)
 {
-    return s->before + (s->lines.f ? s->lines.next : 0);
-}
-
-static int read_line(struct hn_source *s, struct hone_err *err)
-{
-    uint64_t at = s->offset;
-    hn_buf_clear(&s->text);
-    for (;;) {
-        size_t want = HN_MIN(HN_MAX(s->text.len, (size_t)4096), (size_t)1 << 20);
-        char *to = hn_buf_reserve(&s->text, want);
-        if (!to)
-            return hn_fail_memory(err, "reading a row");
-        ssize_t n = pread(s->files[s->file].fd, to, want, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return hn_fail(err, HONE_FAILED, "cannot read the row: %s", strerror(errno));
-        const char *end = n ? memchr(to, '\n', (size_t)n) : NULL;
-        s->text.len += end ? (size_t)(end - to) : (size_t)n;
-        s->text.data[s->text.len] = 0;
-        if (end || n == 0)
-            break;
-        if (s->text.len > HN_SOURCE_MAX_LINE)
-            return hn_fail(err, HONE_FAILED, "longer than %d bytes", HN_SOURCE_MAX_LINE);
-        at += (uint64_t)n;
-    }
-    if (s->text.len && s->text.data[s->text.len - 1] == '\r')
-        s->text.data[--s->text.len] = 0;
-    return 0;
+    return s->before + (s->begun ? s->scan.at : 0);
 }
 
 int hn_source_at(struct hn_source *s, size_t file, uint64_t offset, uint64_t line,
@@ -157,10 +150,12 @@ int hn_source_at(struct hn_source *s, size_t file, uint64_t offset, uint64_t lin
     s->file = file;
     s->offset = offset;
     s->line = line;
-    int rc = read_line(s, err);
-    rc = rc ? rc
-            : hn_record_parse(&s->record, hn_buf_str(&s->text), s->text.len, s->forced,
-                              s->files[file].kind, err);
+    hn_row_scan_start(&s->again, s->files[file].fd, &s->files[file].format, offset, line);
+    int rc = hn_row_scan_next(&s->again, err);
+    if (rc > 0)
+        rc = parse(s, &s->again, err);
+    else if (rc == 0)
+        s->record.empty = true;
     if (!rc && s->record.empty)
         rc = hn_fail(err, HONE_FAILED, "the row is gone: the file has changed while it was in use");
     return rc && rc != HONE_NO_MEMORY ? hn_source_blame(s, err) : rc;

@@ -1,16 +1,13 @@
-/* The rows of a list of .jsonl files: read once from first to last, then any row again by its
- * offset.  Holds one row at a time, never a file. */
+/* The rows of a list of data files, of any layout that row_scan.h knows: read once from first to
+ * last, then any row again by its offset.  Holds one row at a time, never a file. */
 #ifndef HN_DATA_SOURCE_H
 #define HN_DATA_SOURCE_H
 
-#include "base/file.h"
 #include "data/notes.h"
 #include "data/record.h"
+#include "data/row_scan.h"
 
-enum {
-    HN_SOURCE_MAX_LINE = 1 << 26, /* bytes of the longest row that is read */
-    HN_SOURCE_MAX_FILES = 1 << 16,
-};
+enum { HN_SOURCE_MAX_FILES = 1 << 16 };
 
 struct hn_source {
     const char *const *paths; /* [n] borrowed */
@@ -20,6 +17,7 @@ struct hn_source {
     struct hn_source_file {
         int fd;
         uint64_t size;
+        struct hn_row_format format;
         enum hone_record_kind kind; /* of the first row */
         uint64_t rows, empty;
     } * files;       /* [n] */
@@ -31,8 +29,9 @@ struct hn_source {
     size_t file;
     uint64_t line, offset;
 
-    struct hn_lines lines; /* of the first reading */
-    struct hn_buf text;    /* the line that was read again */
+    struct hn_row_scan scan;  /* of the first reading */
+    struct hn_row_scan again; /* of rows that are read again */
+    bool begun;               /* the current file */
 };
 
 /* Every path must be a regular file.  paths and notes must outlive the source. */

@@ -155,7 +155,7 @@ int hn_record_truncate(struct hn_record *r, struct hn_encoder *e, size_t limit, 
     struct cut c = {.r = r, .e = e, .limit = limit, .err = err};
     bool left;
     int rc;
-    if (r->kind == HONE_RECORD_CHAT) {
+    if (r->messages) {
         rc = cut_chat(&c);
         left = r->messages->n > 0;
     } else if (r->kind == HONE_RECORD_COMPLETION) {

@@ -86,23 +86,20 @@ static int open_data(struct hn_run *r, struct hone_err *err)
 {
     const char *data = r->o->data, *valid = r->o->valid_data;
     bool dir = hn_dir_exists(data);
-    char *train_path = dir ? hn_path_join(data, "train.jsonl") : NULL;
-    char *valid_path = dir && !valid ? hn_path_join(data, "valid.jsonl") : NULL;
-    if (valid_path && hn_file_exists(valid_path))
+    char *train_path = NULL, *valid_path = NULL;
+    int rc = hone_data_find(data, "train", &train_path, err);
+    if (!rc && dir && !valid) {
+        rc = hone_data_find(data, "valid", &valid_path, err);
+        rc = rc == HONE_NOT_FOUND ? 0 : rc;
         valid = valid_path;
-    int rc = 0;
-    if (dir && !hn_file_exists(train_path))
-        rc = hn_fail(err, HONE_FAILED,
-                     "%s has no train.jsonl; --data takes a directory with train.jsonl (and "
-                     "valid.jsonl), or one .jsonl file",
-                     data);
+    }
     if (!rc)
-        rc = open_rows(r, dir ? train_path : data, &r->train_data, err);
+        rc = open_rows(r, train_path, &r->train_data, err);
     if (!rc) {
         hone_dataset_info(r->train_data, &r->train_info);
         r->train = (struct hn_rows_view){r->train_data, NULL, (int64_t)r->train_info.rows};
         if (r->train.n == 0)
-            rc = hn_fail(err, HONE_FAILED, "%s holds no row to train on", dir ? train_path : data);
+            rc = hn_fail(err, HONE_FAILED, "%s holds no row to train on", train_path);
     }
     if (!rc && valid) {
         rc = open_rows(r, valid, &r->valid_data, err);

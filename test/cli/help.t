@@ -19,6 +19,7 @@ usage: hone COMMAND [options]
   pull        download a model from a hub
   report      write report.html and metrics.csv of a training run again
   compare     lay two models side by side, or hone and PyTorch
+  convert     write a model, or an adapter, in another system's form
   help        explain a command
   version     print the version
 

@@ -31,3 +31,23 @@ $ echo '{"task": 1}' > bad.jsonl; hone prepare bad.jsonl -o x.jsonl; ls x.jsonl
 $ hone prepare none.jsonl -o x.jsonl
 2> hone: *none.jsonl* (glob)
 ? 1
+# Rows of other layouts: arrays, comma- and tab-separated cells, by the names of a folder too.
+$ printf 'instruction,input,output\nAdd,"1, 2",3\n' > r.csv; printf '[\n {"text": "one"},\n {"text": "two"}\n]\n' > r.json; hone prepare r.csv r.json -o r.jsonl --no-shuffle | head -2; tail -2 r.jsonl
+  r.csv     1  alpaca rows
+  r.json    2  text rows
+{"text": "one"}
+{"text": "two"}
+$ mkdir d; cp r.json d/train.json; printf 'text\nthree\n' > d/validation.csv; hone train --model $TEST/golden/llama-tied --data d --max-steps 1 | grep -E '^(training|validation)'
+training     2 rows, 8 tokens (6 with loss), longest row 4
+validation   1 row, 6 tokens (5 with loss), longest row 6
+$ printf '[{"text": "one"},\n{"text": 2}]' > r.json; hone prepare r.json -o x.jsonl
+2> hone: r.json, line 2: "text": found an integer, expected a string
+? 1
+# Prompt and completion as messages: of the turns only the completion's carry loss.
+$ echo '{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "completion": [{"role": "assistant", "content": "d"}]}' > c.jsonl
+$ hone prepare c.jsonl --preview 1 --model $TEST/data/last_user --mask-prompt
+---- c.jsonl, line 1 (completion): 35 tokens, 3 with loss
+<s> [INST] a [/INST] b</s> [INST] c [/INST[] d</s>]
+# What a killed run left is swept away, what another one is writing is not.
+$ touch out.jsonl.99999999.tmp other.jsonl.1.tmp; hone prepare b.jsonl -o out.jsonl > log; ls *.tmp
+other.jsonl.1.tmp

@@ -21,7 +21,7 @@ $ hone train
 2> hone: --model is missing: a model's folder, a .gguf file or ORG/NAME
 ? 2
 $ hone train --model m
-2> hone: --data is missing: a folder with train.jsonl, or one .jsonl file
+2> hone: --data is missing: a folder with train.jsonl, or one file of rows
 ? 2
 $ hone train --model m --data nowhere
 2> hone: --data nowhere: there is no such folder or file here (a data set of a hub has to be written to a .jsonl file first)
@@ -51,7 +51,7 @@ $ hone bench
 2> hone: --model is missing: which model should be measured?
 ? 2
 $ hone prepare
-2> hone: --input is missing: which .jsonl files of records?
+2> hone: --input is missing: which files of records?
 ? 2
 $ hone prepare --input a.jsonl
 2> hone: --output is missing: a folder, or one .jsonl file (or --preview N)

@@ -278,15 +278,14 @@ static void what_cannot_be_used_is_refused(void **state)
     check_refused("{\"text\":\"a\"}\n{\"text\":2}\n", &o, HONE_FAILED,
                   "rows.jsonl, line 2: \"text\": found an integer, expected a string");
     check_refused("", &o, HONE_FAILED,
-                  "rows.jsonl hold no rows (0 empty), expected one object per line");
+                  "rows.jsonl holds no rows (0 empty), expected objects with the keys of a record");
     check_refused("{\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}", &o, HONE_FAILED,
                   "rows.jsonl, line 1: found a chat row, expected text: the model has no chat "
                   "template");
     o.mask_prompt = true;
-    check_refused(
-        "\n{\"text\":\"a\"}\n", &o, HONE_FAILED,
-        "rows.jsonl hold no row with a token that carries loss (1 rows without, 1 empty); "
-        "rows.jsonl, line 2: no token carries loss (no response is marked), left out");
+    check_refused("\n{\"text\":\"a\"}\n", &o, HONE_FAILED,
+                  "rows.jsonl holds no row with a token that carries loss (1 without, 1 empty); "
+                  "rows.jsonl, line 2: no token carries loss (no response is marked), left out");
     o.max_seq_length = -1;
     check_refused("", &o, HONE_USAGE, "max_seq_length is -1, expected 0 (no limit) or more");
     o = (struct hone_dataset_options){0};

@@ -275,8 +275,7 @@ static void failures_name_the_place_and_leave_nothing(void **state)
          "bad.jsonl, line 2: \"text\": found an integer, expected "
          "a string"},
         {"\n\n{\"text\":\"a\"", "bad.jsonl, line 3: column 12: found the end, expected ',' or '}'"},
-        {"[1]\n", "bad.jsonl, line 1: found an array, expected one object per line (JSON Lines): "
-                  "write each item of the array on a line of its own, as jq -c '.[]' does"},
+        {"[1]\n", "bad.jsonl, line 1: found an integer, expected an object"},
     };
     write_numbers("good.jsonl", 0, 100);
     for (size_t i = 0; i < HN_COUNT(cases); i++) {
@@ -297,14 +296,14 @@ static void failures_name_the_place_and_leave_nothing(void **state)
     inputs[1] = ".";
     check_refused(
         &o, HONE_FAILED,
-        ". is a directory, expected a .jsonl file (rows are read again, so it cannot be a "
+        ". is a directory, expected a file of rows (they are read again, so it cannot be a "
         "pipe)");
     o.inputs = inputs + 1;
     o.n_inputs = 1;
     inputs[1] = "bad.jsonl";
     write_text("bad.jsonl", "\n\n");
     check_refused(&o, HONE_FAILED,
-                  "bad.jsonl hold no rows (2 empty), expected one object per line");
+                  "bad.jsonl holds no rows (2 empty), expected objects with the keys of a record");
     check_only_files(left);
 }
 

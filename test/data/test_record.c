@@ -44,6 +44,12 @@ static void kinds_are_told_by_their_keys_in_order(void **state)
          "[{}]}"},
         {"{\"prompt\":\"p \",\"completion\":\"c\",\"task\":\"t\",\"text\":\"x\"}",
          HONE_RECORD_COMPLETION, "{\"prompt\": \"p \", \"completion\": \"c\"}"},
+        {"{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"completion\":{\"role\":"
+         "\"assistant\","
+         "\"content\":\"a\"},\"tools\":\"[{\\\"x\\\": 1}]\"}",
+         HONE_RECORD_COMPLETION,
+         "{\"prompt\": [{\"role\": \"user\", \"content\": \"q\"}], \"completion\": [{\"role\": "
+         "\"assistant\", \"content\": \"a\"}], \"tools\": [{\"x\": 1}]}"},
         {"{\"prompt\":\"p\",\"text\":\"x\"}", HONE_RECORD_TEXT, "{\"text\": \"x\"}"},
         {"{\"task\":\"t\",\"output\":\"o\",\"instruction\":\"i\"}", HONE_RECORD_TASK,
          "{\"text\": \"### TASK: t\\n### INSTRUCTION:\\ni\\n### RESPONSE:\\n\"}"},
@@ -175,9 +181,7 @@ static const struct refusal refusals[] = {
     {"hello", 0, "column 1: found 'h', expected a JSON value"},
     {"\xff\xfe{", 0, "found a UTF-16 byte order mark, expected UTF-8 text"},
     /* not an object */
-    {"[{\"text\":\"a\"}]", 0,
-     "found an array, expected one object per line (JSON Lines): write each item of the array on a "
-     "line of its own, as jq -c '.[]' does"},
+    {"[{\"text\":\"a\"}]", 0, "found an array, expected an object"},
     {"\"text\"", 0, "found a string, expected an object"},
     {"null", 0, "found null, expected an object"},
     /* of no kind */
@@ -207,6 +211,11 @@ static const struct refusal refusals[] = {
      "\"response_json\": found an integer, expected an object or an array"},
     {"{\"prompt\":[],\"completion\":\"c\"}", 0, "\"prompt\": found an array, expected a string"},
     {"{\"prompt\":\"p\",\"completion\":null}", 0, "\"completion\": found null, expected a string"},
+    {"{\"prompt\":[{\"role\":\"user\"}],\"completion\":[]}", 0,
+     "\"prompt\"[0][\"content\"]: found nothing, expected a string"},
+    {"{\"prompt\":\"p\",\"completion\":\"c\",\"tools\":\"x\"}", 0,
+     "\"tools\" is a string that holds no JSON: line 1, column 1: found 'x', expected a JSON "
+     "value"},
     {"{\"prompt\":\"p\",\"completion\":\"c\",\"tools\":{}}", 0,
      "\"tools\": found an object, expected an array"},
     {"{\"instruction\":\"i\",\"output\":4}", 0, "\"output\": found an integer, expected a string"},

@@ -57,6 +57,11 @@ seed() { # TARGET DIR: small inputs to begin from
         done
         ;;
     fuzz_records) cp "$root"/examples/travel/*.jsonl "$2" 2>/dev/null || true ;;
+    fuzz_rows)
+        printf '\x00{"a": 1}\n\n[2]' >"$2/lines"
+        printf '\x01[{"a": [1, "]"]}, {}\n]' >"$2/array"
+        printf '\x02a,"b"\n1,"x""\n"\n' >"$2/cells"
+        ;;
     esac
 }
 
