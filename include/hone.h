@@ -16,6 +16,7 @@
 #include "hone/bench.h"
 #include "hone/hub.h"
 #include "hone/convert.h"
+#include "hone/fuse.h"
 
 #define HONE_VERSION "0.1.0"
 

@@ -27,7 +27,7 @@ struct hone_compare_options {
     int64_t max_tokens;        /* of an answer; 0: twice the expected one and 64, else 100 */
     int64_t agreement_tokens;  /* 512: positions whose next-token logits are kept */
     int64_t prompt_tokens;     /* 512: length of the prompt whose speed is measured */
-    int64_t generation_tokens; /* 64: and of the answer */
+    int64_t generation_tokens; /* 64: and of the answer; both 0: no speed is measured */
     const char *logits_path; /* the file that gets the logits, [positions, V] float32; NULL: none */
 };
 void hone_compare_defaults(struct hone_compare_options *o);

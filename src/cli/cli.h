@@ -13,7 +13,7 @@
 typedef int hn_cmd_fn(struct hn_conf *c, struct hone_err *err);
 hn_cmd_fn hn_cmd_prepare, hn_cmd_train, hn_cmd_generate, hn_cmd_test, hn_cmd_tokenize, hn_cmd_info,
     hn_cmd_bench, hn_cmd_migrate, hn_cmd_pull, hn_cmd_report, hn_cmd_compare, hn_cmd_convert,
-    hn_cmd_help, hn_cmd_version;
+    hn_cmd_fuse, hn_cmd_help, hn_cmd_version;
 
 /* The one positional argument where there is one, else value. */
 const char *hn_cli_argument(const struct hn_conf *c, const char *value);

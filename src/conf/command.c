@@ -173,6 +173,24 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
                         "hone convert ./mlx_model --to hf --type bf16 -o model\n"
                         "hone convert adapters --to peft -o adapters-peft\n",
         },
+    [HN_FUSE] =
+        {
+            .name = "fuse",
+            .summary = "merge an adapter into its base model",
+            .arguments = "[MODEL]",
+            .max_arguments = 1,
+            .text =
+                "Writes a model that needs no adapter, in the base's own form: quantised weights "
+                "that had an adapter are quantised again, the others are copied. --dequantize "
+                "writes 16-bit floats instead; --to and --type choose another form. Then measures, "
+                "on --data or on built-in texts, how far the fused model is from the base with "
+                "its adapter.",
+            .examples = "hone fuse --adapter-path adapters\n"
+                        "hone fuse --model ./model --adapter-path adapters --save-path fused "
+                        "--dequantize\n"
+                        "hone fuse --adapter-path adapters -o fused.gguf --type q8_0 --data "
+                        "test.jsonl\n",
+        },
     [HN_HELP] =
         {
             .name = "help",

@@ -18,6 +18,7 @@ enum hn_command_id {
     HN_REPORT,
     HN_COMPARE,
     HN_CONVERT,
+    HN_FUSE,
     HN_HELP,
     HN_VERSION,
     HN_N_COMMANDS

@@ -66,7 +66,11 @@ struct hn_settings {
     bool run;
 
     /* convert */
-    int convert_to; /* enum hn_convert_to */
+    int convert_to; /* enum hn_convert_to; fuse too */
+
+    /* fuse */
+    bool fuse_gguf, fuse_measure;
+    const char *fuse_gguf_path;
 
     /* info */
     bool plan_training;

@@ -107,7 +107,7 @@ static void count(struct hn_converter *c)
             r->quantized++;
         else if (narrows(t))
             r->narrowed++;
-        else
+        else if (!t->patched)
             r->kept++;
     }
 }

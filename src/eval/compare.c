@@ -297,6 +297,8 @@ static int measure_speed(struct measure *t)
 {
     int64_t n = t->o->prompt_tokens, context;
     struct hn_session s = {0};
+    if (n == 0 && t->o->generation_tokens == 0)
+        return 0;
     if (n < 1 || t->o->generation_tokens < 1)
         return hn_fail(t->err, HONE_USAGE, "speed is measured on at least one token");
     context = HN_MAX(n, t->o->generation_tokens + 16);

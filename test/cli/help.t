@@ -20,6 +20,7 @@ usage: hone COMMAND [options]
   report      write report.html and metrics.csv of a training run again
   compare     lay two models side by side, or hone and PyTorch
   convert     write a model, or an adapter, in another system's form
+  fuse        merge an adapter into its base model
   help        explain a command
   version     print the version
 
