@@ -91,7 +91,8 @@ int hone_compare_measure(struct hone_model *model, const struct hone_tokenizer *
 int hone_compare_score(struct hone_compare_side *s, struct hone_err *err);
 
 struct hone_agreement {
-    int64_t positions; /* 0: impossible, and why says so */
+    int64_t positions;  /* 0: impossible, and why says so */
+    int64_t vocabulary; /* tokens that both have; distributions are over them */
     char why[200];
     double top1;             /* part of the positions at which both have the same likeliest token */
     double kl_ab, kl_ba;     /* mean over positions of KL(a‖b) and KL(b‖a), in nats */

@@ -75,6 +75,18 @@ static int split(const char *text, struct place *place, struct hone_err *err)
     return 0;
 }
 
+/* Here, where a download can be seen, not in the process that measures. */
+static int locate(struct place *place, struct hone_err *err)
+{
+    char *path = NULL;
+    int rc = hn_cli_locate(place->model, false, &path, err);
+    if (!rc) {
+        hn_free(place->model);
+        place->model = path;
+    }
+    return rc;
+}
+
 /* ---- in a process of its own -------------------------------------------------------------------
  */
 
@@ -525,6 +537,7 @@ static int check(struct job *job, struct hone_err *err)
     for (size_t i = 0; i < c->n_arguments && !rc; i++) {
         job->found.sides[i].title = c->arguments[i];
         rc = split(c->arguments[i], &job->places[i], err);
+        rc = rc ? rc : locate(&job->places[i], err);
     }
     return rc;
 }

@@ -202,14 +202,6 @@ static void print_figures(const struct hn_comparison *x, struct hn_ui *ui)
 /* ---- agreement ---------------------------------------------------------------------------------
  */
 
-static void print_impossible(const struct hn_comparison *x, const struct hn_pair *p,
-                             struct hn_ui *ui)
-{
-    (void)x;
-    hn_ui_say(ui, HN_YELLOW, "  The distributions of %c and %c cannot be compared: %s.",
-              letter(p->a), letter(p->b), p->g.why);
-}
-
 static void print_agreement(const struct hn_comparison *x, struct hn_ui *ui)
 {
     static const char *const names[] = {
@@ -250,9 +242,18 @@ static void print_agreement(const struct hn_comparison *x, struct hn_ui *ui)
         hn_table_print(&t, ui, true);
     else
         hn_buf_release(&t.cells);
-    for (size_t i = 0; i < x->n_pairs; i++)
-        if (!x->pairs[i].g.positions)
-            print_impossible(x, &x->pairs[i], ui);
+    for (size_t i = 0; i < x->n_pairs; i++) {
+        const struct hn_pair *p = &x->pairs[i];
+        int64_t a = x->sides[p->a].got.vocab_size, b = x->sides[p->b].got.vocab_size;
+        if (!p->g.positions)
+            hn_ui_say(ui, HN_YELLOW, "  The distributions of %c and %c cannot be compared: %s.",
+                      letter(p->a), letter(p->b), p->g.why);
+        else if (a != b)
+            hn_ui_say(ui, HN_YELLOW,
+                      "  %c has %lld tokens, %c %lld: distributions are over the first %lld.",
+                      letter(p->a), (long long)a, letter(p->b), (long long)b,
+                      (long long)p->g.vocabulary);
+    }
 }
 
 /* ---- hone against PyTorch ----------------------------------------------------------------------
@@ -407,6 +408,8 @@ static void write_pair(const struct hn_pair *p, struct hn_json_writer *w)
     hn_jw_key(w, "positions");
     hn_jw_int(w, g->positions);
     if (g->positions) {
+        hn_jw_key(w, "vocabulary");
+        hn_jw_int(w, g->vocabulary);
         write_double(w, "top1", g->top1);
         write_double(w, "kl_ab", g->kl_ab);
         write_double(w, "kl_ba", g->kl_ba);

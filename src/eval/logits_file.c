@@ -138,9 +138,8 @@ static bool possible(const struct hone_compare_side *a, const struct hone_compar
                      struct hone_agreement *g)
 {
     size_t row;
-    if (a->vocab_size != b->vocab_size)
-        snprintf(g->why, sizeof g->why, "one vocabulary has %lld tokens, the other %lld",
-                 (long long)a->vocab_size, (long long)b->vocab_size);
+    if (a->vocab_size < 1 || b->vocab_size < 1)
+        snprintf(g->why, sizeof g->why, "one of them has no vocabulary");
     else if (a->n_rows != b->n_rows)
         snprintf(g->why, sizeof g->why, "the tokenizers find %zu and %zu rows in the same data",
                  a->n_rows, b->n_rows);
@@ -192,21 +191,29 @@ static FILE *open_logits(const char *path, struct hone_err *err)
     return f;
 }
 
-static int agree(FILE *fa, FILE *fb, int64_t positions, int64_t v, struct hone_agreement *g,
-                 struct hone_err *err)
+/* A position's logits, of which the first n are kept; a model may have more words than the other.
+ */
+static bool read_position(FILE *f, float *out, int64_t n, int64_t vocab)
 {
-    size_t n = (size_t)v;
-    float *a = hn_calloc(n, sizeof *a), *b = hn_calloc(n, sizeof *b);
+    return fread(out, sizeof *out, (size_t)n, f) == (size_t)n &&
+           (n == vocab || fseek(f, (long)((vocab - n) * (int64_t)sizeof *out), SEEK_CUR) == 0);
+}
+
+static int agree(FILE *fa, int64_t va, FILE *fb, int64_t vb, int64_t positions,
+                 struct hone_agreement *g, struct hone_err *err)
+{
+    int64_t n = HN_MIN(va, vb);
+    float *a = hn_calloc((size_t)n, sizeof *a), *b = hn_calloc((size_t)n, sizeof *b);
     struct sums s = {0};
     int rc = a && b ? 0 : hn_fail_memory(err, "comparing logits");
     for (int64_t i = 0; i < positions && !rc; i++) {
-        if (fread(a, sizeof *a, n, fa) != n || fread(b, sizeof *b, n, fb) != n) {
+        if (!read_position(fa, a, n, va) || !read_position(fb, b, n, vb)) {
             rc = hn_fail(err, HONE_FAILED,
                          "a file of logits ends after %lld of %lld positions of %lld numbers",
-                         (long long)i, (long long)positions, (long long)v);
+                         (long long)i, (long long)positions, (long long)n);
             break;
         }
-        double kl = add_position(a, b, v, &s);
+        double kl = add_position(a, b, n, &s);
         g->kl_max = HN_MAX(g->kl_max, kl);
     }
     hn_free(a);
@@ -214,6 +221,7 @@ static int agree(FILE *fa, FILE *fb, int64_t positions, int64_t v, struct hone_a
     if (rc || positions == 0)
         return rc;
     g->positions = positions;
+    g->vocabulary = n;
     g->top1 = (double)s.same / (double)positions;
     g->kl_ab = s.ab / (double)positions;
     g->kl_ba = s.ba / (double)positions;
@@ -237,7 +245,8 @@ int hone_compare_agree(const struct hone_compare_side *a, const char *logits_a,
         return 0;
     }
     FILE *fa = open_logits(logits_a, err), *fb = fa ? open_logits(logits_b, err) : NULL;
-    int rc = fa && fb ? agree(fa, fb, positions, a->vocab_size, &g, err) : HONE_FAILED;
+    int rc =
+        fa && fb ? agree(fa, a->vocab_size, fb, b->vocab_size, positions, &g, err) : HONE_FAILED;
     if (fa)
         fclose(fa);
     if (fb)

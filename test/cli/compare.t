@@ -62,3 +62,13 @@ $ hone compare $TEST/golden/mlx-q4 --pytorch ./python
 $ hone compare $TEST/golden/llama-tied --pytorch ./python --pytorch-dtype int4
 2> hone: --pytorch-dtype: found int4, expected float32, bfloat16, float16 or auto
 ? 2
+# PyTorch fails midway: what hone measured is shown, and the failure told
+$ printf '#!/bin/sh\ncat > /dev/null\ncase "$2" in torch) exit 0;; esac\necho "ImportError: no wheels" >&2\nexit 3\n' > python; hone compare $TEST/golden/llama-tied --pytorch ./python --max-tokens 2 | grep -c 'peak memory'
+1
+2> hone: PyTorch failed with status 3: ImportError: no wheels
+$ sed -i '4s/.*/echo garbage/;5s/.*//' python; hone compare $TEST/golden/llama-tied --pytorch ./python --max-tokens 2 > out
+2> hone: what a measurement says cannot be read: line 1, column 1: found 'g', expected a JSON value
+? 1
+$ sed -i '4s/.*/exec sleep 60/' python; hone compare $TEST/golden/llama-tied --pytorch ./python --pytorch-timeout 0.3 --max-tokens 2 > out
+2> hone: PyTorch had not ended after 0.3 seconds
+? 1
