@@ -90,6 +90,9 @@ enum { HONE_LENGTH_BINS = 48 };
 
 struct hone_dataset_info {
     uint64_t rows, empty, truncated, duplicates;
+    uint64_t
+        cut_answers;     /* of the truncated: those whose response lost its end, or all of itself */
+    uint64_t double_bos; /* rows that begin with the token that the tokenizer adds once more */
     uint64_t unlabelled; /* rows in which no token carries loss; kept out of rows */
     uint64_t tokens, max_tokens, trained_tokens;
     /* Rows by their length before truncation: lengths[i] have i*lengths_width tokens up to below

@@ -63,6 +63,12 @@ int32_t hone_tokenizer_find(const struct hone_tokenizer *tok, const char *token)
 /* The text of a token as the vocabulary spells it (borrowed), or NULL. */
 const char *hone_tokenizer_token(const struct hone_tokenizer *tok, int32_t id);
 
+/* Take another chat template than the model's default: a file of Jinja source, the name of one that
+ * the model has beside it ("tool_use"…), or of one that hone has: chatml, zephyr, vicuna, alpaca.
+ * Before the tokenizer is shared.  HONE_NOT_FOUND lists the names; on failure nothing changes. */
+int hone_tokenizer_set_chat_template(struct hone_tokenizer *tok, const char *name_or_file,
+                                     struct hone_err *err);
+
 /* Render the model's chat template as transformers' apply_chat_template(tokenize=False) does.
  * messages_json: an array of {"role","content",…}.  tools_json and variables_json (an object of
  * further template variables) may be NULL.  *text is freed with hone_free.  The text already holds

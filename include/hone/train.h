@@ -44,6 +44,8 @@ struct hone_train_options {
     uint64_t seed;                   /* 0 */
     bool append_eos;                 /* true */
     bool mask_prompt;                /* false */
+    const char *chat_template;       /* NULL: the model's; else as hone_tokenizer_set_chat_template
+                                        takes it, and written beside the adapter */
     enum hone_checkpointing grad_checkpoint;
 
     enum hone_strategy eval_strategy; /* HONE_EPOCH */

@@ -226,6 +226,8 @@ int hn_cmd_prepare(struct hn_conf *c, struct hone_err *err)
     int rc = gather_inputs(c, err);
     if (!rc && c->set.model)
         rc = hn_cli_open_tokenizer(c->set.model, &tok, err);
+    if (!rc && tok && c->set.train.chat_template)
+        rc = hone_tokenizer_set_chat_template(tok, c->set.train.chat_template, err);
     p->tokenizer = tok;
     if (!rc && p->output) {
         hn_cli_catch_interrupts();

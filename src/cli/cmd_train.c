@@ -34,6 +34,8 @@ static void show_data(struct view *v, const char *what, const struct hone_datase
         const char *what;
     } findings[] = {{d->empty, "empty rows left out"},
                     {d->truncated, "rows cut at the maximum length"},
+                    {d->cut_answers, "of them in their answer, whose end is not learnt"},
+                    {d->double_bos, "rows with the begin token twice"},
                     {d->duplicates, "rows that were met before, kept"},
                     {d->unlabelled, "rows without a token to train, left out"}};
     for (size_t i = 0; i < HN_COUNT(findings); i++) {

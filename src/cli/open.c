@@ -56,6 +56,20 @@ static int open_path(const struct hn_conf *c, const char *path, struct hone_mode
     return rc;
 }
 
+/* The chat template that was asked for, or the one that the adapter was trained with. */
+static int set_template(const struct hn_conf *c, struct hone_tokenizer *tok, const char *adapter,
+                        struct hone_err *err)
+{
+    if (c->set.train.chat_template)
+        return hone_tokenizer_set_chat_template(tok, c->set.train.chat_template, err);
+    char *file = adapter ? hn_path_join(adapter, "chat_template.jinja") : NULL;
+    if (adapter && !file)
+        return hn_fail_memory(err, "opening a model");
+    int rc = file && hn_file_exists(file) ? hone_tokenizer_set_chat_template(tok, file, err) : 0;
+    hn_free(file);
+    return rc;
+}
+
 int hn_cli_open(const struct hn_conf *c, struct hone_model **model, struct hone_tokenizer **tok,
                 struct hone_err *err)
 {
@@ -74,9 +88,13 @@ int hn_cli_open(const struct hn_conf *c, struct hone_model **model, struct hone_
         struct hone_model_info info;
         hone_model_info(*model, &info);
         rc = hone_tokenizer_open(tok, info.tokenizer_path, err);
+        rc = rc ? rc : set_template(c, *tok, info.adapter_path, err);
     }
-    if (rc)
+    if (rc) {
         hone_model_close(model);
+        if (tok)
+            hone_tokenizer_close(tok);
+    }
     hn_free(path);
     return rc;
 }

@@ -191,6 +191,15 @@ const struct hn_option hn_options_train[] = {
      .flags = HN_OPTION_MLX,
      .group = "Data",
      .help = "loss on the responses only"},
+    {.name = "chat-template",
+     .aliases = "chat-template-path",
+     .commands =
+         TRAIN | HN_BIT(HN_GENERATE) | HN_BIT(HN_TEST) | HN_BIT(HN_PREPARE) | HN_BIT(HN_COMPARE),
+     STRING("FILE|NAME"),
+     AT(train.chat_template),
+     .group = "Data",
+     .help = "a chat template instead of the model's own: a Jinja file, a name that the model has "
+             "for one (tool_use), or chatml, zephyr, vicuna, alpaca"},
     {.name = "shuffle",
      .aliases = "shuffle-dataset",
      .commands = TRAIN,

@@ -46,9 +46,11 @@ static bool judge(struct hone_dataset *d, const struct hn_encoded *found)
     long long limit = (long long)d->encoder.o.max_seq_length;
     if (found->truncated) {
         d->info.truncated++;
-        hn_notes_add(&d->notes, HN_NOTE_TRUNCATED, path, s->line, "%zu tokens, truncated to %lld",
-                     found->full_length, limit);
+        d->info.cut_answers += found->answer_cut;
+        hn_notes_add(&d->notes, HN_NOTE_TRUNCATED, path, s->line, "%zu tokens, truncated to %lld%s",
+                     found->full_length, limit, found->answer_cut ? ": its answer has no end" : "");
     }
+    d->info.double_bos += found->double_bos;
     if (found->straddles)
         hn_notes_add(&d->notes, HN_NOTE_STRADDLE, path, s->line,
                      "a token holds the prompt's end and the response's start; it is trained");
@@ -128,6 +130,17 @@ static int fail_no_rows(const struct hone_dataset *d, struct hone_err *err)
                    more, empty);
 }
 
+/* What is no fault of hone's training (it pads nothing), and of others' is one. */
+static void note_padding(struct hone_dataset *d)
+{
+    const struct hone_tokenizer_info *t = &d->encoder.info;
+    if (t->pad < 0 || t->pad != t->eos)
+        return;
+    hn_notes_add(&d->notes, HN_NOTE_OTHER, d->paths[0], 0,
+                 "the tokenizer pads with its end token %s; hone pads nothing and trains the end",
+                 hone_tokenizer_token(d->encoder.o.tokenizer, t->eos));
+}
+
 static int read_all(struct hone_dataset *d, struct hone_err *err)
 {
     struct hone_row row = {0};
@@ -144,6 +157,8 @@ static int read_all(struct hone_dataset *d, struct hone_err *err)
         d->info.empty += d->source.files[i].empty;
     if (!rc && d->info.rows == 0)
         rc = fail_no_rows(d, err);
+    if (!rc)
+        note_padding(d);
     rc = rc ? rc : hn_notes_finish(&d->notes, err);
     d->info.notes = d->notes.items;
     d->info.n_notes = d->notes.n;

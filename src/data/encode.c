@@ -105,7 +105,7 @@ static int take(struct hn_encoder *e, const struct hn_record *r, bool parts, str
     hn_buf_clear(&e->prompt);
     hn_buf_clear(&e->expected);
     e->n_spans = 0;
-    e->templated = e->has_prompt = false;
+    e->templated = e->has_prompt = e->answered = false;
     int rc = 0;
     if (r->messages) {
         if (!e->info.chat_template)
@@ -223,6 +223,7 @@ static int encode(struct hn_encoder *e, struct hone_row *row, struct hn_encoded 
     if (e->o.max_seq_length && t->n > (size_t)e->o.max_seq_length) {
         t->n = (size_t)e->o.max_seq_length;
         found->truncated = true;
+        found->answer_cut = e->answered || e->n_spans > 0;
     }
     for (size_t i = 1; i < t->n; i++)
         found->trained += row->trained[i];

@@ -12,6 +12,7 @@ struct hn_encoder {
     /* The current row: its text, and the byte ranges [2 i], [2 i + 1] of it that are responses. */
     struct hn_buf text, prompt, expected;
     bool templated, has_prompt;
+    bool answered; /* a chat that ends with an answer */
     size_t *spans;
     size_t n_spans, cap_spans;
     struct hone_tokens prefix;     /* scratch */
@@ -24,6 +25,7 @@ struct hn_encoded {
     size_t trained;     /* tokens that carry loss */
     size_t responses;   /* found; not counted when nothing needs them */
     bool truncated;
+    bool answer_cut; /* truncated, within or before its last response */
     bool straddles;  /* a token holds the end of a prompt and the start of its response */
     bool double_bos; /* the text starts with the token that the tokenizer adds */
 };

@@ -116,8 +116,9 @@ int hn_encoder_take_chat(struct hn_encoder *e, const struct hn_json *messages, s
     };
     int rc = open_template(e, err);
     e->templated = true;
+    e->answered = messages->n && hn_chat_is_assistant(&messages->items[messages->n - 1]);
     rc = rc ? rc : take_whole(e, &in, n_prompt, e->o.mask_prompt, err);
-    if (!rc && parts && hn_chat_is_assistant(&messages->items[messages->n - 1]))
+    if (!rc && parts && e->answered)
         rc = take_parts(e, &in, err);
     return rc;
 }

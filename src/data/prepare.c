@@ -85,12 +85,13 @@ static int blame(struct prepare *p, int rc)
 }
 
 /* Tokens of the current row, which is truncated if it must be. */
-static int measure(struct prepare *p, size_t *tokens, size_t *before)
+static int measure(struct prepare *p, size_t *tokens, size_t *before, bool *double_bos)
 {
     struct hn_encoded found;
     size_t limit = (size_t)p->o->max_seq_length;
     int rc = hn_encoder_row(&p->encoder, &p->source.record, false, &p->row, &found, p->err);
     *tokens = *before = found.full_length;
+    *double_bos = found.double_bos;
     if (!rc && limit && *tokens > limit)
         rc = hn_record_truncate(&p->source.record, &p->encoder, limit, tokens, p->err);
     return blame(p, rc);
@@ -107,11 +108,15 @@ static int look_at(struct prepare *p)
     uint64_t hash = hn_hash(p->line.data, p->line.len);
     if (p->o->tokenizer) {
         size_t tokens, before;
-        int rc = measure(p, &tokens, &before);
+        bool double_bos;
+        int rc = measure(p, &tokens, &before, &double_bos);
         if (rc)
             return rc;
         if (hn_lengths_add(&p->lengths, tokens, 1))
             return hn_fail_memory(p->err, "measuring the rows");
+        if (double_bos)
+            hn_notes_add(&p->notes, HN_NOTE_SPECIAL, s->paths[s->file], s->line,
+                         "the text starts with the begin token, and the tokenizer adds it again");
         if (tokens < before) {
             marks = HN_ROW_LONG;
             p->truncated++;
@@ -192,8 +197,9 @@ static int find_lines(struct prepare *p, struct pairs *pairs, size_t file)
 static int take_back(struct prepare *p, struct hn_row_at r)
 {
     size_t tokens, before;
+    bool double_bos;
     int rc = hn_source_at(&p->source, hn_row_file(r), hn_row_offset(r), 0, p->err);
-    rc = rc ? rc : measure(p, &tokens, &before);
+    rc = rc ? rc : measure(p, &tokens, &before, &double_bos);
     if (rc)
         return rc;
     p->truncated -= (r.place & HN_ROW_LONG) != 0;
@@ -265,7 +271,8 @@ static int write_row(struct prepare *p, struct hn_row_at r, struct hn_file_write
     int rc = hn_source_at(&p->source, hn_row_file(r), hn_row_offset(r), 0, p->err);
     if (!rc && r.place & HN_ROW_LONG) {
         size_t tokens, before;
-        rc = measure(p, &tokens, &before);
+        bool double_bos;
+        rc = measure(p, &tokens, &before, &double_bos);
     }
     if (rc)
         return rc;

@@ -389,7 +389,7 @@ static const struct hn_rule sft[] = {
     AUTO("shuffle_dataset", "hone takes the rows in a new random order in each epoch"),
     LOST("loss_type", "nll|None|chunked_nll", "hone's loss is cross-entropy"),
     LOST("eos_token", "None", "hone ends rows with the model's own end token"),
-    LOST("chat_template_path", "None", "hone uses the chat template in the model's folder"),
+    CARRY("chat_template_path", "chat_template"),
     AUTO("activation_offloading", "hone recomputes where memory needs it"),
     CALL("model_init_kwargs", NULL, model_arguments),
     LOST("use_weighting formatting_func", "None", "hone has no such thing"),

@@ -108,6 +108,8 @@ static void put_data(struct hn_json_writer *w, const char *key, const struct hon
     put_int(w, "max_tokens", (int64_t)d->max_tokens);
     put_int(w, "empty", (int64_t)d->empty);
     put_int(w, "truncated", (int64_t)d->truncated);
+    put_int(w, "cut_answers", (int64_t)d->cut_answers);
+    put_int(w, "double_bos", (int64_t)d->double_bos);
     put_int(w, "duplicates", (int64_t)d->duplicates);
     put_int(w, "unlabelled", (int64_t)d->unlabelled);
     put_int(w, "lengths_width", (int64_t)d->lengths_width);

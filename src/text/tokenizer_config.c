@@ -217,6 +217,36 @@ static int add_named(struct adder *a)
     return rc;
 }
 
+/* The templates of a list of {"name", "template"}, and those of additional_chat_templates/. */
+static int add_templates(const struct hn_tokenizer_config *c, struct hone_tokenizer *t,
+                         struct hone_err *err)
+{
+    const struct hn_json *list = hn_json_get(c->config, "chat_template"), *j;
+    struct hn_str name, source;
+    char *dir = hn_path_join(c->dir, "additional_chat_templates"), **names = NULL;
+    size_t n = 0;
+    int rc = dir ? 0 : hn_fail_memory(err, "reading chat templates");
+    for (size_t i = 0; !rc && (j = hn_json_at(list, i)); i++)
+        if (hn_json_str(hn_json_get(j, "name"), &name) &&
+            hn_json_str(hn_json_get(j, "template"), &source))
+            rc = hn_tokenizer_add_template(t, name, source, err);
+    if (!rc && hn_dir_exists(dir))
+        rc = hn_dir_list(dir, &names, &n, err);
+    for (size_t i = 0; i < n && !rc; i++) {
+        struct hn_buf text = {0};
+        if (!hn_ends_with(names[i], ".jinja"))
+            continue;
+        rc = read_file(dir, names[i], &text, err);
+        if (!rc)
+            rc = hn_tokenizer_add_template(t, (struct hn_str){names[i], strlen(names[i]) - 6},
+                                           (struct hn_str){hn_buf_str(&text), text.len}, err);
+        hn_buf_release(&text);
+    }
+    hn_free(names);
+    hn_free(dir);
+    return rc;
+}
+
 int hn_tokenizer_config_apply(const struct hn_tokenizer_config *c, struct hone_tokenizer *t,
                               bool is_model_file, struct hone_err *err)
 {
@@ -238,6 +268,9 @@ int hn_tokenizer_config_apply(const struct hn_tokenizer_config *c, struct hone_t
         t->before[t->n_before++] = info->bos;
     if (is_model_file && info->eos >= 0 && hn_tokenizer_config_flag(c, "add_eos_token", false))
         t->after[t->n_after++] = info->eos;
+    rc = add_templates(c, t, err);
+    if (rc)
+        return rc;
     if (c->template.p)
         info->chat_template = hn_arena_dup(&t->arena, c->template.p, c->template.n);
     return t->arena.failed ? hn_fail_memory(err, "reading a tokenizer") : 0;

@@ -193,6 +193,25 @@ static int read_spm(struct source *s)
     return rc;
 }
 
+/* "tokenizer.chat_templates" lists the names, each with a key of its own. */
+static int read_templates(struct source *s)
+{
+    struct hn_gguf_items names = hn_gguf_items(hn_gguf_get(s->g, "tokenizer.chat_templates"));
+    struct hn_str name, template;
+    int rc = 0;
+    while (!rc && hn_gguf_next_str(&names, &name)) {
+        struct hn_buf key = {0};
+        hn_buf_add_str(&key, "tokenizer.chat_template.");
+        hn_buf_add(&key, name.p, name.n);
+        if (key.failed)
+            rc = hn_fail_memory(s->err, "reading a vocabulary");
+        else if (hn_gguf_str(hn_gguf_get(s->g, hn_buf_str(&key)), &template))
+            rc = hn_tokenizer_add_template(s->t, name, template, s->err);
+        hn_buf_release(&key);
+    }
+    return rc;
+}
+
 static int read_specials(struct source *s)
 {
     struct hone_tokenizer *t = s->t;
@@ -209,6 +228,9 @@ static int read_specials(struct source *s)
         t->before[t->n_before++] = info->bos;
     if (flag(s, "add_eos_token", false) && info->eos >= 0)
         t->after[t->n_after++] = info->eos;
+    rc = read_templates(s);
+    if (rc)
+        return rc;
     if (hn_gguf_str(hn_gguf_get(s->g, "tokenizer.chat_template"), &template))
         info->chat_template = hn_arena_dup(&t->arena, template.p, template.n);
     return t->arena.failed ? hn_fail_memory(s->err, "reading a vocabulary") : 0;

@@ -24,18 +24,22 @@ struct hn_model {
     bool fuse_unk;
     bool ignore_merges;    /* BPE: a piece that is a token is that token */
     int32_t byte_ids[256]; /* raw_bytes: of each byte's character; else of "<0x00>"…; or -1 */
-    int32_t unk;              /* or -1 */
-    bool unk_missing;         /* BPE: an unknown token is named but not in the vocabulary */
+    int32_t unk;           /* or -1 */
+    bool unk_missing;      /* BPE: an unknown token is named but not in the vocabulary */
     struct hn_str prefix;  /* BPE, WordPiece: of symbols inside a word */
     struct hn_str suffix;  /* BPE: of a word's last symbol */
     size_t max_chars;      /* WordPiece: longer words are unknown */
     double *scores;        /* Unigram: [n_ids] log-probabilities; owned */
     double min_score;      /* Unigram: the smallest */
     struct hn_prefix_trie trie; /* Unigram: all tokens */
-    size_t longest;        /* bytes of the longest token */
+    size_t longest;             /* bytes of the longest token */
 };
 
-enum { HN_TOKENIZER_MAX_STEPS = HN_DECODE_MAX_STEPS, HN_TOKENIZER_MAX_SPECIAL = 16 };
+enum {
+    HN_TOKENIZER_MAX_STEPS = HN_DECODE_MAX_STEPS,
+    HN_TOKENIZER_MAX_SPECIAL = 16,
+    HN_TOKENIZER_MAX_TEMPLATES = 32
+};
 
 struct hone_tokenizer {
     struct hn_arena arena; /* texts and names */
@@ -51,8 +55,16 @@ struct hone_tokenizer {
     /* What HONE_ADD_SPECIAL puts before and after. */
     int32_t before[HN_TOKENIZER_MAX_SPECIAL], after[HN_TOKENIZER_MAX_SPECIAL];
     size_t n_before, n_after;
+    struct hn_named_template { /* beside the default one */
+        const char *name, *source;
+    } templates[HN_TOKENIZER_MAX_TEMPLATES];
+    size_t n_templates;
     struct hone_tokenizer_info info;
 };
+
+/* chat_named.c: a template that the model has under a name. */
+HN_MUST_USE int hn_tokenizer_add_template(struct hone_tokenizer *t, struct hn_str name,
+                                          struct hn_str source, struct hone_err *err);
 
 /* After an opener and the configuration: added-token trees, byte ids, vocab_size, kind; what the
  * post-processor adds is checked. */

@@ -348,9 +348,8 @@ static int template_token(const struct hn_tj *r, const struct hn_json *tokens,
         return hn_tj_fail(r, "a SpecialToken of the post_processor", piece, "one with an id");
     const struct hn_json *ids = hn_json_get(hn_json_get(tokens, name.p), "ids");
     if (!ids || ids->type != HN_JSON_ARRAY)
-        return hn_fail(r->err, HONE_FAILED,
-                       "%s: the post_processor's special_tokens lack \"%.*s\"", r->path,
-                       hn_utf8_cut(name, 60), name.p);
+        return hn_fail(r->err, HONE_FAILED, "%s: the post_processor's special_tokens lack \"%.*s\"",
+                       r->path, hn_utf8_cut(name, 60), name.p);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ids->n; i++)
         rc = hn_json_int(&ids->items[i], &id)

@@ -382,6 +382,22 @@ static int copy_tokenizer(struct hn_run *r, struct hone_err *err)
     return rc;
 }
 
+/* A template that is not the model's own goes with the adapter: whoever writes with it needs it.
+ * What an earlier run left in the folder goes before the tokenizer's files come. */
+static int write_template(struct hn_run *r, bool before, struct hone_err *err)
+{
+    struct hone_tokenizer_info info;
+    char *path = hn_path_join(r->o->adapter_path, "chat_template.jinja");
+    int rc = path ? 0 : hn_fail_memory(err, "writing the chat template");
+    hone_tokenizer_info(r->tok, &info);
+    if (!rc && before)
+        (void)remove(path);
+    else if (!rc && r->o->chat_template)
+        rc = hn_file_write(path, info.chat_template, strlen(info.chat_template), err);
+    hn_free(path);
+    return rc;
+}
+
 static int start(struct hn_run *r, const char *yaml, struct hone_err *err)
 {
     const struct hone_train_options *o = r->o;
@@ -399,7 +415,11 @@ static int start(struct hn_run *r, const char *yaml, struct hone_err *err)
         }
     }
     if (!rc)
+        rc = write_template(r, true, err);
+    if (!rc)
         rc = copy_tokenizer(r, err);
+    if (!rc)
+        rc = write_template(r, false, err);
     if (!rc)
         rc = hn_metrics_begin(r->metrics_path, r->progress.step, err);
     if (!rc && yaml) {

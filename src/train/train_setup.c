@@ -331,6 +331,8 @@ int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train
         rc = hone_model_open(&r->model, o->model, &o->device, err);
     if (!rc)
         rc = hone_tokenizer_open(&r->tok, r->model->files.tokenizer_path, err);
+    if (!rc && r->o->chat_template)
+        rc = hone_tokenizer_set_chat_template(r->tok, r->o->chat_template, err);
     if (!rc)
         rc = open_data(r, err);
     if (!rc)

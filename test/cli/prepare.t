@@ -48,6 +48,21 @@ $ echo '{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "con
 $ hone prepare c.jsonl --preview 1 --model $TEST/data/last_user --mask-prompt
 ---- c.jsonl, line 1 (completion): 35 tokens, 3 with loss
 <s> [INST] a [/INST] b</s> [INST] c [/INST[] d</s>]
+# Another chat template than the model's: hone's, a file; it stays with the adapter.
+$ echo '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}' > m.jsonl; hone prepare m.jsonl --preview 1 --model $TEST/golden/llama-tied --mask-prompt --chat-template zephyr
+---- m.jsonl, line 1 (chat): 25 tokens, 2 with loss
+<|user|>a<|end|><|assistant|>[b<|end|>]
+$ printf "{%% for m in messages %%}{{ m.content }}:{%% endfor %%}" > t.jinja; hone prepare m.jsonl --preview 1 --model $TEST/golden/llama-tied --chat-template t.jinja | tail -1
+a[:b:]
+$ hone prepare m.jsonl --preview 1 --model $TEST/golden/llama-tied --chat-template chatlm
+2> hone: the chat template chatlm is no file, and not among the templates that have names: chatml, zephyr, vicuna, alpaca
+? 1
+$ printf '{%% if %%}' > bad.jinja; hone prepare m.jsonl --preview 1 --model $TEST/golden/llama-tied --chat-template bad.jinja
+2> hone: bad.jinja: * (glob)
+? 1
+$ hone train --model $TEST/golden/llama-tied --data m.jsonl --max-steps 1 --chat-template t.jinja > log; cmp t.jinja adapters/chat_template.jinja; grep chat_template adapters/train.yaml; hone test --model adapters --data m.jsonl --json | grep -o '"prompt": "[^"]*"'
+chat_template: t.jinja
+"prompt": "a:"
 # What a killed run left is swept away, what another one is writing is not.
 $ touch out.jsonl.99999999.tmp other.jsonl.1.tmp; hone prepare b.jsonl -o out.jsonl > log; ls *.tmp
 other.jsonl.1.tmp

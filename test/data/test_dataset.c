@@ -209,9 +209,11 @@ static void long_rows_lose_their_end(void **state)
     hone_dataset_info(d, &info);
     assert_int_equal(info.rows, 1);
     assert_int_equal(info.unlabelled, 4);
+    assert_int_equal(info.cut_answers, 3); /* the completion loses its end */
     char notes[8][120];
     snprintf(notes[0], 120, "rows.jsonl, line 1: %d tokens, truncated to 4", (int)whole);
-    snprintf(notes[2], 120, "rows.jsonl, line 2: %d tokens, truncated to 4", (int)second);
+    snprintf(notes[2], 120, "rows.jsonl, line 2: %d tokens, truncated to 4: its answer has no end",
+             (int)second);
     const char *want[] = {
         notes[0],
         "rows.jsonl, line 1: no token carries loss (no response is marked), left out",
@@ -228,6 +230,33 @@ static void long_rows_lose_their_end(void **state)
     hone_row_release(&row);
     hone_dataset_close(&d);
     hone_tokenizer_close(&tok);
+}
+
+static void padding_with_the_end_is_told(void **state)
+{
+    (void)state;
+    struct hone_err err = {0};
+    struct hn_buf json = {0};
+    struct hone_tokenizer *tok = NULL;
+    struct hone_dataset_info info;
+    assert_int_equal(hn_dir_make("tok", &err), 0);
+    read_text(HN_TEST_DIR "/data/pieces/tokenizer.json", &json);
+    write_bytes("tok/tokenizer.json", json.data, json.len);
+    write_text("tok/tokenizer_config.json", "{\"eos_token\": \"</s>\", \"pad_token\": \"</s>\"}");
+    if (hone_tokenizer_open(&tok, "tok", &err))
+        fail_msg("%s", err.message);
+    write_text("rows.jsonl", "{\"text\": \"a b\"}\n");
+    struct hone_dataset_options o = {.tokenizer = tok, .append_eos = true};
+    struct hone_dataset *d = open_rows("rows.jsonl", &o);
+    hone_dataset_info(d, &info);
+    static const char *const notes[] = {
+        "rows.jsonl: the tokenizer pads with its end token </s>; hone pads nothing and trains the "
+        "end"};
+    check_dataset_notes(&info, notes, HN_COUNT(notes));
+    assert_int_equal(info.trained_tokens, info.tokens - 1);
+    hone_dataset_close(&d);
+    hone_tokenizer_close(&tok);
+    hn_buf_release(&json);
 }
 
 static void findings_are_noted(void **state)
@@ -491,6 +520,7 @@ int main(void)
         CASE(rows_of_a_template_that_drops_reasoning),
         CASE(rows_of_a_template_that_moves_the_system_message),
         CASE(long_rows_lose_their_end),
+        CASE(padding_with_the_end_is_told),
         CASE(findings_are_noted),
         CASE(what_cannot_be_used_is_refused),
         CASE(a_file_that_changes_is_noticed),
