@@ -151,6 +151,10 @@ static const struct format {
     {"affine4", HN_LAYOUT_AFFINE, 4, 64}, {"affine8", HN_LAYOUT_AFFINE, 8, 64},
     {"affine3", HN_LAYOUT_AFFINE, 3, 64}, {"affine6", HN_LAYOUT_AFFINE, 6, 64},
     {"affine2", HN_LAYOUT_AFFINE, 2, 64}, {"affine5", HN_LAYOUT_AFFINE, 5, 64},
+    {"q5_0", HN_LAYOUT_Q5_0, 0, 0},       {"q5_1", HN_LAYOUT_Q5_1, 0, 0},
+    {"q4_k", HN_LAYOUT_Q4_K, 0, 0},       {"q5_k", HN_LAYOUT_Q5_K, 0, 0},
+    {"q6_k", HN_LAYOUT_Q6_K, 0, 0},       {"nf4", HN_LAYOUT_BNB4, 0, 0},
+    {"int8", HN_LAYOUT_BNB8, 0, 0},
 };
 
 static void *bytes(size_t size)
@@ -178,6 +182,14 @@ static struct hn_matrix matrix_of(const struct format *f, int64_t n, int64_t k)
     if (f->group) {
         m.scales = bytes((size_t)(n * k / f->group) * 2);
         m.biases = bytes((size_t)(n * k / f->group) * 2);
+    }
+    if (f->layout == HN_LAYOUT_BNB8)
+        m.scales = bytes((size_t)n * 4);
+    if (f->layout == HN_LAYOUT_BNB4) {
+        m.scales = bytes((size_t)(n * k / 64) * 4 + sizeof *m.bnb4 + 64); /* freed as one */
+        struct hn_bnb4 *b = (struct hn_bnb4 *)(void *)(uintptr_t)(m.scales + n * k / 16);
+        *b = (struct hn_bnb4){.map = m.data, .block = 64, .absmax = m.scales, .dtype = HN_BF16};
+        m.bnb4 = b;
     }
     return m;
 }
@@ -271,6 +283,9 @@ static void run_level(const struct options *o, int level)
         fprintf(stderr, "%s\n", err.message);
         exit(1);
     }
+    const int32_t slots[1] = {0};
+    const struct hn_batch batch = {.slots = slots}; /* few tokens: as a step of generation */
+    dev->batch = &batch;
     limit.data = bytes(limit.words * 8);
     double threads = dev->n_threads;
     double fma = best_rate(dev->pool, fma_job, &limit, fma_flops(level) * threads, 30);

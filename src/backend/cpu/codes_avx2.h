@@ -81,48 +81,54 @@ INLINE float sum_lanes(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-/* ---- x in the order of 4-bit words --------------------------------------------------------- */
+/* ---- codes of odd widths ------------------------------------------------------------------- */
 
-/* One 4 x 4 square of x: out[s] lane j = row j's element s, times s0*step^s; *sum adds the rows. */
-INLINE void square(const float *row0, int64_t stride, float s0, float step, float *out,
-                   int64_t out_stride, __m128 *sum)
+/* Where 16 codes of bits each lie in the 16 bytes that both 128-bit lanes hold: the two bytes of
+ * each code, and the factor that moves it to the top of its 16 bits. */
+struct code_places {
+    __m256i bytes, factor;
+};
+
+INLINE struct code_places code_places(const int bits)
 {
-    __m128 r0 = _mm_loadu_ps(row0), r1 = _mm_loadu_ps(row0 + stride);
-    __m128 r2 = _mm_loadu_ps(row0 + 2 * stride), r3 = _mm_loadu_ps(row0 + 3 * stride);
-    _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
-    *sum = _mm_add_ps(*sum, _mm_add_ps(_mm_add_ps(r0, r1), _mm_add_ps(r2, r3)));
-    _mm_storeu_ps(out, _mm_mul_ps(r0, _mm_set1_ps(s0)));
-    _mm_storeu_ps(out + out_stride, _mm_mul_ps(r1, _mm_set1_ps(s0 * step)));
-    _mm_storeu_ps(out + 2 * out_stride, _mm_mul_ps(r2, _mm_set1_ps(s0 * step * step)));
-    _mm_storeu_ps(out + 3 * out_stride, _mm_mul_ps(r3, _mm_set1_ps(s0 * step * step * step)));
+    struct code_places p;
+    unsigned char bytes[32];
+    uint16_t factor[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; i++) {
+        bytes[2 * i] = (unsigned char)(i * bits / 8);
+        bytes[2 * i + 1] = (unsigned char)(i * bits / 8 + 1);
+        factor[i] = (uint16_t)(1 << (16 - bits - i * bits % 8));
+    }
+    memcpy(&p.bytes, bytes, sizeof p.bytes);
+    memcpy(&p.factor, factor, sizeof p.factor);
+    return p;
 }
 
-/* x for weights read as 32-bit words of eight 4-bit codes, `lanes` words (a chunk) at a time.  Per
- * chunk 9 vectors: vector s < 8 has x of each word's code s, divided by 16^s (s = 7: not divided,
- * since that code would reach the sign and is shifted down), the last the sum of each word's x.
- * The word's code s is, inside its block of 32, for
- *   apart 1   (affine: a byte holds elements 2p and 2p+1)       element 8j + s
- *   apart 16  (GGUF: a byte holds elements p and p+16)          element 4j + s/2 + 16*(s%2)
- * Past the last column x is 0. */
-INLINE void prepare_words(const int n_lanes, const int apart, const struct hn_matrix *w,
-                          const float *x, float *out)
+/* ---- blocks of 256 ------------------------------------------------------------------------- */
+
+/* d * scale and -(dmin * min) of a Q4_K or Q5_K block's eight groups; src/quant/kquants.c has the
+ * packing of the 12 bytes. */
+struct scales_k {
+    __m256 scale, bias;
+};
+
+INLINE __m256 six_bits(uint32_t first, uint32_t last, float f)
 {
-    const int64_t chunk = 8 * n_lanes, floats = 9 * n_lanes;
-    memset(out, 0, (size_t)((w->cols + chunk - 1) / chunk * floats) * sizeof *out);
-    for (int64_t k = 0; k < w->cols; k += 32) {
-        float *to = out + k / chunk * floats + k % chunk / 8;
-        __m128 sum = _mm_setzero_ps();
-        if (apart == 1) {
-            square(x + k, 8, 1.0f, 0x1p-4f, to, n_lanes, &sum);
-            square(x + k + 4, 8, 0x1p-16f, 0x1p-4f, to + 4 * n_lanes, n_lanes, &sum);
-        } else {
-            square(x + k, 4, 1.0f, 0x1p-8f, to, 2 * n_lanes, &sum);
-            square(x + k + 16, 4, 0x1p-4f, 0x1p-8f, to + n_lanes, 2 * n_lanes, &sum);
-        }
-        float *last = to + 7 * n_lanes;
-        _mm_storeu_ps(last, _mm_mul_ps(_mm_loadu_ps(last), _mm_set1_ps(0x1p28f)));
-        _mm_storeu_ps(to + 8 * n_lanes, sum);
-    }
+    __m128i bytes = _mm_insert_epi32(_mm_cvtsi32_si128((int)first), (int)last, 1);
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)), _mm256_set1_ps(f));
+}
+
+INLINE struct scales_k scales_k(const unsigned char *block)
+{
+    uint32_t u[3];
+    memcpy(u, block + 4, sizeof u);
+    struct scales_k s;
+    s.scale =
+        six_bits(u[0] & 0x3f3f3f3fu, (u[2] & 0x0f0f0f0fu) | (u[0] >> 2 & 0x30303030u), half(block));
+    s.bias = six_bits(u[1] & 0x3f3f3f3fu, (u[2] >> 4 & 0x0f0f0f0fu) | (u[1] >> 2 & 0x30303030u),
+                      -half(block + 2));
+    return s;
 }
 
 #endif

@@ -7,8 +7,10 @@
 
 enum { HN_MM_VECTORS_MAX = 8 }; /* tokens */
 
-/* Brings one token x [w->cols] into the order that the rows function of the same level and format
- * reads: at most hn_gemv_prepared_floats(w->cols) floats. */
+/* Brings one token x [w->cols] into the form that the rows function of the same level and format
+ * reads: at most hn_gemv_prepared_floats(w->cols) floats.  Formats of integer codes round x to
+ * 16-bit integers with a scale per block of 32 (gemv_tokens.h), off by 2^-16 of the block's largest
+ * at most; they serve generation.  The others keep x as it is. */
 typedef void hn_gemv_prepare_fn(const struct hn_matrix *w, const float *x, float *prepared);
 
 /* y[t*ldy + j] = row (row + j) of w times token t, j < n, t < nt <= HN_MM_VECTORS_MAX; token t's
@@ -18,16 +20,23 @@ typedef void hn_gemv_rows_fn(const struct hn_matrix *w, int64_t row, int64_t n, 
 
 struct hn_cpu_gemv {
     struct {
-        hn_gemv_prepare_fn *prepare; /* NULL: x as it is */
-        hn_gemv_rows_fn *rows;       /* NULL: this level has none */
+        hn_gemv_prepare_fn *prepare;              /* NULL: x as it is */
+        hn_gemv_rows_fn *rows;                    /* NULL: this level has none */
+        bool (*suits)(const struct hn_matrix *w); /* NULL: every matrix of the layout does */
     } layout[HN_LAYOUT_COUNT];
 };
 
 extern const struct hn_cpu_gemv hn_cpu_gemv_avx2, hn_cpu_gemv_avx512;
 
+/* True when prepare rounds tokens. */
+static inline bool hn_gemv_rounds(enum hn_layout layout)
+{
+    return layout > HN_LAYOUT_BF16 && layout != HN_LAYOUT_BNB4;
+}
+
 static inline size_t hn_gemv_prepared_floats(int64_t cols)
 {
-    return ((size_t)cols + 127) / 128 * 192; /* half as many sums again, of the longest chunk */
+    return ((size_t)cols + 127) / 128 * 144;
 }
 
 #endif

@@ -405,13 +405,23 @@ static void forward_job(void *arg, int thread, int n_threads)
 
 enum { STREAM_ROWS = 64 }; /* rows of W whose sums are collected before they go to y */
 
+/* True when the level streams w's rows; those kernels that round tokens are for generation only:
+ * a batch behind a cache. */
+static bool streams(const struct forward *f, const struct hn_matrix *w)
+{
+    const struct hn_cpu_gemv *gemv = &f->dev->matmul->gemv;
+    bool generates = f->dev->batch && f->dev->batch->slots;
+    return gemv->layout[w->layout].rows && (generates || !hn_gemv_rounds(w->layout)) &&
+           (!gemv->layout[w->layout].suits || gemv->layout[w->layout].suits(w));
+}
+
 /* sums [n_tokens][STREAM_ROWS] of n rows from row on. */
 static void stream_rows(const struct forward *f, const struct hn_matrix *w, int64_t row, int64_t n,
                         float *work, bool prepared, float *sums)
 {
     const struct hn_cpu_matmul *mm = f->dev->matmul;
     int nt = (int)f->n_tokens;
-    if (!mm->gemv.layout[w->layout].rows) {
+    if (!streams(f, w)) {
         for (int64_t j = 0; j < n; j++) {
             mm->decode[w->layout](w, row + j, 0, f->depth, work);
             mm->dots(f->x, f->depth, nt, work, f->depth, 1, f->depth, sums + j, STREAM_ROWS);
@@ -431,7 +441,8 @@ static void vectors_job(void *arg, int thread, int n_threads)
     float sums[HN_MM_VECTORS_MAX * STREAM_ROWS];
     for (int i = 0; i < f->n; i++) {
         const struct hn_mm_out *o = &f->out[i];
-        hn_gemv_prepare_fn *prepare = f->dev->matmul->gemv.layout[o->w->layout].prepare;
+        hn_gemv_prepare_fn *prepare =
+            streams(f, o->w) ? f->dev->matmul->gemv.layout[o->w->layout].prepare : NULL;
         int64_t begin, end, n = o->w->rows;
         forward_part(f, i, thread, n_threads, &begin, &end);
         for (int64_t t = 0; prepare && begin < end && t < f->n_tokens; t++)

@@ -78,6 +78,8 @@ static const struct format formats[] = {
     {"BF16", HN_LAYOUT_BF16, 0, 8, 0},
     {"Q4_0", HN_LAYOUT_Q4_0, 4, 32, 0},
     {"Q4_1", HN_LAYOUT_Q4_1, 4, 32, 0},
+    {"Q5_0", HN_LAYOUT_Q5_0, 5, 32, 0},
+    {"Q5_1", HN_LAYOUT_Q5_1, 5, 32, 0},
     {"Q8_0", HN_LAYOUT_Q8_0, 8, 32, 0},
     {"affine 2/32 f32", HN_LAYOUT_AFFINE, 2, 32, HN_F32},
     {"affine 3/64 f16", HN_LAYOUT_AFFINE, 3, 64, HN_F16},
@@ -137,6 +139,8 @@ static inline void fill_blocks(struct weight *w, const struct format *f)
     } heads[HN_LAYOUT_COUNT] = {
         [HN_LAYOUT_Q4_0] = {{0, 0}, {1 / 16.0f, 0}},
         [HN_LAYOUT_Q4_1] = {{0, 2}, {1 / 16.0f, 1}},
+        [HN_LAYOUT_Q5_0] = {{0, 0}, {1 / 32.0f, 0}},
+        [HN_LAYOUT_Q5_1] = {{0, 2}, {1 / 32.0f, 1}},
         [HN_LAYOUT_Q8_0] = {{0, 0}, {1 / 256.0f, 0}},
         [HN_LAYOUT_Q4_K] = {{0, 2}, {1 / 1024.0f, 1 / 64.0f}},
         [HN_LAYOUT_Q5_K] = {{0, 2}, {1 / 2048.0f, 1 / 64.0f}},

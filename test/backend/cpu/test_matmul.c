@@ -283,42 +283,124 @@ static void test_dots(void **state)
 
 /* ---- few tokens ---------------------------------------------------------------------------- */
 
-static void check_gemv(int level, const struct hn_cpu_gemv *table, const struct format *f,
-                       int64_t cols, int nt, int64_t rope_head)
+/* What rounding x to 16 bits per block of 32 may change in row n of w times x. */
+static double rounded_away(const struct hn_matrix *m, const float *x, const double *values)
 {
-    enum { ROWS = 8, MARGIN = 2 };
-    struct weight w;
-    weight_open(&w, f, ROWS, cols, rope_head);
-    hn_gemv_prepare_fn *prepare = table->layout[f->layout].prepare;
-    struct guarded x = random_floats(nt * cols), y = random_floats(nt * ROWS), order = {0};
-    int64_t ldx = cols, from = (int64_t)hn_rng_below(&rng, 3), n = ROWS - from;
+    double sum = 0;
+    for (int64_t k = 0; k < m->cols && hn_gemv_rounds(m->layout); k += 32) {
+        double most = 0, weights = 0;
+        for (int64_t i = k; i < HN_MIN(k + 32, m->cols); i++) {
+            most = fmax(most, fabs((double)x[i]));
+            weights += fabs(values[i]);
+        }
+        sum += 0x1.01p-16 * most * weights;
+    }
+    return sum;
+}
+
+/* Rows [from, rows) of m, whose values and terms' magnitudes (NULL: the values') are given. */
+static void check_gemv_of(int level, const struct hn_cpu_gemv *table, const char *name,
+                          const struct hn_matrix *m, const double *value, const double *magnitude,
+                          int64_t from, int nt)
+{
+    hn_gemv_prepare_fn *prepare = table->layout[m->layout].prepare;
+    int64_t rows = m->rows, cols = m->cols, ldx = cols, n = rows - from;
+    struct guarded x = random_floats(nt * cols), y = random_floats(nt * rows), order = {0};
+    for (int64_t i = 0; i < nt * cols; i += 37) /* blocks of unlike sizes */
+        floats(&x)[i] *= 16;
     if (prepare) {
         ldx = (int64_t)hn_gemv_prepared_floats(cols);
         order = guarded_open((size_t)(nt * ldx) * sizeof(float));
         for (int t = 0; t < nt; t++)
-            prepare(&w.w.m, floats(&x) + t * cols, floats(&order) + t * ldx);
+            prepare(m, floats(&x) + t * cols, floats(&order) + t * ldx);
     }
-    table->layout[f->layout].rows(&w.w.m, from, n, prepare ? floats(&order) : floats(&x), ldx, nt,
-                                  floats(&y), ROWS);
+    table->layout[m->layout].rows(m, from, n, prepare ? floats(&order) : floats(&x), ldx, nt,
+                                  floats(&y), rows);
     for (int t = 0; t < nt; t++) {
         for (int64_t j = 0; j < n; j++) {
+            const double *v = value + (from + j) * cols;
             double want = 0, mag = 0;
             for (int64_t k = 0; k < cols; k++) {
                 double xk = (double)floats(&x)[t * cols + k];
-                want += xk * w.value[(from + j) * cols + k];
-                mag += fabs(xk) * w.magnitude[(from + j) * cols + k];
+                want += xk * v[k];
+                mag += fabs(xk) * (magnitude ? magnitude[(from + j) * cols + k] : fabs(v[k]));
             }
-            double got = (double)floats(&y)[t * ROWS + j];
-            if (!(fabs(got - want) <= rounding(cols + 4) * mag))
+            double got = (double)floats(&y)[t * rows + j];
+            double bound = rounding(cols + 4) * mag + rounded_away(m, floats(&x) + t * cols, v);
+            if (!(fabs(got - want) <= bound))
                 fail_msg("%s, %s, %d tokens of %lld: [%d, %lld] is %.9g, expected %.9g",
-                         hn_cpu_level_name((enum hn_cpu_level)level), f->name, nt, (long long)cols,
-                         t, (long long)j, got, want);
+                         hn_cpu_level_name((enum hn_cpu_level)level), name, nt, (long long)cols, t,
+                         (long long)j, got, want);
         }
     }
-    weight_close(&w);
     guarded_close(&x);
     guarded_close(&y);
     guarded_close(&order);
+}
+
+static void check_gemv(int level, const struct hn_cpu_gemv *table, const struct format *f,
+                       int64_t cols, int nt, int64_t rope_head)
+{
+    struct weight w;
+    weight_open(&w, f, 8, cols, rope_head);
+    check_gemv_of(level, table, f->name, &w.w.m, w.value, w.magnitude,
+                  (int64_t)hn_rng_below(&rng, 3), nt);
+    weight_close(&w);
+}
+
+/* bitsandbytes: both layouts, every type of result, nested scales, blocks that span rows. */
+static void check_gemv_bnb(int level, const struct hn_cpu_gemv *table, int64_t cols, int nt,
+                           enum hn_dtype dtype, int64_t block, bool nested)
+{
+    enum { ROWS = 5 };
+    int64_t n = ROWS * cols, blocks = (n + block - 1) / block;
+    struct guarded codes = guarded_open((size_t)n / 2), bytes = guarded_open((size_t)n);
+    struct guarded map = random_floats(16), wide = random_floats(256);
+    struct guarded absmax = guarded_open((size_t)blocks * (nested ? 1 : 4));
+    struct guarded outer = random_floats((blocks + 15) / 16), scales = random_floats(ROWS);
+    double *value = malloc((size_t)n * sizeof *value);
+    float *row = malloc((size_t)cols * sizeof *row);
+    for (size_t i = 0; i < (size_t)n; i++)
+        bytes.data[i] = (unsigned char)hn_rng_u32(&rng);
+    memcpy(codes.data, bytes.data, (size_t)n / 2);
+    for (int64_t i = 0; i < blocks; i++) {
+        if (nested)
+            absmax.data[i] = (unsigned char)hn_rng_u32(&rng);
+        else
+            floats(&absmax)[i] = uniform(0.5f, 2);
+    }
+    struct hn_bnb4 b = {.map = map.data, .block = block, .absmax = absmax.data, .dtype = dtype};
+    if (nested)
+        b.nested_map = wide.data, b.nested_absmax = outer.data, b.nested_block = 16,
+        b.nested_offset = 0.75f;
+    const struct hn_matrix both[] = {
+        {.layout = HN_LAYOUT_BNB4, .data = codes.data, .row_size = (size_t)cols / 2, .bnb4 = &b},
+        {.layout = HN_LAYOUT_BNB8,
+         .data = bytes.data,
+         .row_size = (size_t)cols,
+         .scales = scales.data},
+    };
+    for (int i = 0; i < 2; i++) {
+        struct hn_matrix m = both[i];
+        m.rows = ROWS, m.cols = cols;
+        if (table->layout[m.layout].suits && !table->layout[m.layout].suits(&m))
+            continue;
+        for (int64_t r = 0; r < ROWS; r++) {
+            hn_matrix_decode(&m, r, 0, cols, row);
+            for (int64_t k = 0; k < cols; k++)
+                value[r * cols + k] = (double)row[k];
+        }
+        check_gemv_of(level, table, i ? "int8" : "4 bits of bitsandbytes", &m, value, NULL, 1, nt);
+    }
+    free(value);
+    free(row);
+    guarded_close(&codes);
+    guarded_close(&bytes);
+    guarded_close(&map);
+    guarded_close(&wide);
+    guarded_close(&absmax);
+    guarded_close(&outer);
+    guarded_close(&scales);
 }
 
 static void test_gemv(void **state)
@@ -347,6 +429,9 @@ static void test_gemv(void **state)
                                    types[k / 18]};
                 check_gemv(level, gemv[level], &f, f.group * (1 + (k + nt) % 5), nt, 0);
             }
+            for (int k = 0; k < 12; k++)
+                check_gemv_bnb(level, gemv[level], 64 * (1 + (k + nt) % 5), nt,
+                               (enum hn_dtype)(k % 3), k % 2 ? 64 : 128, k >= 6);
         }
     }
 }

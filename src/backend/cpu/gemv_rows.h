@@ -1,0 +1,547 @@
+/* The loops of the streaming products, for any width of register.  An instruction-set file defines
+ * LANES, PASS, vec, ivec and the v_ and i_ functions used here, how the codes of each format are
+ * loaded, and includes this once.  gemv_tokens.h has the order of the tokens.
+ *
+ * A weight is code * scale + bias; per lane, with the products and their sum s in integers:
+ *   sum over a block of (code*scale + bias) * x = (scale * x's scale) * s + bias * (sum of x) */
+#ifndef HN_BACKEND_CPU_GEMV_ROWS_H
+#define HN_BACKEND_CPU_GEMV_ROWS_H
+
+#include "backend/cpu/gemv.h"
+#include "backend/cpu/gemv_tokens.h"
+
+/* How far ahead memory is asked for, in bytes: a row is too short for the processor to see a stream
+ * (4-bit rows of 2048: 6.9 GB/s without, 10.7 with). */
+enum { AHEAD = 2048 };
+
+#define EACH_TOKEN(t) _Pragma("GCC unroll 8") for (int t = 0; t < nt; t++)
+
+INLINE void zero_sums(const int nt, vec total[])
+{
+    EACH_TOKEN(t)
+    total[t] = v_set(0.0f);
+}
+
+INLINE void store_sums(const int nt, const vec total[], float *y, int64_t ldy)
+{
+    EACH_TOKEN(t)
+    y[t * ldy] = v_sum(total[t]);
+}
+
+INLINE const int16_t *words_of(const float *x)
+{
+    return (const int16_t *)(const void *)x;
+}
+
+/* ---- 4 and 5 bits in blocks of 32 ---------------------------------------------------------- */
+
+/* The kinds of nibbles; those of the affine layout by group and by type of scale. */
+enum kind {
+    KIND_Q4_0,
+    KIND_Q4_1,
+    KIND_Q5_0,
+    KIND_Q5_1,
+    KIND_AFFINE_32, /* + enum hn_dtype F32, F16 or BF16 */
+    KIND_AFFINE_64 = KIND_AFFINE_32 + 3,
+    KIND_AFFINE_128 = KIND_AFFINE_64 + 3,
+};
+
+/* A chunk: LANES words of nibbles; per lane the scale and bias of its block and, of the formats
+ * that have them, the fifth bits of its block.  Blocks past n_blocks are zero. */
+struct chunk {
+    ivec words, fifth;
+    vec scale, bias;
+};
+INLINE struct chunk load_chunk(const enum kind kind, const struct hn_matrix *w,
+                               const unsigned char *row, size_t groups, int64_t k,
+                               int64_t n_blocks);
+
+INLINE void cut_nibbles(ivec words, ivec n[4])
+{
+    ivec low = i_set32(0x000f000f);
+    n[0] = i_and(words, low);
+    n[1] = i_and(i_srl16(words, 4), low);
+    n[2] = i_and(i_srl16(words, 8), low);
+    n[3] = i_srl16(words, 12);
+}
+
+/* Bits a and b of each lane become bit 4 of its two halves. */
+INLINE ivec fifth_of(ivec bits, const int a, const int b)
+{
+    ivec low = a < 4 ? i_sll32(bits, 4 - a) : i_srl32(bits, a - 4);
+    return i_or(i_and(low, i_set32(0x10)), i_and(i_sll32(bits, 20 - b), i_set32(0x100000)));
+}
+
+/* Lane l of a block holds elements 4l to 4l+3, and 16 more: nibble 0 is elements 4l and 4l+2. */
+INLINE void add_fifth(ivec bits, ivec n[4])
+{
+    bits = i_srl_by_lane(bits);
+    n[0] = i_or(n[0], fifth_of(bits, 0, 2));
+    n[1] = i_or(n[1], fifth_of(bits, 16, 18));
+    n[2] = i_or(n[2], fifth_of(bits, 1, 3));
+    n[3] = i_or(n[3], fifth_of(bits, 17, 19));
+}
+
+INLINE void add_chunk(const enum kind kind, const int nt, const struct chunk *c, const float *x,
+                      int64_t ldx, vec total[])
+{
+    ivec n[4];
+    cut_nibbles(c->words, n);
+    if (kind == KIND_Q5_0 || kind == KIND_Q5_1)
+        add_fifth(c->fifth, n);
+    EACH_TOKEN(t)
+    {
+        const float *xt = x + t * ldx;
+        ivec s = i_dot(i_set32(0), n[0], i_load(xt));
+        s = i_dot(s, n[1], i_load(xt + LANES));
+        s = i_dot(s, n[2], i_load(xt + 2 * LANES));
+        s = i_dot(s, n[3], i_load(xt + 3 * LANES));
+        vec scale = v_mul(c->scale, v_load(xt + 4 * LANES));
+        total[t] = v_fma(scale, v_float(s), total[t]);
+        total[t] = v_fma(c->bias, v_load(xt + 5 * LANES), total[t]);
+    }
+}
+
+INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_matrix *w, int64_t row,
+                         int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    enum { CHUNK = 8 * LANES, CHUNK_BLOCKS = LANES / 4, CHUNK_FLOATS = 6 * LANES };
+    static const int sizes[] = {18, 20, 22, 24};
+    const int64_t size = (kind < KIND_AFFINE_32 ? sizes[kind] : 16) * CHUNK_BLOCKS;
+    const int64_t whole = w->cols / CHUNK;
+    for (int64_t j = 0; j < n; j++) {
+        const unsigned char *at = row_at(w, row + j);
+        size_t groups = 0;
+        if (kind >= KIND_AFFINE_32)
+            groups = (size_t)hn_matrix_stored_row(w, row + j) * (size_t)(w->cols / w->group);
+        vec total[PASS];
+        zero_sums(nt, total);
+        for (int64_t i = 0; i < whole; i++) {
+            HN_PREFETCH(at + i * size + AHEAD);
+            if (size > 64)
+                HN_PREFETCH(at + i * size + AHEAD + 64);
+            struct chunk c = load_chunk(kind, w, at, groups, i * CHUNK, CHUNK_BLOCKS);
+            add_chunk(kind, nt, &c, x + i * CHUNK_FLOATS, ldx, total);
+        }
+        if (w->cols % CHUNK) {
+            int64_t left = w->cols % CHUNK / TOKEN_BLOCK;
+            struct chunk c = load_chunk(kind, w, at, groups, whole * CHUNK, left);
+            add_chunk(kind, nt, &c, x + whole * CHUNK_FLOATS, ldx, total);
+        }
+        store_sums(nt, total, y + j, ldy);
+    }
+}
+
+static void prepare_halves(const struct hn_matrix *w, const float *x, float *out)
+{
+    prepare_nibbles(LANES, 16, w, x, out);
+}
+
+static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
+{
+    prepare_nibbles(LANES, 1, w, x, out);
+}
+
+/* ---- blocks of 256 ------------------------------------------------------------------------- */
+
+/* Eight (Q6_K: sixteen) scales and biases of a block's groups, ready for v_of_groups. */
+struct group_scales {
+    vec scale[2], bias[2];
+};
+INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsigned char *block);
+/* Per lane, those of the groups that part (nibbles 0 and 2, or 1 and 3) of a chunk holds. */
+INLINE vec v_of_groups(const enum hn_layout layout, const vec v[2], const int chunk,
+                       const int part);
+
+/* The upper bits of a chunk, moved to where its nibbles want them.  i_upper leaves bits 2p and 2p+1
+ * of each byte (p: which 32 bytes of codes) at the byte's bits 0 and 1; of Q6_K the pair of its
+ * group there, and the pair of the group 64 elements on at bits 4 and 5. */
+INLINE ivec i_upper(const enum hn_layout layout, const unsigned char *high, const int chunk);
+
+INLINE void add_upper(const enum hn_layout layout, ivec u, ivec n[4])
+{
+    if (layout == HN_LAYOUT_Q5_K) {
+        ivec bit = i_set32(0x00100010);
+        n[0] = i_or(n[0], i_and(i_sll32(u, 4), bit));
+        n[1] = i_or(n[1], i_and(i_sll32(u, 3), bit));
+        n[2] = i_or(n[2], i_and(i_srl32(u, 4), bit));
+        n[3] = i_or(n[3], i_and(i_srl32(u, 5), bit));
+    } else {
+        ivec pair = i_set32(0x00300030);
+        n[0] = i_or(n[0], i_and(i_sll32(u, 4), pair));
+        n[1] = i_or(n[1], i_and(u, pair));
+        n[2] = i_or(n[2], i_and(i_srl32(u, 4), pair));
+        n[3] = i_or(n[3], i_and(i_srl32(u, 8), pair));
+    }
+}
+
+INLINE void rows_groups(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
+                        int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    enum { CHUNKS = 32 / LANES, CHUNK_FLOATS = 8 * LANES };
+    const bool six = layout == HN_LAYOUT_Q6_K;
+    const int size = six ? 210 : layout == HN_LAYOUT_Q5_K ? 176 : 144;
+    const int codes = six ? 0 : layout == HN_LAYOUT_Q5_K ? 48 : 16;
+    for (int64_t j = 0; j < n; j++) {
+        const unsigned char *at = row_at(w, row + j);
+        const float *xk = x;
+        vec total[PASS];
+        zero_sums(nt, total);
+        for (int64_t k = 0; k < w->cols; k += SUPERBLOCK, at += size) {
+            struct group_scales g = load_scales_k(layout, at);
+            for (int i = 0; i < size; i += 64)
+                HN_PREFETCH(at + i + AHEAD);
+#pragma GCC unroll 4
+            for (int c = 0; c < CHUNKS; c++, xk += CHUNK_FLOATS) {
+                ivec v[4];
+                cut_nibbles(i_load(at + codes + c * 4 * LANES), v);
+                if (layout == HN_LAYOUT_Q5_K)
+                    add_upper(layout, i_upper(layout, at + 16, c), v);
+                else if (six)
+                    add_upper(layout, i_upper(layout, at + 128, c), v);
+#pragma GCC unroll 2
+                for (int part = 0; part < 2; part++) {
+                    vec scale = v_of_groups(layout, g.scale, c, part);
+                    vec bias = v_of_groups(layout, g.bias, c, part);
+                    EACH_TOKEN(t)
+                    {
+                        const float *xt = xk + t * ldx;
+                        ivec s = i_dot(i_set32(0), v[part], i_load(xt + part * LANES));
+                        s = i_dot(s, v[part + 2], i_load(xt + (part + 2) * LANES));
+                        total[t] = v_fma(v_mul(scale, v_load(xt + (4 + part) * LANES)), v_float(s),
+                                         total[t]);
+                        total[t] = v_fma(bias, v_load(xt + (6 + part) * LANES), total[t]);
+                    }
+                }
+            }
+        }
+        store_sums(nt, total, y + j, ldy);
+    }
+}
+
+static void prepare_k(const struct hn_matrix *w, const float *x, float *out)
+{
+    prepare_groups(LANES, w->layout == HN_LAYOUT_Q6_K, w, x, out);
+}
+
+/* ---- whole bytes and odd widths ------------------------------------------------------------ */
+
+enum { VECTORS = TOKEN_BLOCK / (2 * LANES) }; /* of 16-bit integers, in a block */
+
+/* 2*LANES signed bytes. */
+INLINE ivec i_signed(const unsigned char *at);
+/* 2*LANES codes of bits each; reads up to 16 bytes beyond them when bits is not 8. */
+INLINE ivec i_codes(const unsigned char *at, const int bits);
+
+INLINE void add_plain(const int nt, const ivec q[VECTORS], float scale, const float *x, int64_t ldx,
+                      int64_t block, const float *scales, vec total[])
+{
+    vec f = v_set(scale);
+    EACH_TOKEN(t)
+    {
+        const int16_t *xt = words_of(x + t * ldx) + block * TOKEN_BLOCK;
+        ivec s = i_set32(0);
+#pragma GCC unroll 2
+        for (int i = 0; i < VECTORS; i++)
+            s = i_dot(s, q[i], i_load(xt + i * 2 * LANES));
+        total[t] = v_fma(v_mul(f, v_set(scales[t * ldx + block])), v_float(s), total[t]);
+    }
+}
+
+INLINE void rows_bytes(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
+                       int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    const bool q8 = layout == HN_LAYOUT_Q8_0;
+    const float *scales = x + plain_scales(w->cols);
+    for (int64_t j = 0; j < n; j++) {
+        const unsigned char *at = row_at(w, row + j);
+        float scale = 1.0f;
+        vec total[PASS];
+        zero_sums(nt, total);
+        for (int64_t b = 0; b < w->cols / TOKEN_BLOCK; b++, at += q8 ? 34 : 32) {
+            ivec q[VECTORS];
+            HN_PREFETCH(at + AHEAD);
+            if (q8)
+                scale = half(at);
+#pragma GCC unroll 2
+            for (int i = 0; i < VECTORS; i++)
+                q[i] = i_signed(at + (q8 ? 2 : 0) + i * 2 * LANES);
+            add_plain(nt, q, scale, x, ldx, b, scales, total);
+        }
+        store_sums(nt, total, y + j, ldy);
+        if (!q8) {
+            float f = widen(HN_F32, w->scales, (size_t)hn_matrix_stored_row(w, row + j));
+            EACH_TOKEN(t)
+            y[t * ldy + j] *= f * 7.874015718698502e-3f; /* float32(1/127): hn_decode_bnb8 */
+        }
+    }
+}
+
+/* The biases' part: sum over groups of bias * (sum of x). */
+INLINE float bias_sum(const struct hn_matrix *w, size_t groups, const float *sums)
+{
+    int64_t n = w->cols / w->group, i = 0;
+    vec total = v_set(0.0f);
+    for (; i + LANES <= n; i += LANES)
+        total =
+            v_fma(v_widen(w->scale_dtype, w->biases, groups + (size_t)i), v_load(sums + i), total);
+    float sum = v_sum(total);
+    for (; i < n; i++)
+        sum += widen(w->scale_dtype, w->biases, groups + (size_t)i) * sums[i];
+    return sum;
+}
+
+INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w, int64_t row,
+                        int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    const float *scales = x + plain_scales(w->cols), *sums = x + plain_sums(w->cols);
+    const int64_t n_blocks = w->cols / TOKEN_BLOCK, size = TOKEN_BLOCK / 8 * bits;
+    const int shift = w->group / 64; /* log2 of the blocks in a group of 32, 64 or 128 */
+    for (int64_t j = 0; j < n; j++) {
+        const unsigned char *at = row_at(w, row + j);
+        unsigned char end[TOKEN_BLOCK + 16] = {0};
+        size_t groups = (size_t)hn_matrix_stored_row(w, row + j) * (size_t)(w->cols / w->group);
+        vec total[PASS];
+        zero_sums(nt, total);
+        for (int64_t b = 0; b < n_blocks; b++, at += size) {
+            const unsigned char *from = at;
+            ivec q[VECTORS];
+            if (bits != 8 && (n_blocks - 1 - b) * size < 16) /* nothing beyond the row is read */
+                from = memcpy(end, at, (size_t)size);
+            HN_PREFETCH(at + AHEAD);
+#pragma GCC unroll 2
+            for (int i = 0; i < VECTORS; i++)
+                q[i] = i_codes(from + i * 2 * LANES / 8 * bits, bits);
+            size_t g = groups + (size_t)(b >> shift);
+            add_plain(nt, q, widen(w->scale_dtype, w->scales, g), x, ldx, b, scales, total);
+        }
+        EACH_TOKEN(t)
+        y[t * ldy + j] = v_sum(total[t]) + bias_sum(w, groups, sums + t * ldx);
+    }
+}
+
+static void prepare_bytes(const struct hn_matrix *w, const float *x, float *out)
+{
+    prepare_plain(0, w, x, out);
+}
+
+static void prepare_affine(const struct hn_matrix *w, const float *x, float *out)
+{
+    if (w->bits == 4)
+        prepare_pairs(w, x, out);
+    else
+        prepare_plain(w->group, w, x, out);
+}
+
+static bool suits_bytes(const struct hn_matrix *w)
+{
+    return w->cols % TOKEN_BLOCK == 0;
+}
+
+/* ---- bitsandbytes' 4 bits: sixteen values, looked up --------------------------------------- */
+
+enum { BNB_BLOCK = 64 }; /* elements that surely share a scale: 8 words */
+
+/* x in the order of words of eight codes, the first one high in its byte. */
+static void prepare_bnb4(const struct hn_matrix *w, const float *x, float *out)
+{
+    enum { CHUNK = 8 * LANES };
+    if (w->cols % CHUNK)
+        memset(out + w->cols / CHUNK * CHUNK, 0, CHUNK * sizeof *out);
+    for (int64_t k = 0; k < w->cols; k++)
+        out[k / CHUNK * CHUNK + (k % 8 ^ 1) * LANES + k % CHUNK / 8] = x[k];
+}
+
+static bool suits_bnb4(const struct hn_matrix *w)
+{
+    return w->cols % BNB_BLOCK == 0 && w->bnb4->block % BNB_BLOCK == 0;
+}
+
+INLINE float bnb4_scale(const struct hn_bnb4 *b, int64_t block)
+{
+    if (!b->nested_map)
+        return widen(HN_F32, b->absmax, (size_t)block);
+    float v = widen(HN_F32, b->nested_map, b->absmax[block]);
+    return v * widen(HN_F32, b->nested_absmax, (size_t)(block / b->nested_block)) +
+           b->nested_offset;
+}
+
+/* struct values: those of LANES/8 blocks, map * scale rounded to t.  v_lookup: for each lane, which
+ * of them its word's lowest code stands for. */
+INLINE struct values v_values(const enum hn_dtype t, const unsigned char *map, float a, float b);
+INLINE vec v_lookup(const struct values *v, ivec word);
+
+INLINE void rows_bnb4(const enum hn_dtype dtype, const int nt, const struct hn_matrix *w,
+                      int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    enum { CHUNK = 8 * LANES };
+    const struct hn_bnb4 *b = w->bnb4;
+    for (int64_t j = 0; j < n; j++) {
+        int64_t e = hn_matrix_stored_row(w, row + j) * w->cols;
+        const unsigned char *at = w->data + e / 2;
+        vec total[PASS];
+        zero_sums(nt, total);
+        for (int64_t k = 0; k < w->cols; k += CHUNK) {
+            bool whole = w->cols - k >= CHUNK;
+            float first = bnb4_scale(b, (e + k) / b->block), second = 0;
+            if (LANES == 16 && whole)
+                second = bnb4_scale(b, (e + k + BNB_BLOCK) / b->block);
+            struct values v = v_values(dtype, b->map, first, second);
+            ivec word = whole ? i_load(at + k / 2) : i_load_half(at + k / 2);
+            HN_PREFETCH(at + k / 2 + AHEAD);
+#pragma GCC unroll 8
+            for (int s = 0; s < 8; s++) {
+                vec value = v_lookup(&v, i_srl32(word, 4 * s));
+                EACH_TOKEN(t)
+                total[t] = v_fma(value, v_load(x + t * ldx + k + s * LANES), total[t]);
+            }
+        }
+        store_sums(nt, total, y + j, ldy);
+    }
+}
+
+/* ---- plain weights ------------------------------------------------------------------------- */
+
+/* Several sums per token hide the latency when there are few; with more tokens one each does. */
+INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
+                       int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    enum { CHAINS = 4 };
+    const int64_t size = layout == HN_LAYOUT_F32 ? 4 : 2;
+    for (int64_t j = 0; j < n; j++) {
+        const unsigned char *at = row_at(w, row + j);
+        vec sum[PASS][CHAINS];
+        EACH_TOKEN(t)
+        zero_sums(CHAINS, sum[t]);
+        int64_t k = 0;
+        for (; k + CHAINS * LANES <= w->cols; k += CHAINS * LANES) {
+#pragma GCC unroll 4
+            for (int i = 0; i < CHAINS; i++) {
+                vec v = v_plain(layout, at + (k + i * LANES) * size);
+                if (i * LANES * size % 64 == 0)
+                    HN_PREFETCH(at + (k + i * LANES) * size + AHEAD);
+                EACH_TOKEN(t)
+                {
+                    vec *s = &sum[t][nt > 2 ? 0 : i];
+                    *s = v_fma(v, v_load(x + t * ldx + k + i * LANES), *s);
+                }
+            }
+        }
+        EACH_TOKEN(t)
+        {
+            float s = v_sum(v_add(v_add(sum[t][0], sum[t][1]), v_add(sum[t][2], sum[t][3])));
+            for (int64_t i = k; i < w->cols; i++)
+                s += x[t * ldx + i] * widen((enum hn_dtype)layout, at, (size_t)i);
+            y[t * ldy + j] = s;
+        }
+    }
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+/* One kernel per count of tokens: the sums must live in registers. */
+#define CASE(rows, kind, nt)                                                                       \
+    case nt:                                                                                       \
+        rows(kind, nt, w, row, n, x + t * ldx, ldx, y + t * ldy, ldy);                             \
+        break
+#if LANES_512
+#define CASES(rows, kind)                                                                          \
+    CASE(rows, kind, 1);                                                                           \
+    CASE(rows, kind, 2);                                                                           \
+    CASE(rows, kind, 3);                                                                           \
+    CASE(rows, kind, 4);                                                                           \
+    CASE(rows, kind, 5);                                                                           \
+    CASE(rows, kind, 6);                                                                           \
+    CASE(rows, kind, 7);                                                                           \
+    CASE(rows, kind, 8)
+#else
+#define CASES(rows, kind)                                                                          \
+    CASE(rows, kind, 1);                                                                           \
+    CASE(rows, kind, 2);                                                                           \
+    CASE(rows, kind, 3);                                                                           \
+    CASE(rows, kind, 4)
+#endif
+#define GEMV(name, rows, kind)                                                                     \
+    static void name(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,            \
+                     int64_t ldx, int n_tokens, float *y, int64_t ldy)                             \
+    {                                                                                              \
+        for (int t = 0; t < n_tokens; t += PASS) {                                                 \
+            switch (HN_MIN(PASS, n_tokens - t)) {                                                  \
+                CASES(rows, kind);                                                                 \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+GEMV(gemv_q4_0, rows_nibbles, KIND_Q4_0)
+GEMV(gemv_q4_1, rows_nibbles, KIND_Q4_1)
+GEMV(gemv_q5_0, rows_nibbles, KIND_Q5_0)
+GEMV(gemv_q5_1, rows_nibbles, KIND_Q5_1)
+GEMV(gemv_4_32_f32, rows_nibbles, KIND_AFFINE_32 + HN_F32)
+GEMV(gemv_4_32_f16, rows_nibbles, KIND_AFFINE_32 + HN_F16)
+GEMV(gemv_4_32_bf16, rows_nibbles, KIND_AFFINE_32 + HN_BF16)
+GEMV(gemv_4_64_f32, rows_nibbles, KIND_AFFINE_64 + HN_F32)
+GEMV(gemv_4_64_f16, rows_nibbles, KIND_AFFINE_64 + HN_F16)
+GEMV(gemv_4_64_bf16, rows_nibbles, KIND_AFFINE_64 + HN_BF16)
+GEMV(gemv_4_128_f32, rows_nibbles, KIND_AFFINE_128 + HN_F32)
+GEMV(gemv_4_128_f16, rows_nibbles, KIND_AFFINE_128 + HN_F16)
+GEMV(gemv_4_128_bf16, rows_nibbles, KIND_AFFINE_128 + HN_BF16)
+GEMV(gemv_q4_k, rows_groups, HN_LAYOUT_Q4_K)
+GEMV(gemv_q5_k, rows_groups, HN_LAYOUT_Q5_K)
+GEMV(gemv_q6_k, rows_groups, HN_LAYOUT_Q6_K)
+GEMV(gemv_q8_0, rows_bytes, HN_LAYOUT_Q8_0)
+GEMV(gemv_bnb8, rows_bytes, HN_LAYOUT_BNB8)
+GEMV(gemv_affine2, rows_affine, 2)
+GEMV(gemv_affine3, rows_affine, 3)
+GEMV(gemv_affine5, rows_affine, 5)
+GEMV(gemv_affine6, rows_affine, 6)
+GEMV(gemv_affine8, rows_affine, 8)
+GEMV(gemv_bnb4_f32, rows_bnb4, HN_F32)
+GEMV(gemv_bnb4_f16, rows_bnb4, HN_F16)
+GEMV(gemv_bnb4_bf16, rows_bnb4, HN_BF16)
+GEMV(gemv_f32, rows_plain, HN_LAYOUT_F32)
+GEMV(gemv_f16, rows_plain, HN_LAYOUT_F16)
+GEMV(gemv_bf16, rows_plain, HN_LAYOUT_BF16)
+
+static void gemv_affine(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,
+                        int64_t ldx, int nt, float *y, int64_t ldy)
+{
+    static hn_gemv_rows_fn *const by_bits[9] = {
+        [2] = gemv_affine2, [3] = gemv_affine3, [5] = gemv_affine5,
+        [6] = gemv_affine6, [8] = gemv_affine8,
+    };
+    static hn_gemv_rows_fn *const by_group[3][3] = {
+        {gemv_4_32_f32, gemv_4_32_f16, gemv_4_32_bf16},
+        {gemv_4_64_f32, gemv_4_64_f16, gemv_4_64_bf16},
+        {gemv_4_128_f32, gemv_4_128_f16, gemv_4_128_bf16},
+    };
+    hn_gemv_rows_fn *fn = w->bits == 4 ? by_group[w->group / 64][w->scale_dtype] : by_bits[w->bits];
+    fn(w, row, n, x, ldx, nt, y, ldy);
+}
+
+static void gemv_bnb4(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,
+                      int64_t ldx, int nt, float *y, int64_t ldy)
+{
+    static hn_gemv_rows_fn *const by_dtype[3] = {gemv_bnb4_f32, gemv_bnb4_f16, gemv_bnb4_bf16};
+    by_dtype[w->bnb4->dtype](w, row, n, x, ldx, nt, y, ldy);
+}
+
+#define GEMV_TABLE                                                                                 \
+    {                                                                                              \
+        {                                                                                          \
+            [HN_LAYOUT_F32] = {NULL, gemv_f32, NULL}, [HN_LAYOUT_F16] = {NULL, gemv_f16, NULL},    \
+            [HN_LAYOUT_BF16] = {NULL, gemv_bf16, NULL},                                            \
+            [HN_LAYOUT_AFFINE] = {prepare_affine, gemv_affine, NULL},                              \
+            [HN_LAYOUT_Q4_0] = {prepare_halves, gemv_q4_0, NULL},                                  \
+            [HN_LAYOUT_Q4_1] = {prepare_halves, gemv_q4_1, NULL},                                  \
+            [HN_LAYOUT_Q5_0] = {prepare_halves, gemv_q5_0, NULL},                                  \
+            [HN_LAYOUT_Q5_1] = {prepare_halves, gemv_q5_1, NULL},                                  \
+            [HN_LAYOUT_Q8_0] = {prepare_bytes, gemv_q8_0, NULL},                                   \
+            [HN_LAYOUT_Q4_K] = {prepare_k, gemv_q4_k, NULL},                                       \
+            [HN_LAYOUT_Q5_K] = {prepare_k, gemv_q5_k, NULL},                                       \
+            [HN_LAYOUT_Q6_K] = {prepare_k, gemv_q6_k, NULL},                                       \
+            [HN_LAYOUT_BNB4] = {prepare_bnb4, gemv_bnb4, suits_bnb4},                              \
+            [HN_LAYOUT_BNB8] = {prepare_bytes, gemv_bnb8, suits_bytes},                            \
+        }                                                                                          \
+    }
+
+#endif
