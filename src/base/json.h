@@ -83,6 +83,7 @@ void hn_jw_init(struct hn_json_writer *w, struct hn_buf *out, int indent);
 void hn_jw_open(struct hn_json_writer *w, char bracket);  /* '{' or '[' */
 void hn_jw_close(struct hn_json_writer *w, char bracket); /* '}' or ']' */
 void hn_jw_key(struct hn_json_writer *w, const char *key);
+void hn_jw_keyn(struct hn_json_writer *w, const char *key, size_t n);
 void hn_jw_str(struct hn_json_writer *w, const char *s);
 void hn_jw_strn(struct hn_json_writer *w, const char *s, size_t n);
 void hn_jw_int(struct hn_json_writer *w, int64_t v);

@@ -280,12 +280,17 @@ void hn_jw_close(struct hn_json_writer *w, char bracket)
     w->started = true;
 }
 
-void hn_jw_key(struct hn_json_writer *w, const char *key)
+void hn_jw_keyn(struct hn_json_writer *w, const char *key, size_t n)
 {
     before_value(w);
-    add_string(w->out, key, strlen(key), false);
+    add_string(w->out, key, n, false);
     hn_buf_add_str(w->out, ": ");
     w->after_key = true;
+}
+
+void hn_jw_key(struct hn_json_writer *w, const char *key)
+{
+    hn_jw_keyn(w, key, strlen(key));
 }
 
 void hn_jw_strn(struct hn_json_writer *w, const char *s, size_t n)

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "convert/convert_impl.h"
+#include "convert/rope_factors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,44 @@ static void put_rope(struct hn_converter *c, struct hn_json_writer *w)
     hn_jw_close(w, '}');
 }
 
+static void put_double(struct hn_json_writer *w, const char *key, double v)
+{
+    hn_jw_key(w, key);
+    hn_jw_double(w, v);
+}
+
+/* A GGUF has Llama 3's rotary scaling as divisors; config.json has the numbers behind them. */
+static int put_factors(struct hn_converter *c, struct hn_json_writer *w)
+{
+    static const char name[] = "rope_freqs.weight";
+    const struct hn_spec *s = &c->spec;
+    size_t half = (size_t)s->head_size / 2;
+    struct hn_rope_spec r;
+    if (!hn_bundle_has(c->bundle, name))
+        return 0;
+    float *factors = hn_arena_alloc(&c->arena, 2 * half, sizeof *factors);
+    int rc = factors ? hn_bundle_decode_vector(c->bundle, name, factors, (int64_t)half, c->err)
+                     : hn_fail_memory(c->err, "writing config.json");
+    if (rc)
+        return rc;
+    if (!hn_rope_llama3_of(s, factors, factors + half, &r))
+        return hn_fail(c->err, HONE_FAILED,
+                       "%s: the rotary divisors in %s are not those of Llama 3's scaling, and "
+                       "config.json has no other word for them",
+                       c->o->model, name);
+    hn_jw_key(w, "rope_scaling");
+    hn_jw_open(w, '{');
+    hn_jw_key(w, "rope_type");
+    hn_jw_str(w, "llama3");
+    put_double(w, "factor", r.factor);
+    put_double(w, "low_freq_factor", r.low_freq_factor);
+    put_double(w, "high_freq_factor", r.high_freq_factor);
+    hn_jw_key(w, "original_max_position_embeddings");
+    hn_jw_int(w, r.original_context);
+    hn_jw_close(w, '}');
+    return 0;
+}
+
 /* What a GGUF leaves to its architecture, in transformers' words. */
 static void put_from_gguf(struct hn_converter *c, struct hn_json_writer *w)
 {
@@ -131,6 +170,7 @@ static int changes(struct hn_converter *c, struct hn_json **out)
     struct hn_buf text = {0};
     struct hn_json_writer w;
     bool mlx = c->o->to == HONE_FORMAT_MLX;
+    int rc = 0;
     bool dtype_key = hn_json_get(hn_bundle_config(c->bundle), "dtype") != NULL;
     hn_jw_init(&w, &text, -1);
     hn_jw_open(&w, '{');
@@ -138,15 +178,18 @@ static int changes(struct hn_converter *c, struct hn_json **out)
     hn_jw_str(&w, hn_dtype_torch_name(c->dtype));
     hn_jw_key(&w, "tie_word_embeddings");
     hn_jw_bool(&w, c->tied);
-    if (hn_convert_kind(c->bundle) == HONE_FORMAT_GGUF)
+    if (hn_convert_kind(c->bundle) == HONE_FORMAT_GGUF) {
         put_from_gguf(c, &w);
+        rc = put_factors(c, &w);
+    }
     if (mlx) {
         put_rope(c, &w);
         put_quantization(c, &w, "quantization");
         put_quantization(c, &w, "quantization_config");
     }
     hn_jw_close(&w, '}');
-    int rc = text.failed ? hn_fail_memory(c->err, "writing config.json")
+    if (!rc)
+        rc = text.failed ? hn_fail_memory(c->err, "writing config.json")
                          : hn_json_parse(&c->arena, text.data, text.len, 0, out, c->err);
     hn_buf_release(&text);
     return rc;

@@ -1,6 +1,7 @@
 /* Which tensors a model is made of: by its specification, so that what is written is whole, and
  * each has the shape that its reader will expect. */
 #include "convert/convert_impl.h"
+#include "convert/rope_factors.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -113,6 +114,29 @@ static int block(struct lister *l, int64_t layer)
     return rc;
 }
 
+/* Llama 3's rotary scaling is a tensor of a GGUF. */
+static int rotary(struct lister *l)
+{
+    static const char name[] = "rope_freqs.weight";
+    struct hn_converter *c = l->c;
+    int64_t n = c->spec.head_size / 2;
+    if (c->o->to != HONE_FORMAT_GGUF)
+        return 0;
+    if (hn_bundle_has(c->bundle, name))
+        return vector(l, name, n);
+    if (c->spec.rope.kind != HN_ROPE_LLAMA3)
+        return 0;
+    struct hn_tensor *t = add(l, name);
+    float *values = hn_arena_alloc(&c->arena, (size_t)n, sizeof *values);
+    if (!t || !values)
+        return hn_fail_memory(c->err, "listing tensors");
+    hn_rope_factors(&c->spec, values);
+    t->values = values;
+    t->from = (struct hn_matrix){.layout = HN_LAYOUT_F32, .rows = n, .cols = 1, .row_size = 4};
+    c->n++;
+    return 0;
+}
+
 static bool listed(const struct hn_converter *c, const char *name)
 {
     for (size_t i = 0; i < c->n; i++)
@@ -122,7 +146,7 @@ static bool listed(const struct hn_converter *c, const char *name)
 }
 
 /* Parts of packed weights, and tables that every reader makes by itself. */
-static bool goes_without_saying(const char *name, const char *type)
+static bool goes_without_saying(const char *name)
 {
     static const char *const ends[] = {".scales",
                                        ".biases",
@@ -137,7 +161,6 @@ static bool goes_without_saying(const char *name, const char *type)
     for (size_t i = 0; i < HN_COUNT(ends); i++)
         if (hn_ends_with(name, ends[i]))
             return true;
-    (void)type;
     return strstr(name, ".quant_state.bitsandbytes__") != NULL;
 }
 
@@ -150,7 +173,7 @@ static int note_others(struct hn_converter *c)
         struct hn_bundle_tensor t;
         hn_bundle_tensor(c->bundle, i, &t);
         bool tied_head = c->tied && hn_starts_with(t.name, "lm_head.");
-        if (tied_head || goes_without_saying(t.name, t.type) || listed(c, t.name))
+        if (tied_head || goes_without_saying(t.name) || listed(c, t.name))
             continue;
         first = first ? first : t.stored;
         others++;
@@ -176,6 +199,7 @@ int hn_converter_list(struct hn_converter *c)
     rc = rc ? rc : vector(&l, "model.norm.weight", s->d_model);
     if (!rc && !c->tied)
         rc = matrix(&l, "lm_head.weight", s->vocab_size, s->d_model);
+    rc = rc ? rc : rotary(&l);
     for (size_t i = 0; i < c->n; i++)
         c->total += (uint64_t)(c->tensors[i].from.rows * c->tensors[i].from.cols);
     return rc ? rc : note_others(c);

@@ -1,5 +1,6 @@
 /* How each tensor is stored in the output, and on which way it gets there. */
 #include "convert/convert_impl.h"
+#include "convert/gguf_meta.h"
 
 #include <string.h>
 
@@ -140,15 +141,25 @@ static enum hn_layout gguf_auto(const struct hn_tensor *t)
     return m->layout;
 }
 
+/* The matrix that makes the logits, which suffers most: llama-quantize gives it Q6_K, or Q8_0 where
+ * its rows are no multiple of 256. */
+static bool is_head(const struct hn_converter *c, const struct hn_tensor *t)
+{
+    return strcmp(t->module, c->tied ? "model.embed_tokens" : "lm_head") == 0;
+}
+
 /* Only the last blocks of a row are missing where cols is no multiple: then float16, as llama.cpp's
  * converter does. */
 static struct hn_storage gguf_of(const struct hn_converter *c, const struct hn_tensor *t)
 {
     struct hn_storage s = {.layout = layout_of(c->o->type)};
+    enum hn_dtype plain;
     if (!t->is_matrix)
         s.layout = HN_LAYOUT_F32;
     else if (s.layout == HN_LAYOUT_COUNT)
         s.layout = gguf_auto(t);
+    else if (!hn_layout_plain(s.layout, &plain) && is_head(c, t))
+        s.layout = HN_LAYOUT_Q8_0;
     if (!hn_storage_fits(&s, t->from.cols))
         s.layout = HN_LAYOUT_F16;
     return s;
@@ -170,8 +181,7 @@ int hn_converter_plan(struct hn_converter *c)
 {
     settle_dtype(c);
     bool interleaved =
-        c->o->to == HONE_FORMAT_GGUF && (strcmp(c->spec.family->name, "llama") == 0 ||
-                                         strcmp(c->spec.family->name, "mistral") == 0);
+        c->o->to == HONE_FORMAT_GGUF && hn_gguf_interleaved(hn_gguf_architecture(&c->spec));
     for (size_t i = 0; i < c->n; i++) {
         struct hn_tensor *t = &c->tensors[i];
         bool q_or_k = hn_ends_with(t->module, ".q_proj") || hn_ends_with(t->module, ".k_proj");

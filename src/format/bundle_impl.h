@@ -3,6 +3,7 @@
 #define HN_FORMAT_BUNDLE_IMPL_H
 
 #include "format/bundle.h"
+#include "format/gguf_names.h"
 #include "format/safetensors.h"
 
 /* One tensor as stored, whatever the file.  Strings and data are borrowed. */
@@ -60,13 +61,8 @@ HN_MUST_USE int hn_bundle_pair_affine(struct hn_bundle *b, const struct hn_json 
 /* bitsandbytes: find the weights by what lies beside them. */
 HN_MUST_USE int hn_bundle_pair_bnb(struct hn_bundle *b, struct hone_err *err);
 
-/* Hugging Face's name of a GGUF tensor, copied into the arena; the stored name itself when there is
- * none; NULL: no memory. */
-const char *hn_gguf_hf_name(struct hn_arena *arena, const char *stored);
 /* The config that a GGUF's metadata amount to, parsed into b->arena. */
 HN_MUST_USE int hn_gguf_config(struct hn_bundle *b, struct hone_err *err);
-/* Does this architecture of llama.cpp store the rows of q and k interleaved? */
-bool hn_gguf_interleaved(const char *architecture);
 
 /* Fill b->info from the tensors; false: no memory. */
 HN_MUST_USE bool hn_bundle_describe(struct hn_bundle *b);

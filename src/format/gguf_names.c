@@ -1,5 +1,6 @@
-/* llama.cpp's tensor names in Hugging Face's words.  Source: gguf.tensor_mapping of gguf 0.19, for
- * the families whose decoder is Llama's. */
+/* llama.cpp's tensor names in Hugging Face's words, and back.  Source: gguf.tensor_mapping of gguf
+ * 0.19, for the families whose decoder is Llama's. */
+#include "format/gguf_names.h"
 #include "format/bundle_impl.h"
 
 #include <string.h>
@@ -49,4 +50,31 @@ const char *hn_gguf_hf_name(struct hn_arena *arena, const char *stored)
             return hn_arena_printf(arena, "model.layers.%.*s.%s%s", (int)digits, number, to, dot);
     }
     return hn_arena_dup(arena, stored, strlen(stored));
+}
+
+/* The name that becomes the n bytes at p, or NULL. */
+static const char *look_back(const struct rename *table, size_t n_table, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n_table; i++)
+        if (strlen(table[i].to) == n && memcmp(table[i].to, p, n) == 0)
+            return table[i].from;
+    return NULL;
+}
+
+const char *hn_gguf_stored_name(struct hn_arena *arena, const char *name)
+{
+    static const char layers[] = "model.layers.";
+    const char *dot = strrchr(name, '.');
+    const char *from = dot ? look_back(whole, HN_COUNT(whole), name, (size_t)(dot - name)) : NULL;
+    if (from)
+        return hn_arena_printf(arena, "%s%s", from, dot);
+    if (dot && hn_starts_with(name, layers)) {
+        const char *number = name + sizeof layers - 1;
+        size_t digits = strspn(number, "0123456789");
+        const char *part = number + digits + 1;
+        if (digits && number[digits] == '.' && part < dot &&
+            (from = look_back(in_block, HN_COUNT(in_block), part, (size_t)(dot - part))))
+            return hn_arena_printf(arena, "blk.%.*s.%s%s", (int)digits, number, from, dot);
+    }
+    return hn_arena_dup(arena, name, strlen(name));
 }

@@ -1,6 +1,8 @@
 #include "text/pre_names.h"
 #include "text/unicode.h"
 
+#include <string.h>
+
 /* The patterns are those of the models' own tokenizer.json files where they have one pattern, else
  * the list that llama.cpp applies for the name, one pattern after another. */
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
@@ -181,4 +183,41 @@ int hn_pre_splits(struct hone_tokenizer *t, struct hn_str name, const char *path
     }
     t->splits[t->n_splits++] = (struct hn_split_step){.kind = HN_SPLIT_BYTE_LEVEL};
     return 0;
+}
+
+/* The pattern that a step of t cuts by, as the table writes it; "" when it cuts nowhere; NULL when
+ * the table has no word for it. */
+static const char *pattern_of(const struct hn_split_step *s)
+{
+    bool covers = s->behavior == HN_ISOLATED || (s->behavior == HN_REMOVED && s->invert);
+    if (s->kind == HN_SPLIT_BYTE_LEVEL)
+        return s->prefix_space ? NULL : s->re ? hn_regex_source(s->re) : "";
+    if (s->kind == HN_SPLIT_DIGITS && s->behavior == HN_ISOLATED)
+        return "\\p{N}";
+    /* Cutting out what lies between matches is no loss where the pattern matches everything, as
+     * those of the table do that stand alone. */
+    return s->kind == HN_SPLIT_PATTERN && s->re && covers ? hn_regex_source(s->re) : NULL;
+}
+
+static bool cuts_as(const struct hone_tokenizer *t, size_t row)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_splits; i++) {
+        const char *have = pattern_of(&t->splits[i]);
+        const char *want = n < MAX_PATTERNS ? pres[row].patterns[n] : NULL;
+        if (have && !*have)
+            continue;
+        if (!have || !want || strcmp(have, want) != 0 || (t->splits[i].invert && t->n_splits > 2))
+            return false;
+        n++;
+    }
+    return n == MAX_PATTERNS || !pres[row].patterns[n];
+}
+
+const char *hn_pre_name(const struct hone_tokenizer *t)
+{
+    for (size_t i = 0; i < HN_COUNT(pres); i++)
+        if (pres[i].ignore_merges == t->model.ignore_merges && cuts_as(t, i))
+            return pres[i].names[0];
+    return t->model.bpe.n_merges ? NULL : "gpt-2";
 }

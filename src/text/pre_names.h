@@ -9,4 +9,8 @@
 HN_MUST_USE int hn_pre_splits(struct hone_tokenizer *t, struct hn_str name, const char *path,
                               bool *add_bos, struct hone_err *err);
 
+/* The first name whose splitters are those of t, or NULL when there is none.  Where t has no
+ * merges, the splitters do not matter, and any name will do. */
+const char *hn_pre_name(const struct hone_tokenizer *t);
+
 #endif

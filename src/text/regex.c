@@ -11,6 +11,7 @@
 enum { BLOCK = 128, N_BLOCKS = 0x110000 / BLOCK, MAX_CLASSES = 256 };
 
 struct hn_regex {
+    char *source; /* the pattern as it was given */
     pcre2_code *code;
     uint8_t ascii[128];       /* class of each ASCII character */
     uint16_t index[N_BLOCKS]; /* which block of classes */
@@ -180,6 +181,12 @@ int hn_regex_open(struct hn_regex **out, struct hn_str pattern, struct hone_err 
     struct hn_regex *re = hn_calloc(1, sizeof *re);
     struct hn_buf text = {0};
     int rc = p && c && re ? 0 : hn_fail_memory(err, "compiling a regular expression");
+    if (rc == 0) {
+        re->source = hn_calloc(pattern.n + 1, 1);
+        rc = re->source ? 0 : hn_fail_memory(err, "compiling a regular expression");
+    }
+    if (rc == 0 && pattern.n)
+        memcpy(re->source, pattern.p, pattern.n);
     if (rc == 0)
         rc = hn_regex_parse(p, pattern, err);
     if (rc == 0)
@@ -207,8 +214,14 @@ void hn_regex_close(struct hn_regex **re)
         return;
     pcre2_code_free((*re)->code);
     hn_free((*re)->blocks);
+    hn_free((*re)->source);
     hn_free(*re);
     *re = NULL;
+}
+
+const char *hn_regex_source(const struct hn_regex *re)
+{
+    return re->source;
 }
 
 void hn_regex_work_release(struct hn_regex_work *w)

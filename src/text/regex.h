@@ -15,6 +15,7 @@ struct hn_regex; /* immutable; may be shared between threads */
 
 HN_MUST_USE int hn_regex_open(struct hn_regex **out, struct hn_str pattern, struct hone_err *err);
 void hn_regex_close(struct hn_regex **re);
+const char *hn_regex_source(const struct hn_regex *re); /* the pattern, borrowed */
 
 /* What matching needs beside the pattern; one per thread, used for any number of patterns.
  * Zero-initialise, release when done. */

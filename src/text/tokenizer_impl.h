@@ -29,8 +29,9 @@ struct hn_model {
     struct hn_str prefix;  /* BPE, WordPiece: of symbols inside a word */
     struct hn_str suffix;  /* BPE: of a word's last symbol */
     size_t max_chars;      /* WordPiece: longer words are unknown */
-    double *scores;        /* Unigram: [n_ids] log-probabilities; owned */
-    double min_score;      /* Unigram: the smallest */
+    double *scores;   /* Unigram: [n_ids] log-probabilities; BPE of SentencePiece: of its pieces;
+                         owned, NULL where there are none */
+    double min_score; /* Unigram: the smallest */
     struct hn_prefix_trie trie; /* Unigram: all tokens */
     size_t longest;             /* bytes of the longest token */
 };

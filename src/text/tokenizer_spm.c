@@ -124,6 +124,7 @@ int hn_spm_build(struct hone_tokenizer *t, const struct hn_spm_source *s, struct
     d[3] = (struct hn_decode_step){.kind = HN_DECODE_STRIP, .cp = ' ', .start = 1};
     t->n_decoders = s->dummy_prefix ? 4 : 3;
     int rc = hn_charsmap_open(&norm->charsmap, s->charsmap, err);
-    rc = rc ? rc : s->unigram ? build_scores(t, s, err) : build_merges(t, s, err);
+    rc = rc ? rc : build_scores(t, s, err);
+    rc = rc || s->unigram ? rc : build_merges(t, s, err);
     return rc ? rc : build_added(t, s, err);
 }
