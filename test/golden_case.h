@@ -22,7 +22,8 @@ static const char *const golden_names[] = {
     "qwen2",           "qwen2-v4",        "qwen2-window",   "qwen3",      "qwen3-v4",
     "mlx-q4",          "mlx-q4-g32",      "mlx-q8",         "mlx-mixed",  "gguf-q4_0",
     "gguf-q4_1",       "gguf-q8_0",       "gguf-f16",       "gguf-qwen3", "qwen3-only-o",
-    "qwen3-only-down", "qwen3-last-gate", "qwen3-k-and-up",
+    "qwen3-only-down", "qwen3-last-gate", "qwen3-k-and-up", "bnb-nf4",    "bnb-fp4",
+    "bnb-int8",
 };
 enum { N_GOLDEN = HN_COUNT(golden_names), GOLDEN_PATH_SIZE = 1024 };
 
