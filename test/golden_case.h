@@ -23,7 +23,8 @@ static const char *const golden_names[] = {
     "mlx-q4",          "mlx-q4-g32",      "mlx-q8",         "mlx-mixed",  "gguf-q4_0",
     "gguf-q4_1",       "gguf-q8_0",       "gguf-f16",       "gguf-qwen3", "qwen3-only-o",
     "qwen3-only-down", "qwen3-last-gate", "qwen3-k-and-up", "bnb-nf4",    "bnb-fp4",
-    "bnb-int8",
+    "bnb-int8",        "qwen2-dora",      "linear-dora",    "mlx-q4-dora", "mixed-dora",
+    "drop-dora",
 };
 enum { N_GOLDEN = HN_COUNT(golden_names), GOLDEN_PATH_SIZE = 1024 };
 
@@ -76,6 +77,15 @@ static inline double golden_number(const struct golden *g, const struct hn_json 
 static inline double golden_fact(const struct golden *g, const char *key)
 {
     return golden_number(g, hn_json_get(g->facts, key), key);
+}
+
+/* The dropout of training, 0 where the golden has none; its masks are hone's, of seed 7. */
+enum { GOLDEN_SEED = 7 };
+static inline double golden_dropout(const struct golden *g)
+{
+    double p = 0;
+    (void)hn_json_float(hn_json_get(g->facts, "dropout"), &p);
+    return p;
 }
 
 static inline void golden_open(struct golden *g, const char *name)
@@ -133,7 +143,8 @@ static inline void golden_adapter(const struct golden *g, struct hone_model *m)
 {
     struct hn_adapter_file file = {0};
     struct hone_err err = {0};
-    if (hn_adapter_read(&file, g->adapter_path, &err) || hn_adapters_load(m, &file, true, 0, &err))
+    if (hn_adapter_read(&file, g->adapter_path, &err) ||
+        hn_adapters_load(m, &file, true, (float)golden_dropout(g), &err))
         fail_msg("%s: %s", g->name, err.message);
     hn_adapter_release(&file);
 }
@@ -258,11 +269,16 @@ static inline double golden_adapter_l2(const struct golden *g, const struct hone
     for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT; i++) {
         enum hn_linear_id id = (enum hn_linear_id)(i % HN_LINEAR_COUNT);
         const struct hn_lora *lo = hn_adapters_get(m, i / HN_LINEAR_COUNT, id);
-        for (int k = 0; lo && k < 2; k++) {
+        const struct hn_param *parts[] = {lo ? lo->a : NULL, lo ? lo->b : NULL,
+                                          lo ? lo->mag : NULL};
+        static const char *const names[] = {"lora_A", "lora_B", "lora_magnitude_vector"};
+        for (int k = 0; k < 3; k++) {
             char path[96], name[160];
-            int64_t n = k ? lo->b.rows * lo->b.cols : lo->a.rows * lo->a.cols;
+            if (!parts[k])
+                continue;
             hn_linear_path(i / HN_LINEAR_COUNT, id, path);
-            snprintf(name, sizeof name, "%s.%s.lora_%c", prefix, path, k ? 'B' : 'A');
+            snprintf(name, sizeof name, "%s.%s.%s", prefix, path, names[k]);
+            int64_t n = parts[k]->part[part].rows * parts[k]->part[part].cols;
             double far = golden_l2(at, scale, golden_array(g, name, n), n);
             at += n;
             if (far > worst || isnan(far)) {

@@ -17,9 +17,13 @@ A folder per model:
         prompts [B] i32                               how many tokens of each sequence are its prompt
         logits [T, V]                                 of the base model, without the adapter
         logits_adapter [T', V]                        with the adapter as it starts, of the last sequence alone
-        grad_all.M, grad_masked.M, final.M            M = HF module name + .lora_A [R, in] or .lora_B [out, R]:
+        grad_all.M, grad_masked.M, final.M            M = HF module name + .lora_A [R, in], .lora_B [out, R] or, for DoRA,
+                                                      .lora_magnitude_vector [out]:
                                                       gradients of the mean loss over all or the trained tokens
                                                       of all sequences; the adapter after the optimizer steps
+
+With "dropout" in golden.json, the dropout of training has hone's own masks (Philox, of seed 7), so that a program with
+those masks must come to the same numbers: what dropout does to the base's part of a DoRA is tested, not only A and B.
 
 A quantised base is run by transformers on its weights dequantised to float32 (scales and biases widened first).
 transformers computes in double precision here, its float32 islands (norms, rotary angles) included, and the results
@@ -93,6 +97,16 @@ def models():
         "qwen3-only-down": dict(base="qwen3", lora=dict(LORA, target_modules=["down_proj"])),
         "qwen3-last-gate": dict(base="qwen3", lora=dict(LORA, target_modules=["gate_proj"], layers_to_transform=[1])),
         "qwen3-k-and-up": dict(base="qwen3", lora=dict(LORA, target_modules=["k_proj", "up_proj"])),
+        "qwen2-dora": dict(base="qwen2", lora=dict(LORA, use_dora=True, target_modules="all-linear")),
+        "linear-dora": dict(base="llama-linear", steps=dict(loss="completion", weight_decay=0.1),
+                            lora=dict(LORA, use_dora=True, use_rslora=True, layers_to_transform=[1, 2],
+                                      target_modules=["q_proj", "o_proj", "up_proj"])),
+        "mlx-q4-dora": dict(base="mlx-q4", lora=dict(LORA, use_dora=True)),
+        "mixed-dora": dict(base="mlx-mixed", lora=dict(LORA, use_dora=True, r=5, target_modules=["v_proj", "down_proj"],
+                                                       rank_pattern={"down_proj": 2})),
+        "drop-dora": dict(base="llama-linear", dropout=0.25,
+                          lora=dict(LORA, use_dora=True, target_modules=["q_proj", "v_proj", "o_proj", "gate_proj",
+                                                                         "down_proj"], layers_to_transform=[1, 2])),
         "qwen3-v4": dict(kind="qwen3", dtype="bfloat16", dialect=4,
                          lora=dict(LORA, r=3, target_modules="all-linear"),
                          config=dict(SMALL, head_dim=16, tie_word_embeddings=True, rms_norm_eps=1e-6,
@@ -472,12 +486,54 @@ def loss_sum(model, seq, what):
 
 
 def mean_loss(model, seqs, what):
-    sums, n = zip(*(loss_sum(model, s, what) for s in seqs))
+    HoneDropout.first, parts = 0, []
+    for s in seqs:
+        parts.append(loss_sum(model, s, what))
+        HoneDropout.first += len(s["ids"])
+    sums, n = zip(*parts)
     return sum(sums) / sum(n)
 
 
+def philox(counter, key):
+    """Philox4x32-10 on arrays: counter of four, key of two."""
+    c, k = [np.asarray(x, np.uint64) for x in counter], list(key)
+    for _ in range(10):
+        a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        high, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+        c = [(b >> high) ^ c[1] ^ np.uint64(k[0]), b & low, (a >> high) ^ c[3] ^ np.uint64(k[1]), a & low]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+class HoneDropout(torch.nn.Module):
+    """Dropout with hone's masks (struct hn_adapter in src/backend/backend.h): of seed 7, of the micro-batch `step`, of
+    sequences that are laid end to end in it; `first` is where the one that is run begins."""
+    step = first = 0
+
+    def __init__(self, p, module):
+        super().__init__()
+        self.threshold, self.module = round(p * 65536), module
+
+    def forward(self, x):
+        tokens, cols = x.shape[-2:]
+        c = np.arange(cols)[None, :]
+        t = HoneDropout.first + np.arange(tokens)[:, None]
+        words = philox(np.broadcast_arrays(c // 8, t, self.module, HoneDropout.step), (7, 0))
+        word = np.choose(np.broadcast_to(c % 8 // 2, (tokens, cols)), words)
+        keep = ((word >> (c % 2 * 16).astype(np.uint64)) & np.uint64(0xFFFF)) >= self.threshold
+        return x * torch.tensor(keep) * (65536 / (65536 - self.threshold))
+
+
+def use_hone_dropout(model, p):
+    order = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    for n, m in model.named_modules():
+        if hasattr(m, "lora_dropout") and len(m.lora_dropout):
+            block, name = int(re.search(r"layers\.(\d+)\.", n)[1]), n.rsplit(".", 1)[1]
+            m.lora_dropout["default"] = HoneDropout(p, block * len(order) + order.index(name))
+
+
 def adapter_parameters(model):
-    return {re.sub(r"^base_model\.model\.|\.default\.weight$", "", n): p
+    return {re.sub(r"^base_model\.model\.|\.default(\.weight)?$", "", n): p
             for n, p in model.named_parameters() if p.requires_grad}
 
 
@@ -499,10 +555,16 @@ def reference(spec, config, weights, adapter, name, double):
         got["logits_adapter"] = model(input_ids=seqs[-1]["ids"][None]).logits[0]
     facts = {}
     for kind in ("all", "masked"):
+        with torch.no_grad(): facts[f"loss_{kind}"] = mean_loss(model, seqs, kind).item()
+    if spec.get("dropout"):
+        facts["dropout"] = spec["dropout"]
+        use_hone_dropout(model, spec["dropout"])
+        model.train()
+    for kind in ("all", "masked"):
         loss = mean_loss(model, seqs, kind)
         model.zero_grad()
         loss.backward()
-        facts[f"loss_{kind}"] = loss.item()
+        if spec.get("dropout"): facts[f"loss_{kind}_dropout"] = loss.item()
         got.update({f"grad_{kind}.{n}": p.grad.clone() for n, p in params.items()})
     model.zero_grad()
     facts["steps"] = run_steps(model, params, seqs, {**ADAMW, **spec.get("steps", {})})
@@ -518,6 +580,7 @@ def run_steps(model, params, seqs, o):
                             weight_decay=o["weight_decay"])
     out = dict(o, losses=[], grad_norms=[])
     for step in range(o["n"]):
+        HoneDropout.step = step
         loss = mean_loss(model, [seqs[:2], seqs[2:]][step % 2], o["loss"])
         loss.backward()
         norm = torch.sqrt(sum((p.grad.double() ** 2).sum() for p in params.values())).item()
@@ -526,6 +589,7 @@ def run_steps(model, params, seqs, o):
         opt.zero_grad()
         out["losses"].append(loss.item())
         out["grad_norms"].append(norm)
+    HoneDropout.step = 0
     return out
 
 
@@ -536,7 +600,9 @@ def make_adapter(name, spec, config, weights, out):
     model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **spec.get("lora", LORA)))
     for n, p in adapter_parameters(model).items():
         r = rng(name, n)
-        a = r.uniform(-1, 1, p.shape) / math.sqrt(p.shape[1]) if n.endswith("lora_A") else 0.1 * r.standard_normal(p.shape)
+        if n.endswith("lora_A"): a = r.uniform(-1, 1, p.shape) / math.sqrt(p.shape[1])
+        elif n.endswith("lora_B"): a = 0.1 * r.standard_normal(p.shape)
+        else: a = p.detach().numpy() * r.uniform(0.8, 1.25, p.shape)        # magnitudes, off the lengths they start from
         p.data.copy_(torch.tensor(a, dtype=torch.float32))
     model.save_pretrained(out)
     (out / "README.md").unlink(missing_ok=True)

@@ -6,6 +6,10 @@
 #include "hone/model.h"
 
 enum hone_schedule { HONE_CONSTANT, HONE_LINEAR, HONE_COSINE };
+enum hone_fine_tune_type {
+    HONE_LORA,
+    HONE_DORA, /* LoRA whose rows have trained lengths, as in PEFT (use_dora) */
+};
 enum hone_strategy { HONE_NEVER, HONE_STEPS, HONE_EPOCH };
 
 /* Every setting of a run; defaults are the hone preset's.  Strings and arrays are borrowed. */
@@ -19,6 +23,7 @@ struct hone_train_options {
     const char *resume_adapter_file; /* start from these weights */
     bool resume;                     /* go on from the last checkpoint in adapter_path */
 
+    enum hone_fine_tune_type fine_tune_type;
     int64_t lora_rank;   /* 8 */
     double lora_alpha;   /* 16 */
     double lora_scale;   /* 0: alpha/r (or alpha/sqrt(r)); else mlx-lm's scale */

@@ -58,7 +58,7 @@ struct hn_batch {
     const int32_t *past;  /* [B] tokens of that slot already cached */
     /* dropout: */
     uint64_t seed;
-    uint32_t step; /* micro-batches since the run began */
+    uint32_t step;        /* micro-batches since the run began */
     uint32_t first_token; /* of a micro-batch that is run in parts: tokens in the parts before */
 };
 
@@ -99,7 +99,7 @@ struct hn_attention {
 
 struct hn_adamw {
     double learning_rate, beta1, beta2, eps, weight_decay; /* double: 1 - beta must be torch's */
-    int64_t step;         /* from 1 */
+    int64_t step;                                          /* from 1 */
     bool bias_correction; /* as torch.optim.AdamW; mlx's default has none */
     double grad_scale;    /* gradients are multiplied by it first (1/tokens, clipping) */
 };
@@ -208,6 +208,34 @@ struct hn_backend {
     void (*linear_bwd)(struct hn_device *dev, struct hn_tensor *dx,
                        const struct hn_tensor *const *dy, const struct hn_tensor *x,
                        const struct hn_tensor *const *h, const struct hn_linear *lin, int n);
+
+    /* DoRA: a linear whose rows have lengths of their own, y = factor * (x (W + scale B A)^T) +
+     * bias with factor = magnitude/norm and norm taken for a constant (Liu et al., 2024, 4.3).
+     * Class exact, all of it. squares [1, out] = the rows of w, each squared and summed in double
+     * precision. */
+    void (*row_squares)(struct hn_device *dev, struct hn_tensor *squares,
+                        const struct hn_weight *w);
+    /* norm [1, out] = the lengths of the rows of W + scale B A, and factor [1, out] =
+     * magnitude/norm (0 for a row of zeros), without that matrix:
+     * norm^2 = squares + 2 scale b.(A w) + scale^2 b.(A A^T b), summed in double precision. */
+    void (*dora_norms)(struct hn_device *dev, struct hn_tensor *norm, struct hn_tensor *factor,
+                       const struct hn_tensor *magnitude, const struct hn_tensor *squares,
+                       const struct hn_weight *w, const struct hn_adapter *adapter);
+    /* y [T, out] = factor * z + bias (NULL: none), or with add: += */
+    void (*dora_fwd)(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *z,
+                     const struct hn_tensor *factor, const struct hn_weight *bias, bool add);
+    /* dmagnitude [1, out] += sum over tokens of dy * z / norm; then z = factor * dy, which is the
+     * gradient of z, in its place. */
+    void (*dora_bwd)(struct hn_device *dev, struct hn_tensor *z, struct hn_tensor *dmagnitude,
+                     const struct hn_tensor *dy, const struct hn_tensor *factor,
+                     const struct hn_tensor *norm);
+    /* kept = drop(x) as struct hn_adapter says, with this probability and module; rest = x - kept
+     * (NULL: not wanted). */
+    void (*dropout_fwd)(struct hn_device *dev, struct hn_tensor *kept, struct hn_tensor *rest,
+                        const struct hn_tensor *x, float dropout, uint32_t module);
+    /* dx (=, or with add: +=) drest + drop'(dkept - drest) */
+    void (*dropout_bwd)(struct hn_device *dev, struct hn_tensor *dx, const struct hn_tensor *dkept,
+                        const struct hn_tensor *drest, float dropout, uint32_t module, bool add);
 
     /* In place on x [T, n*HD], halves paired as Hugging Face does (i with i + n_freqs), at the
      * batch's positions.  bwd is the inverse rotation of a gradient. */

@@ -250,6 +250,12 @@ static int train_rules(struct hn_conf *c, struct hone_err *err)
         return hn_fail(err, HONE_USAGE,
                        "both lora-alpha and a scale (mlx_lm's multiplier) are set: the multiplier "
                        "is alpha/rank or the scale, so give one of them");
+    if (c->set.use_dora) {
+        if (given(c, "fine-tune-type") && t->fine_tune_type != HONE_DORA)
+            return hn_fail(err, HONE_USAGE,
+                           "use-dora is set, but fine-tune-type is not dora: give one of them");
+        t->fine_tune_type = HONE_DORA;
+    }
     if (c->set.warmup_ratio > 0) {
         if (given(c, "warmup-steps") && t->warmup_steps > 0)
             return hn_fail(err, HONE_USAGE, "both warmup-steps and warmup-ratio are set: give one");

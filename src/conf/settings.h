@@ -36,6 +36,7 @@ struct hn_settings {
     int preset; /* enum hn_preset */
     bool train_flag;
     double warmup_ratio;
+    bool use_dora; /* for train.fine_tune_type */
     int optimizer; /* enum hn_optimizer */
     bool test_after;
     int64_t test_batches;

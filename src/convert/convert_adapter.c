@@ -25,6 +25,7 @@ int hone_convert_adapter(const char *path, const char *output, enum hone_adapter
                                    .alpha = f.alpha,
                                    .dropout = f.dropout,
                                    .use_rslora = f.use_rslora,
+                                   .use_dora = f.use_dora,
                                    .num_layers = f.num_layers,
                                    .config = f.config};
     (void)to;

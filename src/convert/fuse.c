@@ -6,6 +6,7 @@
 #include "convert/convert_run.h"
 #include "model/model.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,17 @@ static bool changes(void *arg, const char *module)
     return find(arg, module) != NULL;
 }
 
+/* DoRA: the row gets the length that was trained. */
+static void set_length(float *w, int64_t cols, float length)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < cols; i++)
+        sum += (double)w[i] * (double)w[i];
+    float factor = sum > 0 ? (float)((double)length / sqrt(sum)) : 0;
+    for (int64_t i = 0; i < cols; i++)
+        w[i] *= factor;
+}
+
 /* w[cols] += scale * b[R] A[R, cols]: sums over the ranks in their order, in strips that stay in
  * registers; the product is rounded once before it is added, as PEFT's merge does it. */
 static void apply(void *arg, const char *module, int64_t row, int64_t cols, float *w)
@@ -57,6 +69,8 @@ static void apply(void *arg, const char *module, int64_t row, int64_t cols, floa
             sum += b[r] * m->a[r * cols + at];
         w[at] += scale * sum;
     }
+    if (m->magnitude)
+        set_length(w, cols, m->magnitude[row]);
 }
 
 int hone_fuse(const struct hone_model *model, const struct hone_convert_options *o,

@@ -137,6 +137,7 @@ static int measure_train(struct bench *b)
     const struct hn_adapter_config c = {
         .rank = t->lora_rank,
         .alpha = t->lora_alpha,
+        .use_dora = t->fine_tune_type == HONE_DORA,
         .dropout = (float)t->lora_dropout,
         .targets = t->target_modules,
         .n_targets = t->n_target_modules,

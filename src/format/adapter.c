@@ -144,7 +144,9 @@ static bool same_module(const struct hn_adapter_module *m, const struct hn_adapt
             if (wide->b[o * most + r] != 0)
                 return false;
     }
-    return true;
+    if (!m->magnitude || !n->magnitude)
+        return m->magnitude == n->magnitude;
+    return memcmp(m->magnitude, n->magnitude, (size_t)m->out * sizeof *m->magnitude) == 0;
 }
 
 /* The first module in which two adapters differ, or NULL. */
@@ -165,9 +167,9 @@ static int complete(struct hn_adapter_file *other, const struct hn_adapter_file 
     struct hn_buf text = {0};
     struct hn_json *json = NULL;
     hn_buf_printf(&text,
-                  peft ? "{\"peft_type\":\"LORA\",\"r\":%lld,\"lora_alpha\":1}"
-                       : "{\"lora_parameters\":{\"rank\":%lld,\"scale\":1}}",
-                  (long long)known->rank);
+                  peft ? "{\"peft_type\":\"LORA\",\"r\":%lld,\"lora_alpha\":1,\"use_dora\":%s}"
+                       : "{\"lora_parameters\":{\"rank\":%lld,\"scale\":1},\"dora\":%s}",
+                  (long long)known->rank, known->use_dora ? "true" : "false");
     int rc = text.failed ? hn_fail_memory(err, "reading an adapter")
                          : hn_json_parse(&other->arena, text.data, text.len, 0, &json, err);
     hn_buf_release(&text);

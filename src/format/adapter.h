@@ -1,7 +1,8 @@
 /* Adapters on disk, in both layouts: mlx-lm's (adapters.safetensors: P.lora_a [in, R], P.lora_b [R,
  * out]) and PEFT's (adapter_model.safetensors: base_model.model.P.lora_A.weight [R, in],
  * .lora_B.weight [out, R]), with one adapter_config.json.  In memory there is one orientation,
- * PEFT's, in float32, and one number, scale:  y += scale * (x A^T) B^T. */
+ * PEFT's, in float32, and one number, scale:  y += scale * (x A^T) B^T.  DoRA adds a magnitude per
+ * row of the weight: P.m [out], base_model.model.P.lora_magnitude_vector [out]. */
 #ifndef HN_FORMAT_ADAPTER_H
 #define HN_FORMAT_ADAPTER_H
 
@@ -13,9 +14,10 @@ enum hn_adapter_layout { HN_ADAPTER_MLX, HN_ADAPTER_PEFT };
 struct hn_adapter_module {
     const char *path; /* "model.layers.3.self_attn.q_proj" */
     int64_t rank, in, out;
-    const float *a; /* [R, in] */
-    const float *b; /* [out, R] */
-    double scale;   /* the whole multiplier: alpha/R, alpha/sqrt(R), or mlx-lm's scale */
+    const float *a;         /* [R, in] */
+    const float *b;         /* [out, R] */
+    const float *magnitude; /* [out] the lengths of the rows (DoRA), or NULL */
+    double scale;           /* the whole multiplier: alpha/R, alpha/sqrt(R), or mlx-lm's scale */
 };
 
 /* An adapter that was read.  Everything is owned by the struct. */
@@ -30,6 +32,7 @@ struct hn_adapter_file {
     double alpha;   /* lora_alpha, or scale * rank */
     double dropout; /* lora_dropout */
     bool use_rslora;
+    bool use_dora;                /* every module has a magnitude; else none has */
     int64_t num_layers;           /* the last N blocks, as mlx-lm counts; -1: all, or not said */
     const struct hn_json *config; /* adapter_config.json as read, or NULL */
 };
@@ -39,7 +42,7 @@ bool hn_adapter_is_dir(const char *path);
 
 /* path: a directory, or a .safetensors file (its adapter_config.json is looked for beside it; a
  * PEFT file without one is an error, for then the scale is not known).  A directory that holds both
- * weight files must hold the same values in both.  What hone cannot apply faithfully (DoRA, full
+ * weight files must hold the same values in both.  What hone cannot apply faithfully (full
  * weights, embeddings, modules_to_save, biases, starts that changed the base) is refused by name.
  */
 HN_MUST_USE int hn_adapter_read(struct hn_adapter_file *out, const char *path,
@@ -57,7 +60,7 @@ struct hn_adapter_spec {
     const char *base_model; /* path or ORG/NAME; NULL: null */
     double alpha;           /* lora_alpha of the modules whose rank is the most common one */
     double dropout;
-    bool use_rslora;
+    bool use_rslora, use_dora;
     int64_t model_layers;         /* blocks of the base model, L */
     int64_t num_layers;           /* the last N blocks; <= 0 or >= L: all */
     const struct hn_json *config; /* keys of an adapter that was read and that hone does not know

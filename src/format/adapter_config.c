@@ -180,7 +180,7 @@ static void put_peft(struct hn_json_writer *w, const struct hn_adapter_spec *spe
                      const struct hn_adapter_plan *plan)
 {
     static const char *const absent[] = {"modules_to_save", "exclude_modules", "revision"};
-    static const char *const off[] = {"use_dora", "lora_bias", "fan_in_fan_out"};
+    static const char *const off[] = {"lora_bias", "fan_in_fan_out"};
     put_key(w, "peft_type");
     hn_jw_str(w, "LORA");
     put_key(w, "task_type");
@@ -200,6 +200,8 @@ static void put_peft(struct hn_json_writer *w, const struct hn_adapter_spec *spe
     hn_jw_double(w, spec->dropout);
     put_key(w, "use_rslora");
     hn_jw_bool(w, spec->use_rslora);
+    put_key(w, "use_dora");
+    hn_jw_bool(w, spec->use_dora);
     for (size_t i = 0; i < HN_COUNT(absent); i++) {
         put_key(w, absent[i]);
         hn_jw_null(w);
@@ -216,7 +218,7 @@ static void put_mlx(struct hn_json_writer *w, const struct hn_adapter_spec *spec
                     const struct hn_adapter_plan *plan)
 {
     put_key(w, "fine_tune_type");
-    hn_jw_str(w, "lora");
+    hn_jw_str(w, spec->use_dora ? "dora" : "lora");
     put_base(w, "model", spec);
     put_key(w, "num_layers");
     hn_jw_int(w, plan->n_blocks);

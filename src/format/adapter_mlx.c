@@ -1,5 +1,5 @@
-/* mlx-lm's layout: P.lora_a [in, R], P.lora_b [R, out]; adapter_config.json's lora_parameters.scale
- * is the whole multiplier. */
+/* mlx-lm's layout: P.lora_a [in, R], P.lora_b [R, out], P.m [out] for DoRA; adapter_config.json's
+ * lora_parameters.scale is the whole multiplier. */
 #include "format/adapter_impl.h"
 #include "base/mem.h"
 
@@ -10,10 +10,11 @@ static int check_config(const struct hn_adapter_file *f, double *scale, struct h
     const struct hn_json *type = hn_json_get(f->config, "fine_tune_type");
     const struct hn_json *p = hn_json_get(f->config, "lora_parameters");
     struct hn_str name;
-    if (hn_json_str(type, &name) && !hn_str_is(name, "lora"))
+    if (hn_json_str(type, &name) && !hn_str_is(name, "lora") && !hn_str_is(name, "dora"))
         return hn_fail(
             err, HONE_FAILED,
-            "%s: adapter_config.json says fine_tune_type \"%.20s\"; hone applies \"lora\"",
+            "%s: adapter_config.json says fine_tune_type \"%.20s\"; hone applies \"lora\" "
+            "and \"dora\"",
             f->weights_path, name.p);
     if (!f->config)
         return hn_fail(err, HONE_NOT_FOUND,
@@ -33,11 +34,6 @@ static int check_config(const struct hn_adapter_file *f, double *scale, struct h
 
 static int fail_foreign(const struct hn_adapter_file *f, const char *name, struct hone_err *err)
 {
-    if (hn_ends_with(name, ".m"))
-        return hn_fail(err, HONE_FAILED,
-                       "%s: tensor \"%s\" belongs to a DoRA adapter, which hone does "
-                       "not apply yet",
-                       f->weights_path, name);
     return hn_fail(err, HONE_FAILED,
                    "%s: tensor \"%s\" is not of a LoRA (P.lora_a, P.lora_b): fully trained weights "
                    "are not an adapter that hone applies",
@@ -47,21 +43,26 @@ static int fail_foreign(const struct hn_adapter_file *f, const char *name, struc
 static int collect(struct hn_adapter_file *f, const struct hn_safetensors *st,
                    struct hn_adapter_pairs *pairs, struct hone_err *err)
 {
-    static const size_t suffix = sizeof ".lora_a" - 1;
+    static const struct {
+        const char *suffix, *what;
+    } foreign[] = {{"embed_tokens", "the embedding"}, {"lm_head", "the language model's head"}};
     for (size_t i = 0; i < st->n; i++) {
         const char *name = st->tensors[i].name;
         bool a = hn_ends_with(name, ".lora_a"), b = hn_ends_with(name, ".lora_b");
-        if (!a && !b)
+        if (!a && !b && !hn_ends_with(name, ".m"))
             return fail_foreign(f, name, err);
-        size_t n = strlen(name) - suffix;
-        if (n >= 12 && memcmp(name + n - 12, "embed_tokens", 12) == 0)
-            return hn_fail(err, HONE_FAILED,
-                           "%s: tensor \"%s\" adapts the embedding, which hone does not apply yet",
-                           f->weights_path, name);
+        size_t n = (size_t)(strrchr(name, '.') - name);
+        for (size_t k = 0; k < HN_COUNT(foreign); k++) {
+            size_t m = strlen(foreign[k].suffix);
+            if (n >= m && memcmp(name + n - m, foreign[k].suffix, m) == 0)
+                return hn_fail(err, HONE_FAILED,
+                               "%s: tensor \"%s\" adapts %s, which hone does not apply",
+                               f->weights_path, name, foreign[k].what);
+        }
         struct hn_adapter_pair *p = hn_adapter_pair_of(pairs, &f->arena, name, n);
         if (!p)
             return hn_fail_memory(err, "reading an adapter");
-        *(a ? &p->a : &p->b) = &st->tensors[i];
+        *(a ? &p->a : b ? &p->b : &p->m) = &st->tensors[i];
     }
     return 0;
 }
@@ -89,6 +90,8 @@ int hn_adapter_from_mlx(struct hn_adapter_file *f, const struct hn_safetensors *
                          f->weights_path, m->path, (long long)m->rank, (long long)rank);
         f->rank = HN_MAX(f->rank, m->rank);
     }
+    if (!rc)
+        rc = hn_adapter_check_dora(f, err);
     hn_free(pairs.items);
     f->layout = HN_ADAPTER_MLX;
     f->alpha = scale * (double)f->rank;

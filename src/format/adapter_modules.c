@@ -108,6 +108,38 @@ static bool usable(const struct hn_st_tensor *t)
     return t->dtype == HN_F32 || t->dtype == HN_F16 || t->dtype == HN_BF16 || t->dtype == HN_F64;
 }
 
+/* DoRA's magnitudes: [out], or [out, 1] and [1, out] as some systems keep them. */
+static int take_magnitude(struct hn_adapter_file *out, const struct hn_adapter_pair *pair,
+                          struct hn_adapter_module *m, struct hone_err *err)
+{
+    const struct hn_st_tensor *t = pair->m;
+    if (!usable(t) || t->n_elements != m->out)
+        return hn_fail(err, HONE_FAILED,
+                       "%s: tensor \"%s\" has %lld elements of type %s, expected %lld of a float "
+                       "type: a magnitude for each row of the module",
+                       out->weights_path, t->name, (long long)t->n_elements,
+                       hn_dtype_name(t->dtype), (long long)m->out);
+    float *values = hn_arena_alloc(&out->arena, (size_t)m->out, sizeof *values);
+    for (int64_t i = 0; values && i < m->out; i++)
+        values[i] = hn_dtype_load(t->dtype, t->data, (size_t)i);
+    m->magnitude = values;
+    return values ? 0 : hn_fail_memory(err, "reading an adapter");
+}
+
+int hn_adapter_check_dora(struct hn_adapter_file *out, struct hone_err *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < out->n; i++)
+        n += out->modules[i].magnitude != NULL;
+    out->use_dora = n > 0;
+    for (size_t i = 0; i < out->n && n; i++)
+        if (!out->modules[i].magnitude)
+            return hn_fail(err, HONE_FAILED,
+                           "%s: module \"%s\" has no DoRA magnitudes, but others have",
+                           out->weights_path, out->modules[i].path);
+    return 0;
+}
+
 /* A float32 copy of t [rows, cols], transposed or not. */
 static float *copy(struct hn_arena *arena, const struct hn_st_tensor *t, bool transposed)
 {
@@ -149,5 +181,7 @@ int hn_adapter_take(struct hn_adapter_file *out, const struct hn_adapter_pair *p
     *m = (struct hn_adapter_module){.path = pair->path, .rank = rank, .in = in, .out = rows};
     m->a = copy(&out->arena, a, transposed);
     m->b = copy(&out->arena, b, transposed);
-    return m->a && m->b ? 0 : hn_fail_memory(err, "reading an adapter");
+    if (!m->a || !m->b)
+        return hn_fail_memory(err, "reading an adapter");
+    return pair->m ? take_magnitude(out, pair, m, err) : 0;
 }

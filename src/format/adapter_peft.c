@@ -12,7 +12,6 @@
 static const struct {
     const char *key, *why;
 } refused[] = {
-    {"use_dora", "a DoRA adapter, which hone does not apply yet"},
     {"lora_bias", "the adapter has biases of its own, which hone does not apply"},
     {"modules_to_save", "it carries whole trained modules, which hone does not apply"},
     {"trainable_token_indices", "it carries trained embeddings, which hone does not apply"},
@@ -105,8 +104,9 @@ static int fail_foreign(const struct hn_adapter_file *f, const char *name, struc
     static const struct {
         const char *part, *why;
     } known[] = {
-        {".lora_magnitude_vector", "belongs to a DoRA adapter, which hone does not apply yet"},
         {".lora_embedding_", "adapts an embedding, which hone does not apply yet"},
+        {".embed_tokens.lora_", "adapts the embedding, which hone does not apply"},
+        {"lm_head.lora_", "adapts the language model's head, which hone does not apply"},
         {".lora_B.bias", "is a bias of the adapter, which hone does not apply"},
         {".base_layer.",
          "is a whole weight of the base, which hone does not apply; save the adapter "
@@ -126,19 +126,27 @@ static int fail_foreign(const struct hn_adapter_file *f, const char *name, struc
                    f->weights_path, name);
 }
 
-/* Where in name the suffix of a LoRA tensor begins, or NULL; *is_a says which of the two it is. */
-static const char *suffix_of(const char *name, bool *is_a)
+enum half { HALF_A, HALF_B, MAGNITUDE };
+
+/* Where in name the suffix of a LoRA tensor begins, or NULL; *what says which it is. */
+static const char *suffix_of(const char *name, enum half *what)
 {
     static const struct {
         const char *text;
-        bool a;
-    } suffixes[] = {{".lora_A.weight", true},
-                    {".lora_B.weight", false},
-                    {".lora_A.default.weight", true},
-                    {".lora_B.default.weight", false}};
+        enum half what;
+    } suffixes[] = {
+        {".lora_A.weight", HALF_A},
+        {".lora_B.weight", HALF_B},
+        {".lora_A.default.weight", HALF_A},
+        {".lora_B.default.weight", HALF_B},
+        {".lora_magnitude_vector", MAGNITUDE},
+        {".lora_magnitude_vector.weight", MAGNITUDE},
+        {".lora_magnitude_vector.default", MAGNITUDE}, /* PEFT before 0.12 */
+        {".lora_magnitude_vector.default.weight", MAGNITUDE},
+    };
     for (size_t i = 0; i < HN_COUNT(suffixes); i++) {
         if (hn_ends_with(name, suffixes[i].text)) {
-            *is_a = suffixes[i].a;
+            *what = suffixes[i].what;
             return name + strlen(name) - strlen(suffixes[i].text);
         }
     }
@@ -149,9 +157,9 @@ static int collect(struct hn_adapter_file *f, const struct hn_safetensors *st,
                    struct hn_adapter_pairs *pairs, struct hone_err *err)
 {
     for (size_t i = 0; i < st->n; i++) {
-        bool is_a = false;
-        const char *name = st->tensors[i].name, *suffix = suffix_of(name, &is_a);
-        if (!suffix)
+        enum half what = HALF_A;
+        const char *name = st->tensors[i].name, *suffix = suffix_of(name, &what);
+        if (!suffix || strstr(name, ".embed_tokens.lora_") || strstr(name, "lm_head.lora_"))
             return fail_foreign(f, name, err);
         const char *module = name;
         if (hn_starts_with(module, "base_model.model."))
@@ -162,11 +170,11 @@ static int collect(struct hn_adapter_file *f, const struct hn_safetensors *st,
             hn_adapter_pair_of(pairs, &f->arena, module, (size_t)(suffix - module));
         if (!p)
             return hn_fail_memory(err, "reading an adapter");
-        const struct hn_st_tensor **half = is_a ? &p->a : &p->b;
-        if (*half)
+        const struct hn_st_tensor **part = what == HALF_A ? &p->a : what == HALF_B ? &p->b : &p->m;
+        if (*part)
             return hn_fail(err, HONE_FAILED, "%s: tensors \"%s\" and \"%s\" are one and the same",
-                           f->weights_path, (*half)->name, name);
-        *half = &st->tensors[i];
+                           f->weights_path, (*part)->name, name);
+        *part = &st->tensors[i];
     }
     return 0;
 }
@@ -255,6 +263,14 @@ int hn_adapter_from_peft(struct hn_adapter_file *f, const struct hn_safetensors 
         }
         f->rank = HN_MAX(f->rank, m->rank);
     }
+    if (!rc)
+        rc = hn_adapter_check_dora(f, err);
+    bool says = is_set(hn_json_get(f->config, "use_dora"));
+    if (!rc && says != f->use_dora)
+        rc = hn_fail(err, HONE_FAILED,
+                     "%s: adapter_config.json sets use_dora to %s, but the file has %s DoRA "
+                     "magnitudes",
+                     f->weights_path, says ? "true" : "false", says ? "no" : "");
     hn_patterns_close(&s.ranks);
     hn_patterns_close(&s.alphas);
     hn_free(pairs.items);

@@ -10,10 +10,11 @@
 
 #include <string.h>
 
-/* Names and entries of the tensors of one file, two per module. */
+/* Names and entries of the tensors of one file: of each module A, B and, for DoRA, magnitudes. */
 struct listing {
     struct hn_arena arena;
     struct hn_st_entry *entries;
+    size_t n;
     int64_t (*shapes)[2];
 };
 
@@ -32,28 +33,32 @@ static char *join(struct hn_arena *arena, const char *a, const char *b, const ch
 static void list(struct listing *l, const struct hn_adapter_spec *spec,
                  const struct hn_adapter_plan *plan, bool peft)
 {
+    l->n = 0;
     hn_arena_init(&l->arena, 0);
-    l->entries = hn_arena_alloc(&l->arena, 2 * spec->n, sizeof *l->entries);
-    l->shapes = hn_arena_alloc(&l->arena, 2 * spec->n, sizeof *l->shapes);
+    l->entries = hn_arena_alloc(&l->arena, 3 * spec->n, sizeof *l->entries);
+    l->shapes = hn_arena_alloc(&l->arena, 3 * spec->n, sizeof *l->shapes);
     if (l->arena.failed)
         return;
     for (size_t i = 0; i < spec->n; i++) {
         const struct hn_adapter_module *m = &spec->modules[i];
         const char *prefix = peft ? "base_model.model." : "";
-        for (int half = 0; half < 2; half++) {
-            const char *suffix = peft ? (half ? ".lora_B.weight" : ".lora_A.weight")
-                                      : (half ? ".lora_b" : ".lora_a");
-            struct hn_st_entry *e = &l->entries[2 * i + (size_t)half];
-            int64_t *shape = l->shapes[2 * i + (size_t)half];
-            int64_t rank = peft ? m->rank : plan->rank, wide = half ? m->out : m->in;
-            bool rank_first = peft != (half == 1);
-            shape[0] = rank_first ? rank : wide;
+        for (int part = 0; part < (spec->use_dora ? 3 : 2); part++) {
+            static const char *const mlx_suffix[] = {".lora_a", ".lora_b", ".m"};
+            static const char *const peft_suffix[] = {".lora_A.weight", ".lora_B.weight",
+                                                      ".lora_magnitude_vector"};
+            const float *const data[] = {m->a, m->b, m->magnitude};
+            const char *suffix = (peft ? peft_suffix : mlx_suffix)[part];
+            struct hn_st_entry *e = &l->entries[l->n];
+            int64_t *shape = l->shapes[l->n++];
+            int64_t rank = peft ? m->rank : plan->rank, wide = part ? m->out : m->in;
+            bool rank_first = peft != (part == 1);
+            shape[0] = rank_first && part < 2 ? rank : wide;
             shape[1] = rank_first ? wide : rank;
             *e = (struct hn_st_entry){.name = join(&l->arena, prefix, m->path, suffix),
                                       .dtype = HN_F32,
-                                      .n_dims = 2,
+                                      .n_dims = part < 2 ? 2 : 1,
                                       .shape = shape,
-                                      .data = half ? m->b : m->a};
+                                      .data = data[part]};
         }
     }
 }
@@ -65,7 +70,7 @@ static int write_peft(const char *path, const struct hn_adapter_spec *spec,
     struct listing l;
     list(&l, spec, plan, true);
     int rc = l.arena.failed ? hn_fail_memory(err, "writing an adapter")
-                            : hn_st_write(path, l.entries, 2 * spec->n, &metadata, 1, err);
+                            : hn_st_write(path, l.entries, l.n, &metadata, 1, err);
     hn_arena_release(&l.arena);
     return rc;
 }
@@ -108,13 +113,15 @@ static int write_mlx(const char *path, const struct hn_adapter_spec *spec,
     struct hn_st_writer w;
     int rc = l.arena.failed || !line
                  ? hn_fail_memory(err, "writing an adapter")
-                 : hn_st_writer_open(&w, path, l.entries, 2 * spec->n, &metadata, 1, err);
+                 : hn_st_writer_open(&w, path, l.entries, l.n, &metadata, 1, err);
     if (!rc) {
         for (size_t i = 0; i < spec->n; i++) {
             const struct hn_adapter_module *m = &spec->modules[i];
             add_lora_a(&w, m, plan->rank, line);
             add_lora_b(&w, m, plan->rank, m->scale == plan->scale ? 1 : m->scale / plan->scale,
                        line);
+            if (spec->use_dora)
+                hn_st_writer_add(&w, m->magnitude, (size_t)m->out * sizeof(float));
         }
         rc = hn_st_writer_commit(&w, err);
     }

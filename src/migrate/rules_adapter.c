@@ -124,7 +124,7 @@ static const struct hn_rule lora[] = {
     LOST("modules_to_save", "None|[]",
          "hone trains adapters alone: these layers stay as they are, so new tokens would not be "
          "learnt"),
-    LOST("use_dora", "False", "hone trains LoRA: the weights' magnitudes stay as they are"),
+    CARRY("use_dora", "use_dora"),
     LOST("init_lora_weights", "True", start),
     LOST("loftq_config", "None|{}", start),
     LOST("eva_config corda_config lora_ga_config pissa_config", "None|{}", start),

@@ -299,8 +299,11 @@ static void mlx_optimizer(struct hn_migrator *m, const struct hn_rule *rule,
 static void fine_tune_type(struct hn_migrator *m, const struct hn_rule *rule,
                            const struct hn_place *place, const struct hn_py_value *v)
 {
-    (void)rule;
     bool lora = hn_py_is_text(v, "lora");
+    if (hn_py_is_text(v, "dora")) {
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, "dora", HONE_MIGRATE_CARRIED, "");
+        return;
+    }
     hn_plan_row(m->plan, place, lora ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
                 lora ? "what hone trains" : "hone trains LoRA adapters");
 }
@@ -376,7 +379,7 @@ static const struct hn_rule mlx[] = {
     CALL("optimizer", "optimizer", mlx_optimizer),
     CALL("lr_schedule", "lr_scheduler_type", mlx_schedule),
     CALL("lora_parameters optimizer_config", NULL, parts),
-    CALL("fine_tune_type", NULL, fine_tune_type),
+    CALL("fine_tune_type", "fine_tune_type", fine_tune_type),
     CARRY("num_layers lora_layers", "num_layers"),
     AUTO("train", "hone train trains"),
     AUTO("test", "hone test measures the loss and what the model writes"),

@@ -28,16 +28,8 @@ void hn_adapters_release(struct hone_model *m)
     if (m->adapters.arena)
         m->backend->unbind(m->dev, &m->adapters.arena);
     hn_free(m->adapters.loras);
+    hn_free(m->adapters.params);
     m->adapters = (struct hn_adapter_set){0};
-}
-
-/* The tensors of a part: parameters A then B. */
-static void part_of(struct hn_lora *lo, enum hn_adapter_part part, struct hn_tensor *pair[2])
-{
-    struct hn_tensor *const all[4][2] = {
-        {&lo->a, &lo->b}, {&lo->da, &lo->db}, {&lo->ma, &lo->mb}, {&lo->va, &lo->vb}};
-    pair[0] = all[part][0];
-    pair[1] = all[part][1];
 }
 
 static void shape(struct hn_tensor *t, int64_t rows, int64_t cols, size_t *offset)
@@ -48,41 +40,67 @@ static void shape(struct hn_tensor *t, int64_t rows, int64_t cols, size_t *offse
     *offset += (size + 63) / 64 * 64;
 }
 
+/* Give a lora, present with its rank set, its parameters, the next ones of the set. */
+static void give_params(const struct hone_model *m, struct hn_adapter_set *set, int64_t i)
+{
+    struct hn_lora *lo = &set->loras[i];
+    enum hn_linear_id id = (enum hn_linear_id)(i % HN_LINEAR_COUNT);
+    int64_t in = hn_linear_in(&m->spec, id), out = hn_linear_out(&m->spec, id);
+    size_t none = 0;
+    lo->a = &set->params[set->n_params++];
+    lo->b = &set->params[set->n_params++];
+    lo->mag = set->dora ? &set->params[set->n_params++] : NULL;
+    for (int part = 0; part < HN_PART_COUNT; part++) {
+        shape(&lo->a->part[part], lo->rank, in, &none);
+        shape(&lo->b->part[part], out, lo->rank, &none);
+        if (lo->mag)
+            shape(&lo->mag->part[part], 1, out, &none);
+    }
+    set->n_present++;
+    set->n_parameters += lo->rank * (in + out) + (lo->mag ? out : 0);
+    set->max_rank = HN_MAX(set->max_rank, lo->rank);
+    set->first_block = HN_MIN(set->first_block, i / HN_LINEAR_COUNT);
+    lo->use.a = lo->still.a = &lo->a->part[HN_PART_PARAM];
+    lo->use.b = lo->still.b = &lo->b->part[HN_PART_PARAM];
+    lo->use.module = (uint32_t)i;
+    lo->still.scale = lo->use.scale;
+    if (!set->training)
+        return;
+    lo->use.da = &lo->a->part[HN_PART_GRAD];
+    lo->use.db = &lo->b->part[HN_PART_GRAD];
+    lo->use.dropout = lo->mag ? 0 : lo->dropout; /* DoRA's is an operation of its own */
+}
+
 /* Lay out and bind the tensors of every lora that is present with its rank set. */
 static int bind(struct hone_model *m, struct hn_adapter_set *set, bool training,
                 struct hone_err *err)
 {
-    size_t n_parts = training ? 4 : 1, n = 0, offset = 0;
+    size_t n_parts = training ? HN_PART_COUNT : 1, n = 0, offset = 0;
     int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
-    struct hn_tensor **list = hn_calloc((size_t)n_all * 8, sizeof *list);
-    if (!list)
+    struct hn_tensor **list = hn_calloc((size_t)n_all * (3 * HN_PART_COUNT + 3), sizeof *list);
+    set->params = hn_calloc((size_t)n_all * 3, sizeof *set->params);
+    if (!list || !set->params) {
+        hn_free(list);
         return hn_fail_memory(err, "making an adapter");
+    }
     set->training = training;
     set->n_layers = set->first_block = m->spec.n_layers;
+    for (int64_t i = 0; i < n_all; i++)
+        if (set->loras[i].present)
+            give_params(m, set, i);
     for (size_t part = 0; part < n_parts; part++) {
-        for (int64_t i = 0; i < n_all; i++) {
-            struct hn_lora *lo = &set->loras[i];
-            enum hn_linear_id id = (enum hn_linear_id)(i % HN_LINEAR_COUNT);
-            struct hn_tensor *pair[2];
-            if (!lo->present)
-                continue;
-            int64_t in = hn_linear_in(&m->spec, id), out = hn_linear_out(&m->spec, id);
-            part_of(lo, (enum hn_adapter_part)part, pair);
-            shape(pair[0], lo->rank, in, &offset);
-            shape(pair[1], out, lo->rank, &offset);
-            list[n++] = pair[0];
-            list[n++] = pair[1];
-            if (part > 0)
-                continue;
-            set->n_present++;
-            set->n_parameters += lo->rank * (in + out);
-            set->max_rank = HN_MAX(set->max_rank, lo->rank);
-            set->first_block = HN_MIN(set->first_block, i / HN_LINEAR_COUNT);
-            lo->use.a = &lo->a;
-            lo->use.b = &lo->b;
-            lo->use.da = training ? &lo->da : NULL;
-            lo->use.db = training ? &lo->db : NULL;
-            lo->use.module = (uint32_t)i;
+        for (size_t i = 0; i < set->n_params; i++) {
+            struct hn_tensor *t = &set->params[i].part[part];
+            shape(t, t->rows, t->cols, &offset);
+            list[n++] = t;
+        }
+    }
+    for (int64_t i = 0; i < n_all && set->dora; i++) {
+        struct hn_lora *lo = &set->loras[i];
+        struct hn_tensor *const rows[] = {&lo->squares, &lo->norm, &lo->factor};
+        for (size_t k = 0; k < HN_COUNT(rows) && lo->present; k++) {
+            shape(rows[k], 1, lo->mag->part[HN_PART_PARAM].cols, &offset);
+            list[n++] = rows[k];
         }
     }
     set->arena_size = offset;
@@ -91,6 +109,46 @@ static int bind(struct hone_model *m, struct hn_adapter_set *set, bool training,
         m->backend->zero(m->dev, list[i]);
     hn_free(list);
     return rc;
+}
+
+/* The model takes the set.  DoRA's operations need working memory before any plan is there. */
+static int adopt(struct hone_model *m, const struct hn_adapter_set *set, struct hone_err *err)
+{
+    const struct hn_spec *s = &m->spec;
+    const struct hn_limits limits = {
+        .max_tokens = 1,
+        .max_seqs = 1,
+        .max_rows = 1,
+        .max_width = HN_MAX(HN_MAX(s->d_ff, s->d_model), s->n_heads * s->head_size),
+        .d_model = s->d_model,
+        .vocab = s->vocab_size,
+        .n_heads = s->n_heads,
+        .n_kv_heads = s->n_kv_heads,
+        .head_size = s->head_size,
+        .max_rank = set->max_rank,
+        .max_context = 1,
+    };
+    hn_adapters_release(m);
+    m->adapters = *set;
+    if (!set->dora)
+        return 0;
+    int rc = m->backend->reserve(m->dev, &limits, err);
+    for (int64_t i = 0; i < s->n_layers * HN_LINEAR_COUNT && !rc; i++)
+        if (set->loras[i].present)
+            m->backend->row_squares(m->dev, &m->adapters.loras[i].squares,
+                                    m->blocks[i / HN_LINEAR_COUNT].w[i % HN_LINEAR_COUNT]);
+    return rc;
+}
+
+void hn_adapters_refresh(struct hone_model *m)
+{
+    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT && m->adapters.dora; i++) {
+        struct hn_lora *lo = &m->adapters.loras[i];
+        if (lo->present)
+            m->backend->dora_norms(
+                m->dev, &lo->norm, &lo->factor, &lo->mag->part[HN_PART_PARAM], &lo->squares,
+                m->blocks[i / HN_LINEAR_COUNT].w[i % HN_LINEAR_COUNT], &lo->still);
+    }
 }
 
 static struct hn_lora *new_loras(const struct hone_model *m)
@@ -135,7 +193,8 @@ static int choose(const struct hone_model *m, const struct hn_adapter_config *c,
     return 0;
 }
 
-/* A starts uniform in ±1/sqrt(in), as PEFT's (kaiming_uniform with a = sqrt(5)); B at zero. */
+/* A starts uniform in ±1/sqrt(in), as PEFT's (kaiming_uniform with a = sqrt(5)); B at zero; the
+ * magnitudes as the lengths that they stand for. */
 static int start(struct hone_model *m, uint64_t seed, struct hone_err *err)
 {
     int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
@@ -143,8 +202,9 @@ static int start(struct hone_model *m, uint64_t seed, struct hone_err *err)
         struct hn_lora *lo = &m->adapters.loras[i];
         if (!lo->present)
             continue;
-        size_t n = (size_t)(lo->a.rows * lo->a.cols);
-        float *values = hn_calloc(n, sizeof *values), bound = 1 / sqrtf((float)lo->a.cols);
+        struct hn_tensor *a = &lo->a->part[HN_PART_PARAM];
+        size_t n = (size_t)(a->rows * a->cols);
+        float *values = hn_calloc(n, sizeof *values), bound = 1 / sqrtf((float)a->cols);
         if (!values)
             return hn_fail_memory(err, "making an adapter");
         const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
@@ -153,15 +213,21 @@ static int start(struct hone_model *m, uint64_t seed, struct hone_err *err)
             hn_philox(counter, key, words);
             values[k] = ((float)(words[0] >> 8) * 0x1p-23f - 1) * bound;
         }
-        m->backend->write(m->dev, &lo->a, values);
+        m->backend->write(m->dev, a, values);
         hn_free(values);
     }
+    hn_adapters_refresh(m);
+    for (int64_t i = 0; i < n_all && m->adapters.dora; i++)
+        if (m->adapters.loras[i].present) /* W's own length, for B is zero */
+            m->backend->copy(m->dev, &m->adapters.loras[i].mag->part[HN_PART_PARAM],
+                             &m->adapters.loras[i].norm);
+    hn_adapters_refresh(m);
     return 0;
 }
 
 int hn_adapters_make(struct hone_model *m, const struct hn_adapter_config *c, struct hone_err *err)
 {
-    struct hn_adapter_set set = {.loras = new_loras(m)};
+    struct hn_adapter_set set = {.loras = new_loras(m), .dora = c->use_dora};
     if (!set.loras)
         return hn_fail_memory(err, "making an adapter");
     int rc = choose(m, c, set.loras, err);
@@ -171,17 +237,17 @@ int hn_adapters_make(struct hone_model *m, const struct hn_adapter_config *c, st
     for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT; i++) {
         set.loras[i].rank = c->rank;
         set.loras[i].use.scale = (float)scale;
-        set.loras[i].use.dropout = c->dropout;
+        set.loras[i].dropout = c->dropout;
     }
     if (!rc)
         rc = bind(m, &set, true, err);
     if (rc) {
         hn_free(set.loras);
+        hn_free(set.params);
         return rc;
     }
-    hn_adapters_release(m);
-    m->adapters = set;
-    return start(m, c->seed, err);
+    rc = adopt(m, &set, err);
+    return rc ? rc : start(m, c->seed, err);
 }
 
 /* Which linear a path names; false when none. */
@@ -221,7 +287,7 @@ static int take(const struct hone_model *m, const struct hn_adapter_file *f, str
         loras[i].present = true;
         loras[i].rank = mod->rank;
         loras[i].use.scale = (float)mod->scale;
-        loras[i].use.dropout = dropout;
+        loras[i].dropout = dropout;
         from[i] = mod;
     }
     return 0;
@@ -231,7 +297,7 @@ int hn_adapters_load(struct hone_model *m, const struct hn_adapter_file *f, bool
                      float dropout, struct hone_err *err)
 {
     int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
-    struct hn_adapter_set set = {.loras = new_loras(m)};
+    struct hn_adapter_set set = {.loras = new_loras(m), .dora = f->use_dora};
     const struct hn_adapter_module **from = hn_calloc((size_t)n_all, sizeof *from);
     int rc = set.loras && from ? take(m, f, set.loras, from, dropout, err)
                                : hn_fail_memory(err, "loading an adapter");
@@ -239,63 +305,55 @@ int hn_adapters_load(struct hone_model *m, const struct hn_adapter_file *f, bool
         rc = bind(m, &set, training, err);
     if (rc) {
         hn_free(set.loras);
+        hn_free(set.params);
         hn_free(from);
         return rc;
     }
-    hn_adapters_release(m);
-    m->adapters = set;
-    for (int64_t i = 0; i < n_all; i++) {
+    rc = adopt(m, &set, err);
+    for (int64_t i = 0; i < n_all && !rc; i++) {
+        const struct hn_lora *lo = &set.loras[i];
         if (!from[i])
             continue;
-        m->backend->write(m->dev, &set.loras[i].a, from[i]->a);
-        m->backend->write(m->dev, &set.loras[i].b, from[i]->b);
+        m->backend->write(m->dev, &lo->a->part[HN_PART_PARAM], from[i]->a);
+        m->backend->write(m->dev, &lo->b->part[HN_PART_PARAM], from[i]->b);
+        if (lo->mag)
+            m->backend->write(m->dev, &lo->mag->part[HN_PART_PARAM], from[i]->magnitude);
     }
     hn_free(from);
-    return 0;
+    if (!rc)
+        hn_adapters_refresh(m);
+    return rc;
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
 void hn_adapters_list(struct hone_model *m, enum hn_adapter_part part, struct hn_tensor **list)
 {
-    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT; i++) {
-        struct hn_lora *lo = &m->adapters.loras[i];
-        if (!lo->present)
-            continue;
-        part_of(lo, part, list);
-        list += 2;
-    }
+    for (size_t i = 0; i < m->adapters.n_params; i++)
+        list[i] = &m->adapters.params[i].part[part];
 }
 
 int hn_adapters_read(const struct hone_model *m, enum hn_adapter_part part, float *out,
                      struct hone_err *err)
 {
     int rc = 0;
-    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT && m->adapters.loras; i++) {
-        struct hn_tensor *pair[2];
-        if (!m->adapters.loras[i].present)
-            continue;
-        part_of(&m->adapters.loras[i], part, pair);
-        for (int k = 0; k < 2 && !rc; k++) {
-            rc = m->backend->read(m->dev, pair[k], out, err);
-            out += pair[k]->rows * pair[k]->cols;
-        }
+    for (size_t i = 0; i < m->adapters.n_params && !rc; i++) {
+        const struct hn_tensor *t = &m->adapters.params[i].part[part];
+        rc = m->backend->read(m->dev, t, out, err);
+        out += t->rows * t->cols;
     }
     return rc;
 }
 
 void hn_adapters_write(struct hone_model *m, enum hn_adapter_part part, const float *in)
 {
-    for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT && m->adapters.loras; i++) {
-        struct hn_tensor *pair[2];
-        if (!m->adapters.loras[i].present)
-            continue;
-        part_of(&m->adapters.loras[i], part, pair);
-        for (int k = 0; k < 2; k++) {
-            m->backend->write(m->dev, pair[k], in);
-            in += pair[k]->rows * pair[k]->cols;
-        }
+    for (size_t i = 0; i < m->adapters.n_params; i++) {
+        struct hn_tensor *t = &m->adapters.params[i].part[part];
+        m->backend->write(m->dev, t, in);
+        in += t->rows * t->cols;
     }
+    if (part == HN_PART_PARAM)
+        hn_adapters_refresh(m);
 }
 
 int hn_adapters_save(const struct hone_model *m, const char *dir, const char *base_model,
@@ -314,14 +372,16 @@ int hn_adapters_save(const struct hone_model *m, const char *dir, const char *ba
         if (!lo->present)
             continue;
         hn_linear_path(i / HN_LINEAR_COUNT, (enum hn_linear_id)(i % HN_LINEAR_COUNT), paths[n]);
-        const float *a = at, *b = a + lo->a.rows * lo->a.cols;
-        at += lo->a.rows * lo->a.cols + lo->b.rows * lo->b.cols;
+        int64_t in = lo->use.a->cols, out = lo->use.b->rows;
+        const float *a = at, *b = a + lo->rank * in, *magnitude = b + out * lo->rank;
+        at += lo->rank * (in + out) + (lo->mag ? out : 0);
         modules[n] = (struct hn_adapter_module){.path = paths[n],
                                                 .rank = lo->rank,
-                                                .in = lo->a.cols,
-                                                .out = lo->b.rows,
+                                                .in = in,
+                                                .out = out,
                                                 .a = a,
                                                 .b = b,
+                                                .magnitude = lo->mag ? magnitude : NULL,
                                                 .scale = (double)lo->use.scale};
         n++;
     }
@@ -332,6 +392,7 @@ int hn_adapters_save(const struct hone_model *m, const char *dir, const char *ba
                                        .alpha = alpha,
                                        .dropout = dropout,
                                        .use_rslora = use_rslora,
+                                       .use_dora = set->dora,
                                        .model_layers = m->spec.n_layers,
                                        .num_layers = num_layers,
                                        .config = m->adapter_file.config};

@@ -15,6 +15,7 @@
  * its rows a piece at a time, in both directions, and they never exist as a whole. */
 #include "model/decoder.h"
 #include "base/mem.h"
+#include "model/decoder_impl.h"
 
 #include <math.h>
 
@@ -22,51 +23,24 @@
  * weight is decoded more often; or fewer, where memory counts more. */
 enum { PIECE = 512, SMALL_PIECE = 256 };
 
-/* The values of one block that its backward pass reads. */
-struct saved {
-    hn_value x, xm;              /* [T, D] */
-    hn_value q, k, v;            /* [T, heads*HD] as attention sees them */
-    hn_value q0, k0;             /* before the per-head norm */
-    hn_value o, lse;             /* [T, H*HD], [T, H] */
-    hn_value gate, up;           /* [T, F], or HN_NONE: made again in pieces */
-    hn_value h[HN_LINEAR_COUNT]; /* [T, R] */
-};
-
-struct build {
-    const struct hone_model *m;
-    const struct hn_decoder_options *o;
-    struct hn_plan *p;
-    int64_t ffn_rows; /* of a piece */
-};
-
-static hn_value tokens(struct build *b, int64_t cols)
+static hn_value tokens(struct hn_build *b, int64_t cols)
 {
     return hn_plan_tensor(b->p, HN_ROWS_TOKENS, cols);
 }
 
-/* Rows [first, first + n) of the tokens. */
-struct rows {
-    int64_t first, n;
-};
-
-static struct rows all_rows(const struct build *b)
+static struct hn_build_rows all_rows(const struct hn_build *b)
 {
-    return (struct rows){0, b->o->max_tokens};
+    return (struct hn_build_rows){0, b->o->max_tokens};
 }
 
-/* A tensor for these rows, and these rows of a tensor: of all rows, a whole one and itself. */
-static hn_value piece(struct build *b, const struct rows *r, int64_t cols)
-{
-    return r->n == b->o->max_tokens ? tokens(b, cols) : hn_plan_piece(b->p, r->first, r->n, cols);
-}
-
-static hn_value view(struct build *b, const struct rows *r, hn_value v)
+/* These rows of a tensor: of all rows, itself. */
+static hn_value view(struct hn_build *b, const struct hn_build_rows *r, hn_value v)
 {
     return r->n == b->o->max_tokens || v == HN_NONE ? v : hn_plan_view(b->p, v, r->first, r->n);
 }
 
 /* y = norm(x), over runs of w's length. */
-static void norm_to(struct build *b, hn_value y, hn_value x, const struct hn_weight *w)
+static void norm_to(struct hn_build *b, hn_value y, hn_value x, const struct hn_weight *w)
 {
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_NORM);
     if (op) {
@@ -75,7 +49,7 @@ static void norm_to(struct build *b, hn_value y, hn_value x, const struct hn_wei
     }
 }
 
-static hn_value norm(struct build *b, hn_value x, int64_t cols, const struct hn_weight *w)
+static hn_value norm(struct hn_build *b, hn_value x, int64_t cols, const struct hn_weight *w)
 {
     hn_value y = tokens(b, cols);
     norm_to(b, y, x, w);
@@ -83,7 +57,7 @@ static hn_value norm(struct build *b, hn_value x, int64_t cols, const struct hn_
 }
 
 /* dx (+)= norm'(dy) at x */
-static void norm_bwd(struct build *b, hn_value dx, hn_value dy, hn_value x,
+static void norm_bwd(struct hn_build *b, hn_value dx, hn_value dy, hn_value x,
                      const struct hn_weight *w, bool accumulate)
 {
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_NORM_BWD);
@@ -93,76 +67,21 @@ static void norm_bwd(struct build *b, hn_value dx, hn_value dy, hn_value x,
     op->eps = (float)b->m->spec.norm_eps;
 }
 
-static void unary(struct build *b, enum hn_plan_code code, hn_value y, hn_value x)
+static void unary(struct hn_build *b, enum hn_plan_code code, hn_value y, hn_value x)
 {
     struct hn_plan_op *op = hn_plan_add(b->p, code);
     if (op)
         op->y = y, op->x = x;
 }
 
-static bool adapted(const struct build *b, int64_t l, enum hn_linear_id first,
-                    enum hn_linear_id last)
-{
-    for (int id = (int)first; id <= (int)last; id++)
-        if (hn_adapters_get(b->m, l, (enum hn_linear_id)id))
-            return true;
-    return false;
-}
-
-static void set_linears(struct build *b, struct hn_plan_op *op, int64_t l, enum hn_linear_id first,
-                        int n)
-{
-    op->n = n;
-    for (int i = 0; i < n; i++) {
-        enum hn_linear_id id = (enum hn_linear_id)((int)first + i);
-        const struct hn_block *block = &b->m->blocks[l];
-        const struct hn_lora *lo = hn_adapters_get(b->m, l, id);
-        op->lin[i] = (struct hn_linear){block->w[id], block->bias[id], lo ? &lo->use : NULL};
-    }
-}
-
-/* y[i] (+)= linears first..first+n-1 of the rows x; keep (may be NULL) receives their h. */
-static void linears(struct build *b, int64_t l, enum hn_linear_id first, int n, hn_value x,
-                    const hn_value *y, bool add, struct saved *keep, const struct rows *r)
-{
-    hn_value h[HN_LINEAR_MAX];
-    for (int i = 0; i < n; i++) {
-        enum hn_linear_id id = (enum hn_linear_id)((int)first + i);
-        const struct hn_lora *lo = keep ? hn_adapters_get(b->m, l, id) : NULL;
-        h[i] = lo ? piece(b, r, lo->rank) : HN_NONE;
-        if (keep)
-            keep->h[id] = h[i];
-    }
-    struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_LINEAR);
-    if (!op)
-        return;
-    set_linears(b, op, l, first, n);
-    op->x = x, op->flag = add;
-    for (int i = 0; i < n; i++)
-        op->many[i] = y[i], op->more[i] = h[i];
-}
-
-/* dx (HN_NONE: not wanted) = the gradient of the input of linears first..first+n-1. */
-static void linears_bwd(struct build *b, int64_t l, enum hn_linear_id first, int n, hn_value dx,
-                        const hn_value *dy, hn_value x, const struct saved *s)
-{
-    struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_LINEAR_BWD);
-    if (!op)
-        return;
-    set_linears(b, op, l, first, n);
-    op->x = x, op->y = dx;
-    for (int i = 0; i < n; i++)
-        op->many[i] = dy[i], op->more[i] = s->h[(int)first + i];
-}
-
-static void rope(struct build *b, enum hn_plan_code code, hn_value x)
+static void rope(struct hn_build *b, enum hn_plan_code code, hn_value x)
 {
     struct hn_plan_op *op = hn_plan_add(b->p, code);
     if (op)
         op->y = x, op->rope = &b->m->rope;
 }
 
-static struct hn_attention attention_shape(const struct build *b, int64_t l)
+static struct hn_attention attention_shape(const struct hn_build *b, int64_t l)
 {
     const struct hn_spec *s = &b->m->spec;
     float scale = (float)(1 / sqrt((double)s->head_size));
@@ -173,15 +92,15 @@ static struct hn_attention attention_shape(const struct build *b, int64_t l)
 /* -------------------------------------------------------------------------------------------- */
 
 /* The attention half: returns o; q, k, v are made here. */
-static hn_value attend(struct build *b, int64_t l, hn_value x, struct saved *keep)
+static hn_value attend(struct hn_build *b, int64_t l, hn_value x, struct hn_saved *keep)
 {
     const struct hn_spec *s = &b->m->spec;
     const struct hn_block *w = &b->m->blocks[l];
     int64_t q_cols = s->n_heads * s->head_size, k_cols = s->n_kv_heads * s->head_size;
     hn_value n1 = norm(b, x, s->d_model, w->attn_norm);
     hn_value qkv[3] = {tokens(b, q_cols), tokens(b, k_cols), tokens(b, k_cols)};
-    const struct rows r = all_rows(b);
-    linears(b, l, HN_LINEAR_Q, 3, n1, qkv, false, keep, &r);
+    const struct hn_build_rows r = all_rows(b);
+    hn_build_linears(b, l, HN_LINEAR_Q, 3, n1, qkv, false, keep, &r);
     hn_value q = qkv[0], k = qkv[1];
     if (w->q_norm) {
         q = norm(b, qkv[0], q_cols, w->q_norm);
@@ -207,21 +126,21 @@ static hn_value attend(struct build *b, int64_t l, hn_value x, struct saved *kee
 }
 
 /* The attention half: returns xm, which is x itself, updated in place, without keep. */
-static hn_value attention_half(struct build *b, int64_t l, hn_value x, struct saved *keep)
+static hn_value attention_half(struct hn_build *b, int64_t l, hn_value x, struct hn_saved *keep)
 {
     hn_value o = attend(b, l, x, keep), xm = x;
-    const struct rows r = all_rows(b);
+    const struct hn_build_rows r = all_rows(b);
     if (keep) {
         xm = tokens(b, b->m->spec.d_model);
         unary(b, HN_DO_COPY, xm, x);
         keep->x = x, keep->xm = xm;
         keep->gate = keep->up = HN_NONE;
     }
-    linears(b, l, HN_LINEAR_O, 1, o, &xm, true, keep, &r);
+    hn_build_linears(b, l, HN_LINEAR_O, 1, o, &xm, true, keep, &r);
     return xm;
 }
 
-static void glu(struct build *b, hn_value a, hn_value gate, hn_value up)
+static void glu(struct hn_build *b, hn_value a, hn_value gate, hn_value up)
 {
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_GLU);
     if (op)
@@ -229,39 +148,40 @@ static void glu(struct build *b, hn_value a, hn_value gate, hn_value up)
 }
 
 /* gate and up of some rows; keep receives them. */
-static void gate_up(struct build *b, int64_t l, const struct rows *r, hn_value xm, hn_value gu[2],
-                    struct saved *keep)
+static void gate_up(struct hn_build *b, int64_t l, const struct hn_build_rows *r, hn_value xm,
+                    hn_value gu[2], struct hn_saved *keep)
 {
     const struct hn_spec *s = &b->m->spec;
-    hn_value n2 = piece(b, r, s->d_model);
+    hn_value n2 = hn_build_piece(b, r, s->d_model);
     norm_to(b, n2, view(b, r, xm), b->m->blocks[l].ffn_norm);
-    gu[0] = piece(b, r, s->d_ff), gu[1] = piece(b, r, s->d_ff);
-    linears(b, l, HN_LINEAR_GATE, 2, n2, gu, false, keep, r);
+    gu[0] = hn_build_piece(b, r, s->d_ff), gu[1] = hn_build_piece(b, r, s->d_ff);
+    hn_build_linears(b, l, HN_LINEAR_GATE, 2, n2, gu, false, keep, r);
     if (keep)
         keep->gate = gu[0], keep->up = gu[1];
 }
 
 /* The feed-forward half of some rows: y (xm itself or a copy) += down(glu(gate, up)). */
-static void ffn_rows(struct build *b, int64_t l, const struct rows *r, hn_value y, hn_value xm,
-                     struct saved *keep)
+static void ffn_rows(struct hn_build *b, int64_t l, const struct hn_build_rows *r, hn_value y,
+                     hn_value xm, struct hn_saved *keep)
 {
     hn_value gu[2], a, out = view(b, r, y);
     gate_up(b, l, r, xm, gu, keep);
-    a = piece(b, r, b->m->spec.d_ff);
+    a = hn_build_piece(b, r, b->m->spec.d_ff);
     glu(b, a, gu[0], gu[1]);
-    linears(b, l, HN_LINEAR_DOWN, 1, a, &out, true, keep, r);
+    hn_build_linears(b, l, HN_LINEAR_DOWN, 1, a, &out, true, keep, r);
 }
 
 /* One block.  Without keep, x is updated in place and returned; with keep, x stays as it is (it is
  * kept) and the output is a new value. */
-static hn_value block_fwd(struct build *b, int64_t l, hn_value x, struct saved *keep, bool keep_ffn)
+static hn_value block_fwd(struct hn_build *b, int64_t l, hn_value x, struct hn_saved *keep,
+                          bool keep_ffn)
 {
     hn_value xm = attention_half(b, l, x, keep), y = xm;
     if (keep) {
         y = tokens(b, b->m->spec.d_model);
         unary(b, HN_DO_COPY, y, xm);
     }
-    struct rows r = all_rows(b);
+    struct hn_build_rows r = all_rows(b);
     if (keep_ffn) {
         ffn_rows(b, l, &r, y, xm, keep);
         return y;
@@ -272,19 +192,19 @@ static hn_value block_fwd(struct build *b, int64_t l, hn_value x, struct saved *
 }
 
 /* The feed-forward half of the backward pass, of some rows; s has their gate, up and h. */
-static void ffn_rows_bwd(struct build *b, int64_t l, const struct rows *r, hn_value dx_all,
-                         const struct saved *s, bool go_on)
+static void ffn_rows_bwd(struct hn_build *b, int64_t l, const struct hn_build_rows *r,
+                         hn_value dx_all, const struct hn_saved *s, bool go_on)
 {
     const struct hn_spec *spec = &b->m->spec;
     const struct hn_block *w = &b->m->blocks[l];
     hn_value a = HN_NONE, n2 = HN_NONE, dx = view(b, r, dx_all);
     if (hn_adapters_get(b->m, l, HN_LINEAR_DOWN)) {
-        a = piece(b, r, spec->d_ff);
+        a = hn_build_piece(b, r, spec->d_ff);
         glu(b, a, s->gate, s->up);
     }
-    bool trained = adapted(b, l, HN_LINEAR_GATE, HN_LINEAR_UP);
-    hn_value da = go_on || trained ? piece(b, r, spec->d_ff) : HN_NONE;
-    linears_bwd(b, l, HN_LINEAR_DOWN, 1, da, &dx, a, s);
+    bool trained = hn_build_adapted(b, l, HN_LINEAR_GATE, HN_LINEAR_UP);
+    hn_value da = go_on || trained ? hn_build_piece(b, r, spec->d_ff) : HN_NONE;
+    hn_build_linears_bwd(b, l, HN_LINEAR_DOWN, 1, da, &dx, a, s, r);
     if (!go_on && !trained)
         return;
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_GLU_BWD);
@@ -292,19 +212,20 @@ static void ffn_rows_bwd(struct build *b, int64_t l, const struct rows *r, hn_va
         op->x = da, op->extra = s->gate, op->extra2 = s->up;
     const hn_value dgu[2] = {s->gate, s->up}, xm = view(b, r, s->xm);
     if (trained) {
-        n2 = piece(b, r, spec->d_model);
+        n2 = hn_build_piece(b, r, spec->d_model);
         norm_to(b, n2, xm, w->ffn_norm);
     }
-    hn_value dn2 = go_on ? piece(b, r, spec->d_model) : HN_NONE;
-    linears_bwd(b, l, HN_LINEAR_GATE, 2, dn2, dgu, n2, s);
+    hn_value dn2 = go_on ? hn_build_piece(b, r, spec->d_model) : HN_NONE;
+    hn_build_linears_bwd(b, l, HN_LINEAR_GATE, 2, dn2, dgu, n2, s, r);
     if (go_on)
         norm_bwd(b, dx, dn2, xm, w->ffn_norm, true);
 }
 
-static void ffn_bwd(struct build *b, int64_t l, hn_value dx, const struct saved *s, bool go_on)
+static void ffn_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s,
+                    bool go_on)
 {
-    struct rows r = all_rows(b);
-    bool trained = adapted(b, l, HN_LINEAR_GATE, HN_LINEAR_DOWN);
+    struct hn_build_rows r = all_rows(b);
+    bool trained = hn_build_adapted(b, l, HN_LINEAR_GATE, HN_LINEAR_DOWN);
     if (!go_on && !trained)
         return;
     if (s->gate != HN_NONE) {
@@ -312,32 +233,34 @@ static void ffn_bwd(struct build *b, int64_t l, hn_value dx, const struct saved 
         return;
     }
     for (r.n = HN_MIN(r.n, b->ffn_rows); r.first < b->o->max_tokens; r.first += r.n) {
-        struct saved again = *s; /* with these rows' gate, up and h; down's h is made by its bwd */
+        struct hn_saved again =
+            *s; /* with these rows' gate, up and h; down's h and z its bwd makes */
         hn_value gu[2];
         gate_up(b, l, &r, s->xm, gu, &again);
-        again.h[HN_LINEAR_DOWN] = HN_NONE;
+        again.h[HN_LINEAR_DOWN] = again.z[HN_LINEAR_DOWN] = HN_NONE;
         ffn_rows_bwd(b, l, &r, dx, &again, go_on);
     }
 }
 
 /* Gradients of q and k back through rope and the per-head norm. */
-static void rotate_back(struct build *b, hn_value dq, hn_value q0, const struct hn_weight *w)
+static void rotate_back(struct hn_build *b, hn_value dq, hn_value q0, const struct hn_weight *w)
 {
     rope(b, HN_DO_ROPE_BWD, dq);
     if (w)
         norm_bwd(b, dq, dq, q0, w, false);
 }
 
-static void attention_bwd(struct build *b, int64_t l, hn_value dx, const struct saved *s,
+static void attention_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s,
                           bool lowest)
 {
     const struct hn_spec *spec = &b->m->spec;
     const struct hn_block *w = &b->m->blocks[l];
     int64_t q_cols = spec->n_heads * spec->head_size, k_cols = spec->n_kv_heads * spec->head_size;
-    bool trained = adapted(b, l, HN_LINEAR_Q, HN_LINEAR_V);
+    bool trained = hn_build_adapted(b, l, HN_LINEAR_Q, HN_LINEAR_V);
     bool go_on = !lowest || trained;
+    const struct hn_build_rows r = all_rows(b);
     hn_value d_o = go_on ? tokens(b, q_cols) : HN_NONE;
-    linears_bwd(b, l, HN_LINEAR_O, 1, d_o, &dx, s->o, s);
+    hn_build_linears_bwd(b, l, HN_LINEAR_O, 1, d_o, &dx, s->o, s, &r);
     if (!go_on)
         return;
     hn_value d[3] = {tokens(b, q_cols), tokens(b, k_cols), tokens(b, k_cols)};
@@ -353,15 +276,15 @@ static void attention_bwd(struct build *b, int64_t l, hn_value dx, const struct 
     rotate_back(b, d[1], s->k0, w->k_norm);
     hn_value n1 = trained ? norm(b, s->x, spec->d_model, w->attn_norm) : HN_NONE;
     hn_value dn1 = lowest ? HN_NONE : tokens(b, spec->d_model);
-    linears_bwd(b, l, HN_LINEAR_Q, 3, dn1, d, n1, s);
+    hn_build_linears_bwd(b, l, HN_LINEAR_Q, 3, dn1, d, n1, s, &r);
     if (!lowest)
         norm_bwd(b, dx, dn1, s->x, w->attn_norm, true);
 }
 
-static void block_bwd(struct build *b, int64_t l, hn_value dx, const struct saved *s)
+static void block_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s)
 {
     bool lowest = l == b->m->adapters.first_block;
-    bool below = !lowest || adapted(b, l, HN_LINEAR_Q, HN_LINEAR_O);
+    bool below = !lowest || hn_build_adapted(b, l, HN_LINEAR_Q, HN_LINEAR_O);
     ffn_bwd(b, l, dx, s, below);
     if (below)
         attention_bwd(b, l, dx, s, lowest);
@@ -369,7 +292,7 @@ static void block_bwd(struct build *b, int64_t l, hn_value dx, const struct save
 
 /* -------------------------------------------------------------------------------------------- */
 
-static hn_value head_loss(struct build *b, hn_value x, bool backward)
+static hn_value head_loss(struct hn_build *b, hn_value x, bool backward)
 {
     struct hn_plan *p = b->p;
     int64_t d = b->m->spec.d_model;
@@ -397,7 +320,7 @@ static hn_value head_loss(struct build *b, hn_value x, bool backward)
     return dx;
 }
 
-static void head_logits(struct build *b, hn_value x)
+static void head_logits(struct hn_build *b, hn_value x)
 {
     struct hn_plan *p = b->p;
     int64_t d = b->m->spec.d_model;
@@ -419,14 +342,15 @@ static void head_logits(struct build *b, hn_value x)
 
 /* One past the last block of the segment that begins at block l; the last block of all is none's:
  * its values are read at once, so keeping them costs little. */
-static int64_t segment_end(const struct build *b, int64_t l)
+static int64_t segment_end(const struct hn_build *b, int64_t l)
 {
     return HN_MIN(b->m->spec.n_layers - 1, l + HN_MAX(1, b->o->segment));
 }
 
 /* Blocks l..end-1, of which only saved[l].x is there: again, keeping each one's input, then
  * backwards. */
-static void segment_bwd(struct build *b, int64_t l, int64_t end, hn_value dx, struct saved *saved)
+static void segment_bwd(struct hn_build *b, int64_t l, int64_t end, hn_value dx,
+                        struct hn_saved *saved)
 {
     for (int64_t i = l; i + 1 < end; i++) {
         saved[i + 1].x = tokens(b, b->m->spec.d_model);
@@ -440,7 +364,7 @@ static void segment_bwd(struct build *b, int64_t l, int64_t end, hn_value dx, st
 }
 
 /* Forward and backward.  saved [L] belongs to the caller. */
-static void training(struct build *b, struct saved *saved)
+static void training(struct hn_build *b, struct hn_saved *saved)
 {
     int64_t n = b->m->spec.n_layers, first = b->m->adapters.first_block, l = 0;
     enum hn_keep keep = b->o->keep;
@@ -476,7 +400,7 @@ static void training(struct build *b, struct saved *saved)
         segment_bwd(b, first + i * step, segment_end(b, first + i * step), dx, saved);
 }
 
-static void inference(struct build *b)
+static void inference(struct hn_build *b)
 {
     hn_value x = tokens(b, b->m->spec.d_model);
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_EMBED);
@@ -520,13 +444,13 @@ int hn_decoder_plan(const struct hone_model *m, const struct hn_decoder_options 
     hn_plan_init(out, &limits);
     out->kv = o->kv;
     bool small = o->purpose == HN_FOR_TRAINING && o->keep == HN_KEEP_INPUTS && o->segment > 1;
-    struct build b = {m, o, out, o->ffn_rows ? o->ffn_rows : small ? SMALL_PIECE : PIECE};
+    struct hn_build b = {m, o, out, o->ffn_rows ? o->ffn_rows : small ? SMALL_PIECE : PIECE};
     if (o->purpose != HN_FOR_TRAINING) {
         inference(&b);
         return hn_plan_finish(out, err);
     }
     HN_ASSERT(m->adapters.training);
-    struct saved *saved = hn_calloc((size_t)s->n_layers, sizeof *saved);
+    struct hn_saved *saved = hn_calloc((size_t)s->n_layers, sizeof *saved);
     if (!saved)
         return hn_fail_memory(err, "planning a step");
     training(&b, saved);

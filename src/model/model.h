@@ -18,22 +18,37 @@ struct hn_block {
     struct hn_weight *bias[HN_LINEAR_COUNT]; /* [out] */
 };
 
-/* The trainable part of one linear.  Tensors live in the adapter's own arena. */
+/* A trainable tensor, its gradient and the optimizer's two moments; all but the parameter itself
+ * are bound for training only.  They live in the arena of the adapter set. */
+enum hn_adapter_part { HN_PART_PARAM, HN_PART_GRAD, HN_PART_M, HN_PART_V };
+enum { HN_PART_COUNT = 4 };
+struct hn_param {
+    struct hn_tensor part[HN_PART_COUNT];
+};
+
+/* The low-rank part of one linear. */
 struct hn_lora {
     bool present;
     int64_t rank;
-    struct hn_tensor a, b;   /* [R, in], [out, R] */
-    struct hn_tensor da, db; /* gradients; bound for training only, as are the moments */
-    struct hn_tensor ma, mb, va, vb;
-    struct hn_adapter use; /* what the linears of a plan point to */
+    struct hn_param *a, *b;   /* [R, in], [out, R] */
+    struct hn_param *mag;     /* [1, out] DoRA's magnitudes; NULL: LoRA */
+    struct hn_tensor squares; /* [1, out] DoRA: the rows of W, squared and summed */
+    struct hn_tensor norm;    /* [1, out] DoRA: the lengths of the rows of W + scale B A */
+    struct hn_tensor factor;  /* [1, out] DoRA: mag/norm */
+    float dropout;            /* in training */
+    struct hn_adapter use;    /* what the linears of a training plan point to */
+    struct hn_adapter still;  /* the same without dropout or gradients, for all other plans */
 };
 
 struct hn_adapter_set {
     struct hn_lora *loras; /* [n_layers * HN_LINEAR_COUNT], block by block */
     int64_t n_layers;
-    int64_t n_present, n_parameters, max_rank;
-    int64_t first_block; /* lowest block with an adapter; n_layers when there is none */
-    bool training;
+    int64_t n_present, max_rank;
+    struct hn_param *params; /* [n_params] in block order; of a linear A, B, then the magnitudes */
+    size_t n_params;
+    int64_t n_parameters; /* numbers in them */
+    int64_t first_block;  /* lowest block with an adapter; n_layers when there is none */
+    bool training, dora;
     size_t arena_size;
     void *arena;
 };
@@ -69,7 +84,7 @@ HN_MUST_USE int hn_tokens_check(const struct hone_model *m, const int32_t *ids, 
 struct hn_adapter_config {
     int64_t rank;
     double alpha, scale; /* scale > 0 wins over alpha */
-    bool use_rslora;
+    bool use_rslora, use_dora;
     float dropout;
     const char *const *targets; /* names ("q_proj", "self_attn.q_proj"), globs, or "all-linear" */
     size_t n_targets;
@@ -78,7 +93,8 @@ struct hn_adapter_config {
 };
 
 /* Make a fresh adapter: A uniform in ±1/sqrt(in) from the counter-based generator (key: seed;
- * counter: element, module), B zero.  A target that matches no linear is an error that names it. */
+ * counter: element, module), B zero, DoRA's magnitudes the lengths of W's rows.  A target that
+ * matches no linear is an error that names it. */
 HN_MUST_USE int hn_adapters_make(struct hone_model *m, const struct hn_adapter_config *c,
                                  struct hone_err *err);
 /* Take the adapter of a file.  Every one of its modules must exist in the model with its shape;
@@ -87,19 +103,21 @@ HN_MUST_USE int hn_adapters_load(struct hone_model *m, const struct hn_adapter_f
                                  bool training, float dropout, struct hone_err *err);
 void hn_adapters_release(struct hone_model *m);
 
+/* Make DoRA's norms and factors again: after every change of parameters that did not go through the
+ * functions here (an optimizer's step).  Allocates nothing. */
+void hn_adapters_refresh(struct hone_model *m);
+
 /* The lora of a linear, or NULL. */
 struct hn_lora *hn_adapters_get(const struct hone_model *m, int64_t block, enum hn_linear_id id);
 /* "model.layers.3.self_attn.q_proj" */
 void hn_linear_path(int64_t block, enum hn_linear_id id, char out[96]);
 
-/* Parameters in host memory, PEFT's orientation, float32: all of them in block order, A before B.
- */
-enum hn_adapter_part { HN_PART_PARAM, HN_PART_GRAD, HN_PART_M, HN_PART_V };
+/* Parameters in host memory, float32, in the order of the set's params. */
 HN_MUST_USE int hn_adapters_read(const struct hone_model *m, enum hn_adapter_part part, float *out,
                                  struct hone_err *err);
 void hn_adapters_write(struct hone_model *m, enum hn_adapter_part part, const float *in);
 
-/* Pointers to every trainable tensor of a part, in the same order; list [2 * n_present]. */
+/* Pointers to every trainable tensor of a part, in the same order; list [n_params]. */
 void hn_adapters_list(struct hone_model *m, enum hn_adapter_part part, struct hn_tensor **list);
 
 /* Write the adapter as a directory that serves mlx-lm and PEFT. */

@@ -13,6 +13,8 @@
 
 #include "backend/backend.h"
 
+struct hn_lora; /* model.h */
+
 /* How many rows a tensor has in a given step. */
 enum hn_rows { HN_ROWS_TOKENS, HN_ROWS_PICKED }; /* T, or the batch's n_rows */
 
@@ -23,6 +25,10 @@ enum hn_plan_code {
     HN_DO_NORM_BWD,
     HN_DO_LINEAR,
     HN_DO_LINEAR_BWD,
+    HN_DO_DORA,
+    HN_DO_DORA_BWD,
+    HN_DO_DROPOUT,
+    HN_DO_DROPOUT_BWD,
     HN_DO_ROPE,
     HN_DO_ROPE_BWD,
     HN_DO_ATTENTION,
@@ -51,7 +57,8 @@ struct hn_plan_op {
     struct hn_linear lin[HN_LINEAR_MAX];
     float eps;
     int64_t layer;
-    bool flag; /* linear: add; norm_bwd: accumulate */
+    bool flag;                  /* add to y instead of replacing it */
+    const struct hn_lora *lora; /* DoRA */
     const struct hn_rope *rope;
     struct hn_attention attention;
 };

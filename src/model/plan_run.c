@@ -1,6 +1,7 @@
 /* Storage for plans, and the loop that runs one. */
 #include "model/plan.h"
 #include "base/mem.h"
+#include "model/model.h"
 
 int hn_plan_bind(struct hn_plan *const *plans, size_t n, const struct hn_backend *be,
                  struct hn_device *dev, void **arena, struct hone_err *err)
@@ -49,6 +50,21 @@ static void run_linear(const struct run *r, const struct hn_plan_op *op)
         r->be->linear_bwd(r->dev, get(r->p, op->y), dy, get(r->p, op->x), kept, op->lin, op->n);
 }
 
+static void run_dora(const struct run *r, const struct hn_plan_op *op)
+{
+    const struct hn_lora *lo = op->lora;
+    struct hn_tensor *x = get(r->p, op->x), *y = get(r->p, op->y), *extra = get(r->p, op->extra);
+    uint32_t module = lo->use.module;
+    if (op->code == HN_DO_DORA)
+        r->be->dora_fwd(r->dev, y, x, &lo->factor, op->w, op->flag);
+    else if (op->code == HN_DO_DORA_BWD)
+        r->be->dora_bwd(r->dev, y, &lo->mag->part[HN_PART_GRAD], x, &lo->factor, &lo->norm);
+    else if (op->code == HN_DO_DROPOUT)
+        r->be->dropout_fwd(r->dev, y, extra, x, lo->dropout, module);
+    else
+        r->be->dropout_bwd(r->dev, y, x, extra, lo->dropout, module, op->flag);
+}
+
 static void run_attention(const struct run *r, const struct hn_plan_op *op)
 {
     struct hn_plan *p = r->p;
@@ -85,6 +101,12 @@ static void run_op(const struct run *r, const struct hn_plan_op *op)
     case HN_DO_LINEAR:
     case HN_DO_LINEAR_BWD:
         run_linear(r, op);
+        break;
+    case HN_DO_DORA:
+    case HN_DO_DORA_BWD:
+    case HN_DO_DROPOUT:
+    case HN_DO_DROPOUT_BWD:
+        run_dora(r, op);
         break;
     case HN_DO_ROPE:
         be->rope_fwd(dev, y, op->rope);

@@ -34,6 +34,7 @@ static void identity_json(const struct hn_checkpoint *c, struct hn_buf *out)
         {"seed", (int64_t)o->seed},
         {"shuffle", o->shuffle},
         {"lora_rank", o->lora_rank},
+        {"fine_tune_type", o->fine_tune_type},
     };
     for (size_t i = 0; i < HN_COUNT(ints); i++) {
         hn_jw_key(&w, ints[i].key);

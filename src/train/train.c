@@ -160,6 +160,7 @@ static int update(struct hn_run *r, const struct window *w, double *norm, double
         .grad_scale = scale,
     };
     be->adamw(dev, r->param, r->grad, r->m, r->v, r->n_params, &a);
+    hn_adapters_refresh(r->model);
     for (size_t i = 0; i < r->n_params; i++)
         be->zero(dev, r->grad[i]);
     return be->eval(dev, err);

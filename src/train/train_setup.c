@@ -271,7 +271,7 @@ static int bind(struct hn_run *r, struct hone_err *err)
         rc = hn_batch_init(&r->batch, most, HN_MAX(r->o->batch_size, (int64_t)EVAL_SEQS), err);
     if (rc)
         return rc;
-    r->n_params = (size_t)m->adapters.n_present * 2;
+    r->n_params = m->adapters.n_params;
     r->losses = hn_calloc((size_t)most, sizeof *r->losses);
     struct hn_tensor ***lists[] = {&r->param, &r->grad, &r->m, &r->v};
     for (size_t i = 0; i < HN_COUNT(lists); i++) {
@@ -287,6 +287,12 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
 {
     if (o->resume_adapter_file) {
         int rc = hn_adapter_read(&m->adapter_file, o->resume_adapter_file, err);
+        bool dora = o->fine_tune_type == HONE_DORA;
+        if (!rc && m->adapter_file.use_dora != dora)
+            rc = hn_fail(err, HONE_FAILED,
+                         "%s holds a %s adapter, but fine-tune-type is %s: set --fine-tune-type %s",
+                         o->resume_adapter_file, dora ? "LoRA" : "DoRA", dora ? "dora" : "lora",
+                         dora ? "lora" : "dora");
         return rc ? rc : hn_adapters_load(m, &m->adapter_file, true, (float)o->lora_dropout, err);
     }
     const struct hn_adapter_config c = {
@@ -294,6 +300,7 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
         .alpha = o->lora_alpha,
         .scale = o->lora_scale,
         .use_rslora = o->use_rslora,
+        .use_dora = o->fine_tune_type == HONE_DORA,
         .dropout = (float)o->lora_dropout,
         .targets = o->target_modules,
         .n_targets = o->n_target_modules,

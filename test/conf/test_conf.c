@@ -124,7 +124,7 @@ static void every_flag_of_mlx_lm_lora_is_known(void **state)
     assert_int_equal(c.set.train.grad_checkpoint, HONE_CHECKPOINT_BLOCKS);
     assert_true(c.mlx_only && c.set.test_after);
     hn_conf_release(&c);
-    refuse(HN_TRAIN, "--fine-tune-type dora", "--fine-tune-type dora is not there yet");
+    refuse(HN_TRAIN, "--fine-tune-type full", "--fine-tune-type full is not there yet");
     refuse(HN_TRAIN, "--optimizer muon", "--optimizer muon is not there yet");
     refuse(HN_TRAIN, "--report-to wandb", "hone reports to no service");
 }
@@ -203,7 +203,7 @@ static void mistakes_are_named(void **state)
     refuse(HN_GENERATE, "one two", "takes at most 1 argument; \"two\" is more");
     refuse(HN_TRAIN, "-x", "unknown option -x");
     refuse(HN_TRAIN, "--mask-prompt=maybe", "expected true or false");
-    refuse(HN_TRAIN, "--use-dora", "--use-dora true cannot be honoured: DoRA is not there yet");
+    refuse(HN_TRAIN, "--use-dora --fine-tune-type lora", "use-dora is set, but fine-tune-type");
     refuse(HN_TRAIN, "--bf16 True", "--bf16 True cannot be honoured: hone computes in its exact");
     refuse(HN_TRAIN, "--load_in_4bit", "--load_in_4bit true cannot be honoured: hone trains on a");
     refuse(HN_GENERATE, "--draft-model x", "speculative decoding is not there yet");

@@ -156,7 +156,7 @@ static void test_refused_configs(void **state)
         {"{\"r\":2,\"lora_alpha\":4,\"lora_dropout\":NaN}", "lora_dropout is not finite"},
         {"{\"r\":2,\"lora_alpha\":4,\"lora_dropout\":-1}", "dropout of -1"},
         {"{\"r\":3,\"lora_alpha\":4}", "q_proj|rank 2|says 3"},
-        {"{\"r\":2,\"lora_alpha\":4,\"use_dora\":true}", "use_dora|DoRA"},
+        {"{\"r\":2,\"lora_alpha\":4,\"use_dora\":true}", "use_dora to true|no DoRA magnitudes"},
         {"{\"r\":2,\"lora_alpha\":4,\"bias\":\"all\"}", "bias \"all\""},
         {"{\"r\":2,\"lora_alpha\":4,\"lora_bias\":true}", "lora_bias"},
         {"{\"r\":2,\"lora_alpha\":4,\"modules_to_save\":[\"lm_head\"]}", "modules_to_save"},
@@ -198,7 +198,10 @@ static void test_refused_tensors(void **state)
         int64_t shapes[2][2];
         const char *words;
     } cases[] = {
-        {{P ".lora_A.weight", P ".lora_magnitude_vector"}, {{2, 4}, {1, 3}}, "DoRA"},
+        {{P ".lora_A.weight", P ".lora_magnitude_vector"},
+         {{2, 4}, {1, 3}},
+         "has a LoRA A but no B"},
+        {{P ".lora_A.weight", "base_model.model.lm_head.lora_A.weight"}, {{2, 4}, {2, 9}}, "head"},
         {{P ".lora_A.weight", "base_model.model.model.embed_tokens.lora_embedding_A"},
          {{2, 4}, {2, 9}},
          "embedding"},
@@ -210,7 +213,7 @@ static void test_refused_tensors(void **state)
         {{P ".lora_A.weight", "x.lora_A.weight"}, {{2, 4}, {2, 4}}, "has a LoRA A but no B"},
         {{P ".lora_A.weight", P ".lora_B.weight"}, {{2, 4}, {2, 3}}, "do not go together"},
         {{"a.lora_a", "a.lora_b"}, {{4, 2}, {3, 2}}, "do not go together"},
-        {{"a.lora_a", "a.m"}, {{4, 2}, {3, 2}}, "a.m|DoRA"},
+        {{"a.lora_a", "a.m"}, {{4, 2}, {3, 2}}, "has a LoRA A but no B"},
         {{"a.lora_a", "a.weight"}, {{4, 2}, {3, 2}}, "a.weight|fully trained"},
         {{"model.embed_tokens.lora_a", "model.embed_tokens.lora_b"}, {{4, 2}, {2, 3}}, "embedding"},
         {{"a.lora_a", "b.lora_b"}, {{4, 2}, {2, 3}}, "has a LoRA A but no B"},
@@ -238,8 +241,8 @@ static void test_refused_files(void **state)
     refuse(scratch, "no adapter_config.json");
     put("adapter_config.json", "{\"r\":2,\"lora_alpha\":4,\"peft_type\":\"LORA\"}");
     refuse(scratch, "no lora_parameters|PEFT drops them");
-    put("adapter_config.json", "{\"fine_tune_type\":\"dora\"}");
-    refuse(scratch, "\"dora\"");
+    put("adapter_config.json", "{\"fine_tune_type\":\"hydra\"}");
+    refuse(scratch, "\"hydra\"");
     put("adapter_config.json", "{\"lora_parameters\":{\"rank\":2,\"scale\":NaN}}");
     refuse(scratch, "scale");
     put("adapter_config.json", "{\"lora_parameters\":{\"rank\":2,\"scale\":\"1\"}}");
@@ -457,6 +460,44 @@ static void test_stale(void **state)
 
 #define scratch_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* DoRA: what is written for both systems reads back, and magnitudes that do not fit are refused. */
+static void test_dora(void **state)
+{
+    (void)state;
+    static const float a[2][4] = {{1, 2, 3, 4}, {5, 6, 7, 8}}, b[3][2] = {{1, 2}, {3, 4}, {5, 6}};
+    static const float magnitude[3] = {0.5f, 1.5f, 2.5f};
+    const struct hn_adapter_module module = {.path = "model.layers.0.self_attn.q_proj",
+                                             .rank = 2,
+                                             .in = 4,
+                                             .out = 3,
+                                             .a = a[0],
+                                             .b = b[0],
+                                             .magnitude = magnitude,
+                                             .scale = 2};
+    const struct hn_adapter_spec spec = {
+        .modules = &module, .n = 1, .alpha = 4, .use_dora = true, .model_layers = 1};
+    static const char *const files[] = {"adapters.safetensors", "adapter_model.safetensors"};
+    struct hone_err err = {0};
+    struct hn_adapter_file f;
+    char path[256];
+    assert_int_equal(hn_adapter_write(scratch, &spec, &err), 0);
+    for (size_t i = 0; i <= HN_COUNT(files); i++) {
+        read_adapter(&f, i < HN_COUNT(files) ? in_scratch(path, files[i]) : scratch);
+        assert_true(f.use_dora);
+        assert_int_equal(f.n, 1);
+        assert_memory_equal(f.modules[0].magnitude, magnitude, sizeof magnitude);
+        hn_adapter_release(&f);
+    }
+    static const char *const names[] = {"q.lora_a", "q.lora_b", "q.m"};
+    static const int64_t shapes[][2] = {{4, 2}, {2, 3}, {1, 4}};
+    static const char *const ragged[] = {"k.lora_a", "k.lora_b", "q.lora_a", "q.lora_b", "q.m"};
+    static const int64_t five[][2] = {{4, 2}, {2, 3}, {4, 2}, {2, 3}, {3, 1}};
+    put_tensors("x.safetensors", names, shapes, 3);
+    refuse(in_scratch(path, "x.safetensors"), "q.m|4 elements|expected 3");
+    put_tensors("x.safetensors", ragged, five, 5);
+    refuse(in_scratch(path, "x.safetensors"), "\"k\" has no DoRA magnitudes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,7 +505,7 @@ int main(void)
         scratch_test(test_refused_configs), scratch_test(test_refused_tensors),
         scratch_test(test_refused_files),   scratch_test(test_write_regular),
         scratch_test(test_write_ragged),    scratch_test(test_round_trip_keys),
-        scratch_test(test_stale),
+        scratch_test(test_stale),           scratch_test(test_dora),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

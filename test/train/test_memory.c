@@ -76,11 +76,11 @@ static void a_steady_step_allocates_nothing(void **state)
     assert_int_equal(hn_decoder_plan(m, &o, &plan, &err), 0);
     assert_int_equal(hn_plan_bind(plans, 1, m->backend, m->dev, &arena, &err), 0);
     assert_int_equal(hn_batch_init(&rows, 16, 2, &err), 0);
-    assert_true(m->adapters.n_present * 2 <= 256);
+    assert_true(m->adapters.n_params <= 256);
     for (int part = 0; part < 4; part++)
         hn_adapters_list(m, (enum hn_adapter_part)part, lists[part]);
     for (int step = 0; step < 4; step++) {
-        size_t n = (size_t)m->adapters.n_present * 2;
+        size_t n = m->adapters.n_params;
         double squares;
         if (step == 1)
             before = atomic_load(&alloc_count);

@@ -1,6 +1,7 @@
 /* The CPU backend's table: opening and closing the device, storage, and moving tensors in and out.
  * Operations run when they are called; eval has nothing left to do, and nothing can fail late. */
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/dora.h"
 #include "backend/cpu/limits.h"
 #include "backend/cpu/matmul.h"
 #include "backend/cpu/vector.h"
@@ -346,6 +347,12 @@ const struct hn_backend hn_backend_cpu = {
     .rms_norm_bwd = hn_cpu_rms_norm_bwd,
     .linear_fwd = hn_cpu_linear_fwd,
     .linear_bwd = hn_cpu_linear_bwd,
+    .row_squares = hn_cpu_row_squares,
+    .dora_norms = hn_cpu_dora_norms,
+    .dora_fwd = hn_cpu_dora_fwd,
+    .dora_bwd = hn_cpu_dora_bwd,
+    .dropout_fwd = hn_cpu_dropout_fwd,
+    .dropout_bwd = hn_cpu_dropout_bwd,
     .rope_fwd = hn_cpu_rope_fwd,
     .rope_bwd = hn_cpu_rope_bwd,
     .attention_fwd = hn_cpu_attention_fwd,

@@ -5,6 +5,7 @@
  *   weight.c     frozen weights: views of the mapped file
  *   matmul*.c    one blocked matrix product for every weight format; packers and micro-kernels
  *   linear.c     groups of linears with their adapters; head.c: LM head, loss, embedding
+ *   dora.c       lengths of adapted rows; dropout.c: dropout's bits
  *   attention.c, attention_bwd.c, kv.c, norm.c, rope.c, elementwise.c, optimizer.c
  *   limits.c     what this machine can do at most, measured
  *   vector_LEVEL.c, matmul_LEVEL.c   one const table per instruction set; C is the specification
@@ -101,6 +102,12 @@ void hn_cpu_head_loss(struct hn_device *dev, struct hn_tensor *loss, struct hn_t
                       struct hn_tensor *dx, const struct hn_tensor *x, const struct hn_weight *w);
 /* Scratch that these need for steps within the limits. */
 size_t hn_cpu_linear_scratch_size(const struct hn_device *dev, const struct hn_limits *limits);
+
+/* dropout.c; dora.c has its own header */
+void hn_cpu_dropout_fwd(struct hn_device *dev, struct hn_tensor *kept, struct hn_tensor *rest,
+                        const struct hn_tensor *x, float dropout, uint32_t module);
+void hn_cpu_dropout_bwd(struct hn_device *dev, struct hn_tensor *dx, const struct hn_tensor *dkept,
+                        const struct hn_tensor *drest, float dropout, uint32_t module, bool add);
 
 /* norm.c, rope.c, attention.c, elementwise.c, optimizer.c: as in hn_backend */
 void hn_cpu_rms_norm_fwd(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x,

@@ -1,4 +1,6 @@
 /* Groups of linears that share one input, with their adapters. */
+#include "backend/cpu/dora.h"
+#include "backend/cpu/dropout.h"
 #include "backend/cpu/lowrank.h"
 
 void hn_cpu_linear_fwd(struct hn_device *dev, struct hn_tensor *const *y,
@@ -62,6 +64,8 @@ size_t hn_cpu_linear_scratch_size(const struct hn_device *dev, const struct hn_l
         size_t h = hn_mm_scratch_floats((size_t)(tokens * limits->max_rank)) * sizeof(float);
         size_t lowrank = hn_lowrank_scratch_size(dev, tokens, width, limits->max_rank);
         size = HN_MAX(size, h + lowrank);
+        size = HN_MAX(size, hn_dora_scratch_size(dev, width, limits->max_rank));
+        size = HN_MAX(size, hn_drop_scratch_size(dev, width));
     }
     return HN_MAX(size, hn_cpu_head_scratch_size(dev, limits));
 }

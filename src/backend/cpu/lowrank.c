@@ -1,46 +1,18 @@
 #include "backend/cpu/lowrank.h"
+#include "backend/cpu/dropout.h"
 
-#include <math.h>
 #include <string.h>
 
-/* What dropout is for one adapter in this step. */
-struct drop {
-    uint32_t key[2], module, step, first_token, threshold;
-    float inverse; /* 1/(1-p) */
-};
-
-static struct drop drop_of(const struct hn_device *dev, const struct hn_adapter *ad, int64_t row)
+static struct hn_drop drop_of(const struct hn_device *dev, const struct hn_adapter *ad, int64_t row)
 {
-    struct drop d = {.module = ad->module, .threshold = (uint32_t)lrintf(ad->dropout * 65536.0f)};
-    if (d.threshold) {
-        HN_ASSERT(dev->batch);
-        d.key[0] = (uint32_t)dev->batch->seed;
-        d.key[1] = (uint32_t)(dev->batch->seed >> 32);
-        d.step = dev->batch->step;
-        d.first_token = dev->batch->first_token + (uint32_t)row;
-    }
-    d.inverse = 65536.0f / (float)(65536 - HN_MIN(d.threshold, 65535));
-    return d;
-}
-
-/* Bytes of one token's mask, in whole floats. */
-static size_t mask_size(int64_t cols)
-{
-    return ((size_t)cols + 31) / 32 * 4;
-}
-
-static void make_mask(const struct hn_cpu_matmul *mm, const struct drop *d, int64_t t, int64_t cols,
-                      unsigned char *mask)
-{
-    mm->dropout_mask(d->key, d->first_token + (uint32_t)t, d->module, d->step, d->threshold, cols,
-                     mask);
+    return hn_drop_open(dev, ad->dropout, ad->module, row);
 }
 
 /* ---- h = drop(x) A^T ----------------------------------------------------------------------- */
 
 struct down {
     const struct hn_cpu_matmul *mm;
-    struct drop drop;
+    struct hn_drop drop;
     const float *x, *a;
     float *h;
     int64_t n_tokens, cols, rank;
@@ -60,7 +32,7 @@ static void down_job(void *arg, int thread, int n_threads)
         const float *x = p->x + t * p->cols;
         if (p->drop.threshold) {
             for (int i = 0; i < n; i++) {
-                make_mask(p->mm, &p->drop, t + i, p->cols, mask);
+                hn_drop_mask(p->mm, &p->drop, t + i, p->cols, mask);
                 p->mm->masked(mask, p->drop.inverse, x + i * p->cols, p->cols, rows + i * p->cols,
                               false);
             }
@@ -73,7 +45,7 @@ static void down_job(void *arg, int thread, int n_threads)
 
 static size_t down_floats(int64_t width)
 {
-    return hn_mm_scratch_floats(HN_MM_VECTORS_MAX * (size_t)width + mask_size(width) / 4);
+    return hn_mm_scratch_floats(HN_MM_VECTORS_MAX * (size_t)width + hn_drop_mask_size(width) / 4);
 }
 
 void hn_lowrank_down(struct hn_device *dev, struct hn_mm_scratch s, float *h, const float *x,
@@ -81,7 +53,7 @@ void hn_lowrank_down(struct hn_device *dev, struct hn_mm_scratch s, float *h, co
 {
     struct down p = {
         dev->matmul, drop_of(dev, ad, row), x,           ad->a->data, h,
-        n_tokens,    ad->a->cols,      ad->a->rows, NULL,        down_floats(ad->a->cols)};
+        n_tokens,    ad->a->cols,           ad->a->rows, NULL,        down_floats(ad->a->cols)};
     p.rows = hn_mm_scratch_take(&s, p.rows_floats * (size_t)hn_pool_size(dev->pool));
     hn_pool_run(dev->pool, down_job, &p);
 }
@@ -115,14 +87,14 @@ struct backward {
     struct hn_device *dev;
     const struct hn_cpu_matmul *mm;
     const struct hn_adapter *ad;
-    struct drop drop;
+    struct hn_drop drop;
     const float *dy, *x, *h;
     float *dx;
     int64_t n_tokens, in, out, rank;
     float *bt;           /* [R, out] = B^T */
     float *a_panels;     /* per nr columns of A: [R][nr] */
     float *g;            /* per HN_MM_TOKENS_MAX tokens, [nt, R] = scale dy B */
-    unsigned char *mask; /* [nt] of mask_size(in) */
+    unsigned char *mask; /* [nt] of hn_drop_mask_size(in) */
     float *work;         /* per thread */
     size_t work_floats;
 };
@@ -159,7 +131,8 @@ static void token_part(const struct backward *p, int64_t t0, int64_t begin, int6
     }
     if (p->drop.threshold)
         for (int64_t t = begin; t < end; t++)
-            make_mask(mm, &p->drop, t0 + t, p->in, p->mask + (size_t)t * mask_size(p->in));
+            hn_drop_mask(mm, &p->drop, t0 + t, p->in,
+                         p->mask + (size_t)t * hn_drop_mask_size(p->in));
     if (!p->dx)
         return;
     for (int64_t t = begin; t < end; t += mm->plain.mr) {
@@ -172,7 +145,7 @@ static void token_part(const struct backward *p, int64_t t0, int64_t begin, int6
                            (masked ? sums : dx) + k, p->in, (int)HN_MIN(mm->plain.nr, p->in - k),
                            !masked);
         for (int i = 0; masked && i < rows; i++)
-            mm->masked(p->mask + (size_t)(t + i) * mask_size(p->in), p->drop.inverse,
+            mm->masked(p->mask + (size_t)(t + i) * hn_drop_mask_size(p->in), p->drop.inverse,
                        sums + i * p->in, p->in, dx + i * p->in, true);
     }
 }
@@ -197,8 +170,8 @@ static void da_panel(const struct backward *p, int64_t t0, int64_t nt, int64_t k
     for (int64_t t = 0; t < nt; t++) {
         const float *x = p->x + (t0 + t) * p->in + k;
         if (p->drop.threshold)
-            mm->masked(p->mask + (size_t)t * mask_size(p->in) + k / 8, p->drop.inverse, x, cols,
-                       panel + t * mm->plain.nr, false);
+            mm->masked(p->mask + (size_t)t * hn_drop_mask_size(p->in) + k / 8, p->drop.inverse, x,
+                       cols, panel + t * mm->plain.nr, false);
         else
             memcpy(panel + t * mm->plain.nr, x, (size_t)cols * sizeof *panel);
         memset(panel + t * mm->plain.nr + cols, 0, (size_t)(mm->plain.nr - cols) * sizeof *panel);
@@ -287,7 +260,7 @@ void hn_lowrank_bwd(struct hn_device *dev, struct hn_mm_scratch s, float *dx, co
     p.bt = hn_mm_scratch_take(&s, rank * (size_t)p.out);
     p.a_panels = hn_mm_scratch_take(&s, rank * ((size_t)p.in + HN_MM_PANEL_MAX));
     p.g = hn_mm_scratch_take(&s, nt * rank);
-    p.mask = (unsigned char *)hn_mm_scratch_take(&s, nt * mask_size(p.in) / sizeof(float));
+    p.mask = (unsigned char *)hn_mm_scratch_take(&s, nt * hn_drop_mask_size(p.in) / sizeof(float));
     p.work_floats = backward_work_floats(p.in, p.rank);
     p.work = hn_mm_scratch_take(&s, p.work_floats * (size_t)hn_pool_size(dev->pool));
     hn_pool_run(dev->pool, backward_job, &p);
@@ -303,7 +276,7 @@ size_t hn_lowrank_scratch_size(const struct hn_device *dev, int64_t n_tokens, in
         hn_mm_scratch_floats((size_t)n_tokens * r) + hn_mm_scratch_needed(dev, n_tokens, rank);
     size_t bwd = hn_mm_scratch_floats(r * w) + hn_mm_scratch_floats(r * (w + HN_MM_PANEL_MAX)) +
                  hn_mm_scratch_floats(nt * r) +
-                 hn_mm_scratch_floats(nt * mask_size(width) / sizeof(float)) +
+                 hn_mm_scratch_floats(nt * hn_drop_mask_size(width) / sizeof(float)) +
                  hn_mm_scratch_floats(backward_work_floats(width, rank) * threads);
     return HN_MAX(HN_MAX(down, up), bwd) * sizeof(float);
 }
