@@ -303,14 +303,15 @@ class TikToken:
 
 def build_driver(build):
     out = os.path.join(build, "tokenize_driver")
-    libs = [os.path.join(build, "libhn_%s.a" % x) for x in ("text", "format", "quant", "base")]
+    libs = [os.path.join(build, "libhn_%s.a" % x)
+            for x in ("text", "jinja", "format", "quant", "base")]
     source = ROOT / "tools" / "tokenize_driver.c"
     newest = max(os.path.getmtime(p) for p in libs + [source])
     if not os.path.exists(out) or os.path.getmtime(out) < newest:
         flags = os.environ.get("HONE_DRIVER_FLAGS", "").split()
         subprocess.check_call(["cc", "-O2", "-g", *flags, "-D_POSIX_C_SOURCE=200809L",
                                "-I%s/src" % ROOT, "-I%s/include" % ROOT, str(source), "-o", out, *libs,
-                               "-lpcre2-8", "-lm", "-lpthread"])
+                               "-lpcre2-8", "-lutf8proc", "-lm", "-lpthread"])
     return out
 
 
