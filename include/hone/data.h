@@ -27,6 +27,7 @@ struct hone_prepare_options {
     bool shuffle;                 /* true */
     uint64_t seed;                /* 0 */
     double valid_fraction, test_fraction; /* 0, 0; only with a directory as output */
+    int64_t valid_rows, test_rows;        /* 0, 0: as many rows, in place of a fraction */
     const struct hone_tokenizer
         *tokenizer;         /* NULL: lengths are not measured, nothing is truncated */
     int64_t max_seq_length; /* 0: no limit; needs the tokenizer */

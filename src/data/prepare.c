@@ -54,7 +54,12 @@ static int check_options(const struct hone_prepare_options *o, struct hone_err *
                        "valid_fraction is %g and test_fraction %g, expected 0 or more, together "
                        "less than 1",
                        v, t);
-    if ((v > 0 || t > 0) && is_file_name(o->output))
+    if (o->valid_rows < 0 || o->test_rows < 0 || (o->valid_rows && v > 0) ||
+        (o->test_rows && t > 0))
+        return hn_fail(err, HONE_USAGE,
+                       "%s rows: expected 0 or more of them, and not beside a fraction",
+                       o->valid_rows < 0 || (o->valid_rows && v > 0) ? "valid" : "test");
+    if ((v > 0 || t > 0 || o->valid_rows || o->test_rows) && is_file_name(o->output))
         return hn_fail(err, HONE_USAGE,
                        "%s is one file, expected a directory to hold the valid and test splits",
                        o->output);
@@ -247,13 +252,14 @@ static int find_duplicates(struct prepare *p)
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* Rows of each split: train, valid, test, in the index's order.  A split that is asked for gets a
- * row while there are rows for it, train first. */
+ * row while there are rows for it, train first; more rows than there are leave one to train on. */
 static void split(const struct prepare *p, uint64_t counts[N_SPLITS])
 {
     uint64_t n = p->index.n, left = n - 1;
     double fractions[N_SPLITS] = {0, p->o->valid_fraction, p->o->test_fraction};
+    uint64_t rows[N_SPLITS] = {0, (uint64_t)p->o->valid_rows, (uint64_t)p->o->test_rows};
     for (int k = VALID; k <= TEST; k++) {
-        uint64_t want = fractions[k] > 0 ? (uint64_t)llround(fractions[k] * (double)n) : 0;
+        uint64_t want = fractions[k] > 0 ? (uint64_t)llround(fractions[k] * (double)n) : rows[k];
         if (fractions[k] > 0 && want == 0)
             want = 1;
         counts[k] = HN_MIN(want, left);

@@ -10,6 +10,9 @@
 #define LOST    HONE_MIGRATE_NOT_CARRIED
 #define CHANGED HONE_MIGRATE_CHANGED
 
+static const char parsed[] = "settings come from the command line of the script, or a file named "
+                             "there: what it has as defaults is taken; give others to hone train";
+
 /* By the last part of what is called, after the special cases in hn_call_find. */
 static const struct hn_call_info table[] = {
     {.name = "BitsAndBytesConfig", .kind = HN_C_BNB, .rules = &hn_rules_bnb},
@@ -63,12 +66,21 @@ static const struct hn_call_info table[] = {
     {.name = "from_json", .kind = HN_C_READ, .positional = "path"},
     {.name = "read_json", .kind = HN_C_READ, .positional = "path"},
     {.name = "open", .kind = HN_C_READ, .positional = "path mode"},
-    {.name = "from_csv", .kind = HN_C_FOREIGN, .positional = "path"},
-    {.name = "read_csv", .kind = HN_C_FOREIGN, .positional = "path"},
+    {.name = "from_csv", .kind = HN_C_READ, .positional = "path"},
+    {.name = "read_csv", .kind = HN_C_READ, .positional = "path"},
     {.name = "read_parquet", .kind = HN_C_FOREIGN, .positional = "path"},
     {.name = "from_parquet", .kind = HN_C_FOREIGN, .positional = "path"},
     {.name = "load_from_disk", .kind = HN_C_FOREIGN, .positional = "path"},
     {.name = "train_test_split", .kind = HN_C_SPLIT, .positional = "test_size train_size"},
+    {.name = "map", .kind = HN_C_MAP, .positional = "function"},
+    {.name = "ConstantLengthDataset",
+     .kind = HN_C_PACK,
+     .rules = &hn_rules_pack,
+     .positional = "tokenizer dataset"},
+    {.name = "setup_chat_format", .kind = HN_C_CHAT_FORMAT, .positional = "model tokenizer format"},
+    {.name = "get_chat_template",
+     .kind = HN_C_CHAT_FORMAT,
+     .positional = "tokenizer chat_template"},
     {.name = "set_seed", .kind = HN_C_SET_SEED, .positional = "seed"},
     {.name = "seed_everything", .kind = HN_C_SET_SEED, .positional = "seed"},
     {.name = "apply_chat_template", .kind = HN_C_TEMPLATE},
@@ -93,21 +105,17 @@ static const struct hn_call_info table[] = {
     NOTE("DataCollatorWithPadding", AUTO, "hone pads nothing"),
     NOTE("DataCollatorForSeq2Seq", AUTO, "hone makes its own batches, without padding"),
     NOTE("default_data_collator", AUTO, "hone makes its own batches, without padding"),
-    NOTE("ConstantLengthDataset", CHANGED,
-         "hone pads nothing, so there is nothing to pack: rows stay rows"),
-    NOTE("setup_chat_format", LOST,
-         "it adds tokens and trains their embeddings; hone uses the model's own chat template"),
     NOTE("resize_token_embeddings", LOST,
          "hone trains no embeddings: new tokens would not be learnt"),
     NOTE("add_tokens", LOST, "hone takes the tokenizer as the model's folder has it"),
     NOTE("add_special_tokens", LOST, "hone takes the tokenizer as the model's folder has it"),
-    NOTE("get_chat_template", CHANGED,
-         "hone uses the chat template in the model's folder, not one from a list"),
     NOTE("standardize_sharegpt", AUTO, "hone reads ShareGPT rows as chats"),
     NOTE("standardize_data_formats", AUTO, "hone reads ShareGPT rows as chats"),
     NOTE("to_sharegpt", LOST, "hone reads chat rows: write the merged ones to a .jsonl file"),
     NOTE("filter", LOST, "the data set is filtered: filter the .jsonl file the same way"),
     NOTE("select", LOST, "only some rows are taken: cut the .jsonl file the same way"),
+    NOTE("take", LOST, "only some rows are taken: cut the .jsonl file the same way"),
+    NOTE("skip", LOST, "only some rows are taken: cut the .jsonl file the same way"),
     NOTE("merge_and_unload", AUTO, "hone applies the adapter without merging"),
     NOTE("save_pretrained", AUTO, "hone writes the adapter into adapter_path"),
     NOTE("save_model", AUTO, "hone writes the adapter into adapter_path"),
@@ -117,14 +125,9 @@ static const struct hn_call_info table[] = {
     NOTE("push_to_hub_merged", LOST, "hone uploads nothing"),
     NOTE("push_to_hub_gguf", LOST, "hone uploads nothing"),
     NOTE("add_callback", LOST, "hone has early stopping, and no other callbacks"),
-    NOTE(
-        "HfArgumentParser", LOST,
-        "settings come from the command line of the script: what it has as defaults is taken; give "
-        "others to hone train"),
-    NOTE(
-        "ArgumentParser", LOST,
-        "settings come from the command line of the script: what it has as defaults is taken; give "
-        "others to hone train"),
+    {.name = "HfArgumentParser", .kind = HN_C_PARSER, .fate = LOST, .note = parsed},
+    {.name = "TrlParser", .kind = HN_C_PARSER, .fate = LOST, .note = parsed},
+    {.name = "ArgumentParser", .kind = HN_C_PARSER, .fate = LOST, .note = parsed},
     NOTE("Accelerator", LOST, "hone trains on one machine"),
     NOTE("get_linear_schedule_with_warmup", LOST,
          "a loop of the script's own: set lr_scheduler_type: linear and warmup_steps"),
@@ -163,6 +166,13 @@ static const struct hn_call_info
                     NULL,
                     AUTO,
                     "hone goes by the model's own config.json"},
+    peft_config = {"PeftConfig.from_pretrained",
+                   HN_C_NOTE,
+                   NULL,
+                   NULL,
+                   AUTO,
+                   "of an adapter that is there already; hone knows an adapter's base model"},
+    pipe = {"pipeline", HN_C_GENERATE, &hn_rules_generate, "text_inputs", 0, NULL},
     tokenize = {"tokenizer", HN_C_TOKENIZE, &hn_rules_tokenize, "text", 0, NULL},
     other_peft = {"PEFT config", HN_C_OTHER_PEFT, NULL, NULL, LOST, "hone trains LoRA adapters"},
     other_trainer = {"preference training",
@@ -187,10 +197,11 @@ static const struct hn_call_info *loader(struct hn_str owner)
     if (hn_str_ends(owner, "Tokenizer") || hn_str_ends(owner, "TokenizerFast") ||
         hn_str_ends(owner, "Processor"))
         return &tokenizer;
+    if (hn_str_ends(owner, "PeftConfig") || hn_str_ends(owner, "LoraConfig"))
+        return &peft_config;
     if (hn_str_ends(owner, "Config"))
         return hn_str_is(owner, "GenerationConfig") ? NULL : &model_config;
-    if (hn_str_is(owner, "PeftModel") || hn_str_contains(owner, "PeftModel") ||
-        hn_str_ends(owner, "PeftConfig"))
+    if (hn_str_contains(owner, "PeftModel"))
         return &peft_model;
     if (owner.n > 4 && memcmp(owner.p, "Fast", 4) == 0 && hn_str_ends(owner, "Model"))
         return &unsloth_model;
@@ -217,6 +228,12 @@ static bool is_tokenizer(const struct hn_py_value *call, struct hn_str last)
     return false;
 }
 
+static bool is_method(struct hn_str name)
+{
+    return hn_str_is(name, "filter") || hn_str_is(name, "select") || hn_str_is(name, "map") ||
+           hn_str_is(name, "take") || hn_str_is(name, "skip");
+}
+
 const struct hn_call_info *hn_call_find(const struct hn_py_value *call)
 {
     static const char *const trainers[] = {"DPOTrainer", "ORPOTrainer", "KTOTrainer",
@@ -227,8 +244,14 @@ const struct hn_call_info *hn_call_find(const struct hn_py_value *call)
         "AdaLoraConfig",      "LoHaConfig",         "LoKrConfig",           "VeraConfig",
         "OFTConfig",          "BOFTConfig",         "AdaptionPromptConfig", "BoneConfig"};
     struct hn_str last = hn_py_last(call->path), owner = owner_of(call->path);
-    if (call->type != HN_PY_OBJECT || !last.n)
+    const struct hn_py_value *on =
+        call->self && call->self->type == HN_PY_OBJECT ? call->self : NULL;
+    if (call->type != HN_PY_OBJECT || !last.n || call->own)
         return NULL;
+    if (on && hn_py_path_ends(on->path, "LLM")) /* vLLM's */
+        return NULL;
+    if (on && hn_str_is(last, "__call__") && hn_py_path_ends(on->path, "pipeline"))
+        return &pipe;
     if (hn_str_is(last, "from_pretrained"))
         return loader(owner);
     if (hn_str_is(last, "get_peft_model") && owner.n > 4 && memcmp(owner.p, "Fast", 4) == 0)
@@ -240,11 +263,8 @@ const struct hn_call_info *hn_call_find(const struct hn_py_value *call)
         if (hn_str_is(last, configs[i]))
             return &other_peft;
     for (size_t i = 0; i < HN_COUNT(table); i++)
-        if (hn_str_is(last, table[i].name)) {
-            bool method = table[i].kind == HN_C_NOTE && table[i].name[0] >= 'a' && !owner.n &&
-                          (hn_str_is(last, "filter") || hn_str_is(last, "select"));
-            return method ? NULL : &table[i]; /* Python's own filter() is no data set's */
-        }
+        if (hn_str_is(last, table[i].name)) /* Python's own filter() and map() are no data set's */
+            return is_method(last) && !owner.n ? NULL : &table[i];
     return is_tokenizer(call, last) ? &tokenize : NULL;
 }
 
@@ -269,6 +289,28 @@ const struct hn_py_value *hn_call_argument(const struct hn_call_info *info,
     return v;
 }
 
+static bool leads_to(const struct hn_py_value *v, const struct hn_py_value *call, unsigned depth,
+                     size_t *budget)
+{
+    if (!v || depth > 30 || !*budget)
+        return false;
+    --*budget;
+    if (hn_py_is_same(v, call))
+        return true;
+    if (v->self && v->self != v && leads_to(v->self, call, depth + 1, budget))
+        return true;
+    for (const struct hn_py_item *i = v->first; i; i = i->next)
+        if (leads_to(i->value, call, depth + 1, budget))
+            return true;
+    return false;
+}
+
+bool hn_call_leads_to(const struct hn_py_value *v, const struct hn_py_value *call)
+{
+    size_t budget = 2000;
+    return leads_to(v, call, 0, &budget);
+}
+
 const struct hn_py_value *hn_call_model_of(const struct hn_py_value *v)
 {
     for (int steps = 0; v && steps < 50; steps++) {
@@ -278,7 +320,8 @@ const struct hn_py_value *hn_call_model_of(const struct hn_py_value *v)
         if (info && (info->kind == HN_C_MODEL || info->kind == HN_C_UNSLOTH_MODEL))
             return v;
         const struct hn_py_value *inner = hn_py_value_get(v, "model");
-        v = inner ? inner : hn_py_value_at(v, 0);
+        inner = inner ? inner : hn_py_value_at(v, 0);
+        v = inner ? inner : v->self != v ? v->self : NULL;
     }
     return NULL;
 }

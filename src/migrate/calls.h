@@ -31,8 +31,12 @@ enum hn_call_kind {
     HN_C_GENERATE,
     HN_C_LOAD,    /* load_dataset */
     HN_C_READ,    /* Dataset.from_json, read_json, open */
-    HN_C_FOREIGN, /* csv, parquet, a data set on disk */
+    HN_C_FOREIGN, /* parquet, a data set on disk */
     HN_C_SPLIT,
+    HN_C_MAP,         /* rows made by a function of the script */
+    HN_C_PACK,        /* ConstantLengthDataset */
+    HN_C_CHAT_FORMAT, /* setup_chat_format, get_chat_template */
+    HN_C_PARSER,      /* HfArgumentParser, argparse, TrlParser */
     HN_C_SET_SEED,
     HN_C_LABEL_MASK, /* [-100] * n */
     HN_C_NOTE,       /* one row: what hone makes of it is in the table below */
@@ -55,6 +59,9 @@ const struct hn_py_value *hn_call_argument(const struct hn_call_info *info,
                                            const struct hn_py_value *call, const char *name);
 /* The name of the positional argument i, or NULL. */
 const char *hn_call_positional(const struct hn_call_info *info, struct hn_arena *arena, size_t i);
+
+/* Does v come from this call, through methods, items and arguments? */
+bool hn_call_leads_to(const struct hn_py_value *v, const struct hn_py_value *call);
 
 /* The call that made a model, through get_peft_model and the like; NULL: not known. */
 const struct hn_py_value *hn_call_model_of(const struct hn_py_value *v);

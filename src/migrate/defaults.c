@@ -6,6 +6,8 @@ static void put(struct hn_migrator *m, const char *call, const char *argument, c
                 const char *text, const char *note)
 {
     const struct hn_place place = {.call = call, .argument = argument};
+    if (hn_plan_is_unresolved(m->plan, key))
+        note = "the script's own value, which only a run would tell, goes here";
     if (!hn_plan_get(m->plan, key))
         hn_plan_set(m->plan, &place, HN_RANK_DEFAULT, key, text, HONE_MIGRATE_DEFAULT, note);
 }
@@ -25,14 +27,19 @@ static void lora(struct hn_migrator *m)
     if (!m->lora) {
         const struct hn_place place = {.call = "adapter", .argument = ""};
         hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
-                    "no LoraConfig was found: hone trains a LoRA adapter (its own defaults), not "
-                    "all weights");
+                    m->peft_given
+                        ? "the adapter's config comes from a file or a function that is not read "
+                          "here: hone trains LoRA with its own defaults until lora_rank, "
+                          "lora_alpha, lora_dropout and target_modules are set"
+                        : "no LoraConfig was found: hone trains a LoRA adapter (its own defaults), "
+                          "not all weights");
         return;
     }
     put(m, call, "r", "lora_rank", unsloth ? "16" : "8", "");
     put(m, call, "lora_alpha", "lora_alpha", unsloth ? "16.0" : "8.0", "");
     put(m, call, "lora_dropout", "lora_dropout", "0.0", "");
-    if (!hn_py_value_get(m->lora, "target_modules"))
+    if (!hn_py_value_get(m->lora, "target_modules") ||
+        hn_plan_is_unresolved(m->plan, "target_modules"))
         put(m, call, "target_modules", "target_modules",
             unsloth ? "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj" : "q_proj,v_proj",
             unsloth ? "" : "what PEFT takes for Llama, Mistral, Qwen and Gemma models");
@@ -53,8 +60,8 @@ static void evaluation(struct hn_migrator *m, const char *call)
 static void training(struct hn_migrator *m)
 {
     const struct hn_call_info *info = m->args ? hn_call_find(m->args) : NULL;
-    bool sft_config = info ? info->kind == HN_C_SFT_ARGUMENTS : m->sft;
-    const char *call = info ? info->name : m->sft ? "SFTConfig" : "TrainingArguments";
+    bool sft_config = info ? info->kind == HN_C_SFT_ARGUMENTS : m->sft && !m->parsed;
+    const char *call = info ? info->name : sft_config ? "SFTConfig" : "TrainingArguments";
     put(m, call, "output_dir", "adapter_path", "trainer_output", "");
     put(m, call, "learning_rate", "learning_rate", sft_config ? "2e-05" : "5e-05", "");
     put(m, call, "lr_scheduler_type", "lr_scheduler_type", "linear", "");

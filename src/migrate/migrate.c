@@ -214,9 +214,9 @@ static int commands(struct migration *m, struct hone_err *err)
         }
         add_word(prepare, &pub->n_prepare, "--output");
         add_word(prepare, &pub->n_prepare, "data");
-        if (p->valid_fraction) {
-            add_word(prepare, &pub->n_prepare, "--valid-fraction");
-            add_word(prepare, &pub->n_prepare, p->valid_fraction);
+        for (size_t i = 0; i < p->n_held; i++) {
+            add_word(prepare, &pub->n_prepare, p->held[i].flag);
+            add_word(prepare, &pub->n_prepare, p->held[i].amount);
         }
         if (p->split_seed) {
             add_word(prepare, &pub->n_prepare, "--seed");
@@ -224,6 +224,13 @@ static int commands(struct migration *m, struct hone_err *err)
         }
     }
     const char *held = p->test.n ? p->test.items[0] : p->valid.n ? p->valid.items[0] : NULL;
+    bool tests = false, valids = false;
+    for (size_t i = 0; i < p->n_held; i++) {
+        valids = valids || p->held[i].flag[2] == 'v';
+        tests = tests || p->held[i].flag[2] == 't';
+    }
+    if (!held && p->train.n)
+        held = tests ? "data/test.jsonl" : valids ? "data/valid.jsonl" : NULL;
     add_word(test, &pub->n_test, "test");
     add_word(test, &pub->n_test, "--model");
     add_word(test, &pub->n_test, adapter ? adapter : "adapters");
@@ -233,18 +240,22 @@ static int commands(struct migration *m, struct hone_err *err)
     else if (!p->train.n) /* mlx-lm's own folder */
         add_word(test, &pub->n_test, hn_plan_text(p, "%s/valid.jsonl", data ? data : "data"));
     else
-        add_word(test, &pub->n_test, p->valid_fraction ? "data/valid.jsonl" : "data/train.jsonl");
-    if (!held && !p->valid_fraction &&
-        p->train.n) { /* nothing is held out: a look at what was learnt */
+        add_word(test, &pub->n_test, "data/train.jsonl");
+    if (!held && p->train.n) { /* nothing is held out: a look at what was learnt */
         add_word(test, &pub->n_test, "--limit");
         add_word(test, &pub->n_test, "20");
     }
     const char *eos = hn_plan_get(p, "append_eos"), *mask = hn_plan_get(p, "mask_prompt");
     const char *length = hn_plan_get(p, "max_seq_length");
+    const char *template = hn_plan_get(p, "chat_template");
     if (eos && strcmp(eos, "false") == 0) /* rows are read as in training */
         add_word(test, &pub->n_test, "--no-append-eos");
     if (mask && strcmp(mask, "true") == 0)
         add_word(test, &pub->n_test, "--mask-prompt");
+    if (template) { /* and worded as in training */
+        add_word(test, &pub->n_test, "--chat-template");
+        add_word(test, &pub->n_test, template);
+    }
     if (length) {
         add_word(test, &pub->n_test, "--max-seq-length");
         add_word(test, &pub->n_test, length);

@@ -86,6 +86,24 @@ static bool outranked(struct hn_plan *p, const struct hn_place *place, enum hn_r
     return true;
 }
 
+void hn_plan_unresolved(struct hn_plan *p, const struct hn_place *place, const char *key,
+                        const char *hint)
+{
+    size_t index;
+    (void)find(key, &index);
+    p->settings[index].unresolved = true;
+    hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
+                hn_plan_text(p, "only a run would tell its value: set %s yourself%s", key,
+                             hint ? hint : ""));
+}
+
+bool hn_plan_is_unresolved(const struct hn_plan *p, const char *key)
+{
+    size_t index;
+    (void)find(key, &index);
+    return p->settings[index].unresolved;
+}
+
 /* "a,b" as a list. */
 static void split_items(struct hn_plan *p, struct hn_setting *s, const char *text)
 {
@@ -144,8 +162,13 @@ void hn_plan_set_list(struct hn_plan *p, const struct hn_place *place, enum hn_r
         if (i->value->type != HN_PY_STR || !i->value->text.n)
             continue;
         const char *copy = hn_arena_dup(p->arena, i->value->text.p, i->value->text.n);
+        bool again = false;
         if (!copy)
             break;
+        for (size_t k = 0; k < n; k++)
+            again = again || strcmp(items[k], copy) == 0;
+        if (again)
+            continue;
         items[n++] = copy;
         hn_buf_printf(&text, "%s%s", n > 1 ? "," : "", copy);
     }
@@ -194,6 +217,15 @@ bool hn_files_has(const struct hn_files *files, const char *path)
         if (strcmp(files->items[i], path) == 0)
             return true;
     return false;
+}
+
+void hn_files_remove(struct hn_files *files, const char *path)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < files->n; i++)
+        if (strcmp(files->items[i], path) != 0)
+            files->items[n++] = files->items[i];
+    files->n = n;
 }
 
 void hn_files_add(struct hn_plan *p, struct hn_files *files, const char *path)

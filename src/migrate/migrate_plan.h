@@ -12,6 +12,7 @@ enum hn_rank { HN_RANK_DEFAULT, HN_RANK_HINT, HN_RANK_USUAL, HN_RANK_FIRM };
 
 struct hn_setting {
     bool set;
+    bool unresolved; /* the source gives it a value that only a run would tell */
     enum hn_rank rank;
     const char *text;         /* as hn_value_set reads it; lists with commas */
     const char *const *items; /* of a list */
@@ -38,7 +39,14 @@ struct hn_plan {
     struct hn_files train, valid, test, written;
     struct hn_files derived; /* read, and written by the script itself before */
     const char *hub;         /* a data set of the hub; NULL: none */
-    const char *valid_fraction, *split_seed;
+    struct hn_held {
+        double part; /* of all rows; 0: a number of them */
+        const char *flag, *amount;
+        size_t row; /* of the table */
+    } held[2];
+    size_t n_held;
+    bool written_split; /* a file was written when the rows had been split */
+    const char *split_seed;
     const char *max_new_tokens, *temperature; /* of generation; NULL: not said */
 };
 
@@ -63,6 +71,10 @@ void hn_plan_set(struct hn_plan *p, const struct hn_place *place, enum hn_rank r
 void hn_plan_set_list(struct hn_plan *p, const struct hn_place *place, enum hn_rank rank,
                       const char *key, const struct hn_py_value *list, enum hone_migrate_fate fate,
                       const char *note);
+/* The row of an argument whose value only a run would tell; hint says more, or is NULL. */
+void hn_plan_unresolved(struct hn_plan *p, const struct hn_place *place, const char *key,
+                        const char *hint);
+bool hn_plan_is_unresolved(const struct hn_plan *p, const char *key);
 /* What key is set to, or NULL. */
 const char *hn_plan_get(const struct hn_plan *p, const char *key);
 
@@ -71,6 +83,7 @@ const char *hn_plan_value(struct hn_plan *p, const struct hn_py_value *v);
 
 void hn_files_add(struct hn_plan *p, struct hn_files *files, const char *path);
 bool hn_files_has(const struct hn_files *files, const char *path);
+void hn_files_remove(struct hn_files *files, const char *path);
 
 /* train.yaml. */
 void hn_plan_yaml(const struct hn_plan *p, struct hn_buf *out);

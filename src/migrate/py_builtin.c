@@ -122,6 +122,47 @@ static struct hn_py_value *compare(struct hn_py_program *p, const struct hn_py_n
     return eq || ne ? of_bool(p, node, equal == eq) : NULL;
 }
 
+/* "a" in "abc", "a" in ["a", "b"] */
+static struct hn_py_value *membership(struct hn_py_program *p, const struct hn_py_node *node,
+                                      bool negated, const struct hn_py_value *a,
+                                      const struct hn_py_value *b)
+{
+    bool found = false;
+    if (a->type != HN_PY_STR || !hn_py_is_constant(b))
+        return NULL;
+    if (b->type == HN_PY_STR)
+        found = hn_str_has(b->text, a->text);
+    else if (b->type != HN_PY_LIST && b->type != HN_PY_TUPLE && b->type != HN_PY_DICT)
+        return NULL;
+    for (const struct hn_py_item *i = b->first; i && !found; i = i->next) {
+        const struct hn_py_value *v = i->value;
+        found = b->type == HN_PY_DICT ? hn_str_eq(i->key, a->text)
+                                      : v->type == HN_PY_STR && hn_str_eq(v->text, a->text);
+    }
+    return of_bool(p, node, found != negated);
+}
+
+/* len(rows), rows.num_rows */
+static bool is_count(const struct hn_py_value *v)
+{
+    return (v->type == HN_PY_OBJECT && hn_str_is(v->path, "len")) ||
+           (v->type == HN_PY_UNKNOWN && hn_py_path_ends(v->path, "num_rows"));
+}
+
+/* 0.9 * len(rows): an unknown number, with the part that it is of all rows */
+static struct hn_py_value *part_of_rows(struct hn_py_program *p, const struct hn_py_node *node,
+                                        const struct hn_py_value *a, const struct hn_py_value *b)
+{
+    double x;
+    const struct hn_py_value *number = is_count(a) ? b : a;
+    if (is_count(a) == is_count(b) || !hn_py_is_number(number, &x) || x <= 0 || x >= 1)
+        return NULL;
+    struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_UNKNOWN, node);
+    if (v)
+        v->number = x;
+    return v;
+}
+
 static bool is_path(const struct hn_py_value *v)
 {
     return v->type == HN_PY_STR;
@@ -160,6 +201,13 @@ struct hn_py_value *hn_py_binary(struct hn_py_program *p, const struct hn_py_nod
         if (v)
             v->open = a->open || b->open;
         return v;
+    }
+    if (hn_str_is(op, "in") || hn_str_is(op, "not in"))
+        return membership(p, node, hn_str_is(op, "not in"), a, b);
+    if (hn_str_is(op, "*")) {
+        struct hn_py_value *v = part_of_rows(p, node, a, b);
+        if (v)
+            return v;
     }
     return compare(p, node, op, a, b);
 }
@@ -208,10 +256,14 @@ static struct hn_py_value *to_number(struct hn_py_program *p, const struct hn_py
 {
     double x;
     const struct hn_py_value *v = hn_py_value_at(call, 0);
+    if (v && v->type == HN_PY_UNKNOWN && v->number > 0) /* a part of the rows */
+        return (struct hn_py_value *)(uintptr_t)v;
     if (!hn_py_is_number(v, &x) || call->n != 1)
         return NULL;
-    if (!hn_str_is(call->path, "int"))
+    if (hn_str_is(call->path, "float"))
         return of_float(p, node, x);
+    if (hn_str_is(call->path, "round"))
+        x = nearbyint(x);
     return fabs(x) < 9e15 ? of_int(p, node, (int64_t)x) : NULL;
 }
 
@@ -328,14 +380,20 @@ static struct hn_py_value *parse_args(struct hn_py_program *p, const struct hn_p
     return v;
 }
 
-/* field(default=…), Field(…): the default of a dataclass's field */
+/* field(default=…), field(default_factory=lambda: …): the default of a dataclass's field */
 static struct hn_py_value *field(struct hn_py_program *p, const struct hn_py_node *node,
                                  struct hn_py_value *call)
 {
-    (void)p;
-    (void)node;
     const struct hn_py_item *item = hn_py_value_find(call, "default");
-    return item ? item->value : NULL;
+    const struct hn_py_value *made = hn_py_value_get(call, "default_factory");
+    if (item)
+        return item->value;
+    if (made && made->type == HN_PY_UNKNOWN && made->self)
+        return made->self;
+    if (made && (hn_str_is(made->path, "list") || hn_str_is(made->path, "dict")))
+        return hn_py_value_new(p->arena, hn_str_is(made->path, "list") ? HN_PY_LIST : HN_PY_DICT,
+                               node);
+    return NULL;
 }
 
 /* ---- methods --------------------------------------------------------------------------------- */
@@ -482,6 +540,53 @@ static struct hn_py_value *get(struct hn_py_program *p, const struct hn_py_node 
     return (struct hn_py_value *)(uintptr_t)(found ? found : hn_py_value_at(call, 1));
 }
 
+/* text.endswith(".json"), text.startswith(("a", "b")) */
+static struct hn_py_value *begins_or_ends(struct hn_py_program *p, const struct hn_py_node *node,
+                                          struct hn_py_value *call)
+{
+    const struct hn_py_value *v = hn_py_value_at(call, 0);
+    struct hn_str s = call->self->text;
+    bool ends = hn_py_path_ends(call->path, "endswith"), found = false;
+    if (!v || call->n != 1 || !hn_py_is_constant(v))
+        return NULL;
+    const struct hn_py_item only = {.value = (struct hn_py_value *)(uintptr_t)v};
+    for (const struct hn_py_item *i = v->type == HN_PY_STR ? &only : v->first; i; i = i->next) {
+        struct hn_str t = i->value->text;
+        if (i->value->type != HN_PY_STR)
+            return NULL;
+        found = found || (t.n <= s.n && memcmp(ends ? s.p + s.n - t.n : s.p, t.p, t.n) == 0);
+    }
+    return of_bool(p, node, found);
+}
+
+/* list(x), tuple(x) of a list that is known */
+static struct hn_py_value *same_list(struct hn_py_program *p, const struct hn_py_node *node,
+                                     struct hn_py_value *call)
+{
+    const struct hn_py_value *v = hn_py_value_at(call, 0);
+    (void)p;
+    (void)node;
+    bool list = v && (v->type == HN_PY_LIST || v->type == HN_PY_TUPLE) && hn_py_is_constant(v);
+    return list && v->n && call->n == 1 ? (struct hn_py_value *)(uintptr_t)v : NULL;
+}
+
+/* getattr(args, "name", default) */
+static struct hn_py_value *attribute_or(struct hn_py_program *p, const struct hn_py_node *node,
+                                        struct hn_py_value *call)
+{
+    const struct hn_py_value *of = hn_py_value_at(call, 0), *name = hn_py_value_at(call, 1);
+    const struct hn_py_value *found = NULL;
+    (void)node;
+    if (!of || !of->space || !name || name->type != HN_PY_STR)
+        return NULL;
+    for (const struct hn_py_item *i = of->first; i; i = i->next)
+        if (i->key.p && hn_str_eq(i->key, name->text))
+            found = i->value;
+    if (!found && !of->self)
+        found = hn_py_names_get(&p->options, name->text);
+    return (struct hn_py_value *)(uintptr_t)(found ? found : hn_py_value_at(call, 2));
+}
+
 /* model.to("cuda"), model.eval(): the model */
 static struct hn_py_value *itself(struct hn_py_program *p, const struct hn_py_node *node,
                                   struct hn_py_value *call)
@@ -515,6 +620,10 @@ static const struct builtin {
     {"os.path.expanduser", HN_PY_UNKNOWN, same_text},
     {"int", HN_PY_UNKNOWN, to_number},
     {"float", HN_PY_UNKNOWN, to_number},
+    {"round", HN_PY_UNKNOWN, to_number},
+    {"list", HN_PY_UNKNOWN, same_list},
+    {"tuple", HN_PY_UNKNOWN, same_list},
+    {"getattr", HN_PY_UNKNOWN, attribute_or},
     {"max", HN_PY_UNKNOWN, extreme},
     {"min", HN_PY_UNKNOWN, extreme},
     {"len", HN_PY_UNKNOWN, count},
@@ -532,6 +641,10 @@ static const struct builtin {
     {"parse_args", HN_PY_UNKNOWN, parse_args},
     {"parse_args_into_dataclasses", HN_PY_UNKNOWN, parse_args},
     {"parse_known_args", HN_PY_UNKNOWN, parse_args},
+    {"parse_args_and_config", HN_PY_UNKNOWN, parse_args},
+    {"parse_json_file", HN_PY_UNKNOWN, parse_args},
+    {"parse_yaml_file", HN_PY_UNKNOWN, parse_args},
+    {"parse_dict", HN_PY_UNKNOWN, parse_args},
     {"field", HN_PY_UNKNOWN, field},
     {"Field", HN_PY_UNKNOWN, field},
     {"split", HN_PY_STR, split},
@@ -541,6 +654,8 @@ static const struct builtin {
     {"strip", HN_PY_STR, strip},
     {"rstrip", HN_PY_STR, strip},
     {"format", HN_PY_STR, format},
+    {"endswith", HN_PY_STR, begins_or_ends},
+    {"startswith", HN_PY_STR, begins_or_ends},
     {"update", HN_PY_DICT, update},
     {"get", HN_PY_DICT, get},
     {"to", HN_PY_OBJECT, itself},

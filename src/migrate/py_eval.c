@@ -38,6 +38,22 @@ static struct hn_py_value *conditional(struct hn_py_program *p, struct hn_py_val
 
 /* ---- atoms ----------------------------------------------------------------------------------- */
 
+/* 0x2a, 0o17, 0b101 */
+static bool based(const char *text, size_t n, int64_t *out)
+{
+    char kind = n > 2 && text[0] == '0' ? (char)(text[1] | 0x20) : 0;
+    int base = kind == 'x' ? 16 : kind == 'o' ? 8 : kind == 'b' ? 2 : 0;
+    *out = 0;
+    for (size_t i = 2; base && i < n; i++) {
+        char c = (char)(text[i] | 0x20);
+        int digit = c >= 'a' ? c - 'a' + 10 : text[i] - '0';
+        if (digit < 0 || digit >= base || hn_mul_overflows(*out, base, out) ||
+            hn_add_overflows(*out, digit, out))
+            return false;
+    }
+    return base != 0;
+}
+
 static struct hn_py_value *eval_number(struct hn_py_program *p, const struct hn_py_node *node)
 {
     char text[64];
@@ -47,7 +63,8 @@ static struct hn_py_value *eval_number(struct hn_py_program *p, const struct hn_
             text[n++] = node->text.p[i];
     int64_t i;
     double d;
-    if (hn_text_int(text, n, &i)) {
+    text[n] = 0;
+    if (hn_text_int(text, n, &i) || based(text, n, &i)) {
         struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_INT, node);
         if (v)
             v->integer = i;
@@ -69,6 +86,9 @@ static struct hn_py_value *eval_name(struct hn_py_program *p, const struct hn_py
         v = hn_py_names_get(&p->later, node->text);
     if (v)
         return v;
+    struct hn_py_value *def = hn_py_names_get(&p->defs, node->text);
+    if (def)
+        def->pass = p->pass; /* it is used in this reading */
     if (hn_str_is(node->text, "__name__")) {
         v = hn_py_value_str(p->arena, "__main__", 8);
         return v;
@@ -138,6 +158,7 @@ static struct hn_py_value *eval_items(struct hn_py_program *p, const struct hn_p
                 hn_py_value_add(p->arena, v, (struct hn_str){0}, i->value, c);
         } else if (spread || (c->kind == HN_PY_N_LOOP)) {
             v->open = true;
+            v->self = item; /* where its elements come from */
         } else {
             hn_py_value_add(p->arena, v, (struct hn_str){0}, item, c);
         }
@@ -192,11 +213,35 @@ static const struct hn_py_item *find_item(const struct hn_py_value *v, struct hn
     return found;
 }
 
+/* self.x: what a method set, else what the object was made with, else the class's own */
+static struct hn_py_value *of_self(struct hn_py_program *p, struct hn_str path, struct hn_str name)
+{
+    struct hn_str own = {path.p + 5, path.n - 5}; /* after "self@" */
+    struct hn_py_value *v = hn_py_names_get(&p->attributes, join(p, path, name));
+    const struct hn_py_item *found;
+    if (v)
+        return v;
+    found = find_item(hn_py_names_get(&p->first_calls, own), name);
+    found = found ? found : find_item(hn_py_names_get(&p->classes, own), name);
+    return found ? found->value : NULL;
+}
+
 static struct hn_py_value *eval_attribute(struct hn_py_program *p, const struct hn_py_node *node)
 {
     struct hn_py_value *base = hn_py_eval(p, node->a);
     if (!base)
         return NULL;
+    if (hn_str_is(node->text, "ignore_index")) { /* of LabelSmoother, CrossEntropyLoss */
+        struct hn_py_value *ignored = hn_py_value_new(p->arena, HN_PY_INT, node);
+        if (ignored)
+            ignored->integer = -100;
+        return ignored;
+    }
+    if (base->type == HN_PY_UNKNOWN && base->path.n > 5 && memcmp(base->path.p, "self@", 5) == 0) {
+        struct hn_py_value *own = of_self(p, base->path, node->text);
+        if (own)
+            return own;
+    }
     const struct hn_py_value *fields = base->type == HN_PY_OBJECT ? base : NULL;
     if (base->type == HN_PY_UNKNOWN && base->path.n)
         fields = hn_py_names_get(&p->classes, base->path);
@@ -267,7 +312,7 @@ static void add_argument(struct hn_py_program *p, struct hn_py_value *call,
 
 void hn_py_record(struct hn_py_program *p, const struct hn_py_value *object)
 {
-    if (p->n_calls >= HN_PY_MAX_CALLS)
+    if (p->n_calls >= HN_PY_MAX_CALLS || (p->shadow && !hn_str_ends(object->path, "LoraConfig")))
         return;
     struct hn_py_call *call = hn_arena_alloc(p->arena, 1, sizeof *call);
     if (!call)
@@ -299,8 +344,25 @@ static struct hn_py_value *instance(struct hn_py_program *p, const struct hn_py_
     if (fields->type == HN_PY_OBJECT) { /* of a class made from TrainingArguments */
         v->path = fields->path;
         hn_py_record(p, v);
+    } else if (hn_str_is(call->path, "ConstantLengthDataset")) { /* a copy of TRL's */
+        hn_py_record(p, call);
     }
     return v;
+}
+
+/* self, or an object of a class of the script's */
+static bool is_own_object(const struct hn_py_value *v)
+{
+    return v && ((v->type == HN_PY_OBJECT && v->space) ||
+                 (v->type == HN_PY_UNKNOWN && v->path.n > 5 && memcmp(v->path.p, "self@", 5) == 0));
+}
+
+/* The first call of a function in each reading says what its parameters are in the next. */
+static void called(struct hn_py_program *p, struct hn_str name, struct hn_py_value *call)
+{
+    const struct hn_py_value *before = hn_py_names_get(&p->first_calls, name);
+    if (name.n && (!before || before->pass < p->pass))
+        hn_py_names_set(p->arena, &p->first_calls, name, call, 0);
 }
 
 static struct hn_py_value *eval_call(struct hn_py_program *p, const struct hn_py_node *node)
@@ -319,16 +381,20 @@ static struct hn_py_value *eval_call(struct hn_py_program *p, const struct hn_py
         return v;
     struct hn_str name = hn_py_last(call->path);
     const struct hn_py_value *last = hn_py_value_at(call, 0);
+    bool plain = node->a->kind == HN_PY_N_NAME;
+    call->pass = p->pass;
+    call->shadow = p->shadow;
+    call->own = plain && hn_py_names_get(&p->defs, node->a->text);
     if (hn_str_is(name, "append") && last && last->type == HN_PY_UNKNOWN &&
         hn_py_path_ends(last->path, "eos_token_id"))
         p->eos = last; /* ids.append(tokenizer.eos_token_id) */
+    if (plain || is_own_object(call->self))
+        called(p, name, call);
     const struct hn_py_value *fields = hn_py_names_get(&p->classes, call->path);
     if (fields)
         return instance(p, node, fields, call);
-    if (!hn_py_names_get(&p->first_calls, name) && name.n)
-        hn_py_names_set(p->arena, &p->first_calls, name, call, 0);
     hn_py_record(p, call);
-    v = node->a->kind == HN_PY_N_NAME ? hn_py_names_get(&p->returns, name) : NULL;
+    v = plain ? hn_py_names_get(&p->returns, name) : NULL;
     return v ? v : call;
 }
 
@@ -431,6 +497,8 @@ static struct hn_py_value *each_of(struct hn_py_program *p, struct hn_py_value *
         v->last = over->last;
         v->n = over->n;
     }
+    if (v)
+        v->self = over;
     return v;
 }
 
@@ -518,22 +586,32 @@ void hn_py_assign(struct hn_py_program *p, const struct hn_py_node *target,
 static struct hn_py_value *eval_loop(struct hn_py_program *p, const struct hn_py_node *node)
 {
     size_t n = p->names.n, scope = p->scope;
+    struct hn_py_value *over = NULL;
     p->scope = n;
     for (const struct hn_py_node *c = node->first; c; c = c->next) {
-        if (c->kind == HN_PY_N_PAIR)
-            hn_py_assign(p, c->a, each_of(p, hn_py_eval(p, c->b), c->b), c->b);
-        else
+        if (c->kind == HN_PY_N_PAIR) {
+            struct hn_py_value *runs = hn_py_eval(p, c->b);
+            over = over ? over : runs;
+            hn_py_assign(p, c->a, each_of(p, runs, c->b), c->b);
+        } else {
             (void)hn_py_eval(p, c);
+        }
     }
     if (node->a && node->a->kind == HN_PY_N_PAIR) {
         (void)hn_py_eval(p, node->a->a);
         (void)hn_py_eval(p, node->a->b);
     } else {
-        (void)hn_py_eval(p, node->a);
+        const struct hn_py_value *element = hn_py_eval(p, node->a);
+        bool plain = node->a && node->a->kind != HN_PY_N_TERNARY;
+        if (plain && is_mask(element)) /* [-100 for _ in prompt] */
+            label_mask(p, node->a);
     }
     hn_py_names_leave(&p->names, n);
     p->scope = scope;
-    return unknown(p, node, (struct hn_str){"", 0});
+    struct hn_py_value *v = unknown(p, node, (struct hn_str){"", 0});
+    if (v)
+        v->self = over; /* where its elements come from */
+    return v;
 }
 
 static struct hn_py_value *eval_constant(struct hn_py_program *p, const struct hn_py_node *node)
@@ -595,11 +673,17 @@ struct hn_py_value *hn_py_eval(struct hn_py_program *p, const struct hn_py_node 
         for (const struct hn_py_node *c = node->first; c; c = c->next)
             (void)hn_py_eval(p, c);
         break;
+    case HN_PY_N_LAMBDA: {
+        struct hn_py_value *body = hn_py_eval(p, node->a);
+        v = unknown(p, node, (struct hn_str){"", 0});
+        if (v)
+            v->self = body; /* what default_factory=lambda: … gives */
+        return v;
+    }
     case HN_PY_N_PAIR:
     case HN_PY_N_KEYWORD:
     case HN_PY_N_STAR:
     case HN_PY_N_DSTAR:
-    case HN_PY_N_LAMBDA:
         (void)hn_py_eval(p, node->a);
         break;
     }

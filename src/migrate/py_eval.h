@@ -11,6 +11,7 @@ struct hn_py_names {
     struct hn_py_name *newest;
     size_t n;
 };
+enum { HN_PY_PASSES = 3 };
 enum { HN_PY_BUCKETS = 4096, HN_PY_MAX_STEPS = 1 << 20, HN_PY_MAX_CALLS = 1 << 16 };
 
 struct hn_py_call {
@@ -35,10 +36,14 @@ struct hn_py_program {
     struct hn_py_names classes;     /* class NAME: its fields, as a DICT */
     struct hn_py_names returns;     /* what a def returns */
     struct hn_py_names first_calls; /* how a def is called: OBJECT */
+    struct hn_py_names defs;        /* the script's own functions */
     struct hn_py_names later;       /* variables as the first reading left them */
     struct hn_py_call *calls, **calls_tail;
     struct hn_py_attribute *sets, **sets_tail;
     size_t n_calls, steps;
+    unsigned pass;                 /* which reading this is, from 1 */
+    bool shadow;                   /* within a branch that is not taken */
+    const char *in_class;          /* the class that is being read */
     bool maybe;                    /* within what a condition of the run decides */
     bool weak;                     /* the less likely branch: known values stay */
     size_t scope;                  /* where the names of the function begin that is being read */
@@ -48,8 +53,11 @@ struct hn_py_program {
 
 HN_MUST_USE int hn_py_program_init(struct hn_py_program *p, struct hn_arena *arena,
                                    struct hone_err *err);
-/* Read the module, twice: the first time to learn how functions are called. */
+/* Read the module several times over: to learn how functions are called, and with what. */
 void hn_py_program_read(struct hn_py_program *p, const struct hn_py_module *m);
+
+/* Is this call within a function of the script that nothing refers to? */
+bool hn_py_is_unused(const struct hn_py_program *p, const struct hn_py_call *call);
 
 /* ---- within ---------------------------------------------------------------------------------- */
 

@@ -94,35 +94,6 @@ static struct hn_py_node *literal(struct hn_py_parser *p, unsigned line, struct 
     return node;
 }
 
-/* Where the expression that begins at i ends: at its brace, its conversion or its format. */
-static size_t field_end(struct hn_str s, size_t i, size_t *close)
-{
-    unsigned depth = 0;
-    char quote = 0;
-    size_t end = 0;
-    for (; i < s.n; i++) {
-        char c = s.p[i];
-        if (quote) {
-            quote = c == quote ? 0 : quote;
-        } else if (c == '"' || c == '\'') {
-            quote = c;
-        } else if (c == '(' || c == '[' || c == '{') {
-            depth++;
-        } else if (depth && (c == ')' || c == ']' || c == '}')) {
-            depth--;
-        } else if (!depth &&
-                   (c == ':' || c == '}' || (c == '!' && i + 1 < s.n && s.p[i + 1] != '='))) {
-            end = end ? end : i;
-            if (c == '}') {
-                *close = i;
-                return end;
-            }
-        }
-    }
-    *close = s.n;
-    return end ? end : s.n;
-}
-
 /* The pieces of an f-string, appended to out's children. */
 static void format_string(struct hn_py_parser *p, const struct hn_py_token *t,
                           struct hn_py_node *out, struct hn_py_node ***tail)
@@ -143,13 +114,17 @@ static void format_string(struct hn_py_parser *p, const struct hn_py_token *t,
         }
         if (i == s.n)
             break;
-        size_t close, end = field_end(s, i + 1, &close);
-        struct hn_str inside = {s.p + i + 1, end - i - 1};
+        const char *end, *close = hn_py_field_end(s.p + i + 1, s.p + s.n, &end);
+        if (!close) {
+            p->failed = true;
+            break;
+        }
+        struct hn_str inside = {s.p + i + 1, (size_t)(end - s.p) - i - 1};
         struct hn_py_node *e = hn_py_parse_expression(p->arena, inside, p->cell,
                                                       t->line + p->line_offset, p->depth + 1);
         if (!e)
             p->failed = true;
-        if (e && end < close && s.p[end] == ':') { /* a format: the text is not the value's own */
+        if (e && *end == ':') { /* a format: the text is not the value's own */
             struct hn_py_node *shaped = hn_py_node_new(p, HN_PY_N_LAMBDA);
             if (shaped) {
                 shaped->a = e;
@@ -158,7 +133,7 @@ static void format_string(struct hn_py_parser *p, const struct hn_py_token *t,
             e = shaped;
         }
         append(out, tail, e);
-        i = close;
+        i = (size_t)(close - s.p);
     }
     if (text.failed)
         p->arena->failed = true;
@@ -346,6 +321,19 @@ static struct hn_py_node *argument(struct hn_py_parser *p)
     if (hn_py_is_word(p, "for") || hn_py_is_word(p, "async"))
         node = comprehension(p, node);
     return done(p, node, from);
+}
+
+struct hn_py_node *hn_py_parse_bases(struct hn_py_parser *p)
+{
+    struct hn_py_node *node = hn_py_node_new(p, HN_PY_N_TUPLE), **tail = node ? &node->first : NULL;
+    hn_py_expect(p, "(");
+    while (node && !p->failed && !hn_py_is(p, ")")) {
+        append(node, &tail, argument(p));
+        if (!hn_py_take(p, ","))
+            break;
+    }
+    hn_py_expect(p, ")");
+    return node;
 }
 
 static struct hn_py_node *subscript(struct hn_py_parser *p)
@@ -546,6 +534,16 @@ struct hn_py_node *hn_py_parse_test(struct hn_py_parser *p)
     return done(p, node, from);
 }
 
+static struct hn_py_node *star_target(struct hn_py_parser *p)
+{
+    const struct hn_py_token *from = p->t;
+    struct hn_py_node *node = hn_py_node_new(p, HN_PY_N_STAR);
+    p->t++;
+    if (node)
+        node->a = binary(p, LEVEL_OR_BITS);
+    return done(p, node, from);
+}
+
 static struct hn_py_node *tuple_of(struct hn_py_parser *p, bool targets)
 {
     const struct hn_py_token *from = p->t;
@@ -555,7 +553,7 @@ static struct hn_py_node *tuple_of(struct hn_py_parser *p, bool targets)
     while (!p->failed) {
         struct hn_py_node *item;
         if (hn_py_is(p, "*"))
-            item = starred(p);
+            item = targets ? star_target(p) : starred(p);
         else
             item = targets ? binary(p, LEVEL_OR_BITS) : hn_py_parse_test(p);
         if (!item)
@@ -589,6 +587,11 @@ struct hn_py_node *hn_py_parse_list(struct hn_py_parser *p)
 struct hn_py_node *hn_py_parse_targets(struct hn_py_parser *p)
 {
     return tuple_of(p, true);
+}
+
+struct hn_py_node *hn_py_parse_target(struct hn_py_parser *p)
+{
+    return binary(p, LEVEL_OR_BITS);
 }
 
 struct hn_py_node *hn_py_parse_expression(struct hn_arena *arena, struct hn_str text, unsigned cell,

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { MAX_FIELDS = 20 }; /* f-strings within f-strings */
+
 struct lexer {
     struct hn_arena *arena;
     const char *p, *end;
@@ -102,25 +104,101 @@ static int string_prefix(const struct lexer *l, size_t *n)
     return -1;
 }
 
-/* The end of the string that begins at p (after its quotes), or NULL. */
-static const char *string_end(struct lexer *l, const char *p, char quote, bool triple)
+/* The end of the string that begins at p (after its quotes), or NULL; braces are text. */
+static const char *string_end(const char *p, const char *end, char quote, bool triple)
 {
-    for (; p < l->end; p++) {
-        if (*p == '\\' && p + 1 < l->end) {
+    for (; p < end; p++) {
+        if (*p == '\\' && p + 1 < end)
             p++;
-            l->line += *p == '\n';
-        } else if (*p == '\n') {
-            if (!triple)
+        else if (*p == '\n' && !triple)
+            return NULL;
+        else if (*p == quote && (!triple || (end - p >= 3 && p[1] == quote && p[2] == quote)))
+            return p;
+    }
+    return NULL;
+}
+
+static const char *format_end(const char *p, const char *end, char quote, bool triple,
+                              unsigned depth);
+
+/* The string within a field of an f-string whose quote is at p: where it has ended. */
+static const char *inner_string(const char *from, const char *p, const char *end, unsigned depth)
+{
+    char quote = *p;
+    bool triple = end - p >= 3 && p[1] == quote && p[2] == quote;
+    bool format = (p > from && (p[-1] | 0x20) == 'f') ||
+                  (p > from + 1 && (p[-2] | 0x20) == 'f' && (p[-1] | 0x20) == 'r');
+    p += triple ? 3 : 1;
+    p = format ? format_end(p, end, quote, triple, depth) : string_end(p, end, quote, triple);
+    return p ? p + (triple ? 3 : 1) : NULL;
+}
+
+/* A field of an f-string, from after its brace to its closing one; since Python 3.12 the quotes of
+ * the string may stand in it again. */
+static const char *field_end(const char *p, const char *end, unsigned depth,
+                             const char **expression)
+{
+    const char *from = p;
+    unsigned nested = 0;
+    bool shape = false; /* after the colon */
+    *expression = NULL;
+    if (depth > MAX_FIELDS)
+        return NULL;
+    while (p < end) {
+        char c = *p;
+        if (!shape && (c == '"' || c == '\'')) {
+            p = inner_string(from, p, end, depth + 1);
+            if (!p)
                 return NULL;
-            l->line++;
-        } else if (*p == quote) {
-            if (!triple)
-                return p;
-            if (l->end - p >= 3 && p[1] == quote && p[2] == quote)
-                return p;
+            continue;
+        }
+        if (shape && c == '{') {
+            const char *unused;
+            p = field_end(p + 1, end, depth + 1, &unused);
+            if (!p)
+                return NULL;
+        } else if (c == '(' || c == '[' || c == '{') {
+            nested += !shape;
+        } else if (nested && (c == ')' || c == ']' || c == '}')) {
+            nested--;
+        } else if (!nested && !shape) {
+            bool conversion = c == '!' && end - p > 1 && p[1] != '=';
+            if (!*expression && (c == ':' || c == '}' || conversion))
+                *expression = p;
+            shape = c == ':';
+        }
+        if (c == '}' && !nested && p >= *expression && *expression)
+            return p;
+        p++;
+    }
+    return NULL;
+}
+
+static const char *format_end(const char *p, const char *end, char quote, bool triple,
+                              unsigned depth)
+{
+    for (; p < end; p++) {
+        const char *unused;
+        if (*p == '\\' && p + 1 < end) {
+            p++;
+        } else if (*p == '\n' && !triple) {
+            return NULL;
+        } else if (*p == quote && (!triple || (end - p >= 3 && p[1] == quote && p[2] == quote))) {
+            return p;
+        } else if (*p == '{' && end - p > 1 && p[1] == '{') {
+            p++;
+        } else if (*p == '{') {
+            p = field_end(p + 1, end, depth, &unused);
+            if (!p)
+                return NULL;
         }
     }
     return NULL;
+}
+
+const char *hn_py_field_end(const char *p, const char *end, const char **expression)
+{
+    return field_end(p, end, 0, expression);
 }
 
 static void lex_string(struct lexer *l, size_t prefix, int flags)
@@ -131,12 +209,16 @@ static void lex_string(struct lexer *l, size_t prefix, int flags)
     bool triple = l->end - body >= 2 && body[0] == quote && body[1] == quote;
     if (triple)
         body += 2;
-    const char *end = string_end(l, body, quote, triple);
+    const char *end = flags & HN_PY_FORMAT ? format_end(body, l->end, quote, triple, 0) : NULL;
+    if (!end) /* no f-string, or not a sound one */
+        end = string_end(body, l->end, quote, triple);
     if (!end) {
         give_up(l, line, "a string that does not end");
         return;
     }
     l->p = end + (triple ? 3 : 1);
+    for (const char *c = body; c < end; c++)
+        l->line += *c == '\n';
     add(l, (struct hn_py_token){.type = HN_PY_STRING,
                                 .flags = (unsigned char)flags,
                                 .line = line,
@@ -259,8 +341,8 @@ static void skip_line(struct lexer *l)
 static void begin_line(struct lexer *l)
 {
     unsigned column = 0;
-    while (l->p < l->end && (*l->p == ' ' || *l->p == '\t')) {
-        column = *l->p == '\t' ? (column / 8 + 1) * 8 : column + 1;
+    while (l->p < l->end && (*l->p == ' ' || *l->p == '\t' || *l->p == '\f')) {
+        column = *l->p == '\t' ? (column / 8 + 1) * 8 : *l->p == '\f' ? 0 : column + 1;
         l->p++;
     }
     l->indent = column;
@@ -272,10 +354,20 @@ static void begin_line(struct lexer *l)
     }
 }
 
+/* files = !ls, x = %pwd: an unknown value */
+static bool is_shell_value(const struct lexer *l)
+{
+    const struct hn_py_tokens *o = l->out;
+    return l->notebook && !l->depth && (*l->p == '!' || *l->p == '%') && o->n &&
+           hn_str_is(o->items[o->n - 1].text, "=");
+}
+
 static void lex_one(struct lexer *l)
 {
     size_t prefix;
     char c = *l->p;
+    if (c == '\r' && peek(l, 1) != '\n')
+        c = '\n'; /* the line ends of an old Mac */
     if (c == '\n') {
         if (!l->depth) {
             if (l->out->n && l->out->items[l->out->n - 1].type != HN_PY_NEWLINE)
@@ -285,12 +377,18 @@ static void lex_one(struct lexer *l)
         l->p++;
         l->line++;
     } else if (c == '#') {
-        while (l->p < l->end && *l->p != '\n')
+        while (l->p < l->end && *l->p != '\n' && *l->p != '\r')
             l->p++;
     } else if (c == '\\' && (peek(l, 1) == '\n' || (peek(l, 1) == '\r' && peek(l, 2) == '\n'))) {
         l->p += peek(l, 1) == '\n' ? 2 : 3;
         l->line++;
-    } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f') {
+    } else if (is_shell_value(l)) {
+        l->out->shell_lines++;
+        skip_line(l);
+        add(l,
+            (struct hn_py_token){
+                .type = HN_PY_OP, .line = l->line, .text = {"...", 3}, .begin = l->p, .end = l->p});
+    } else if (c == ' ' || c == '\t' || c == '\r' || c == '\f' || (c == '?' && l->notebook)) {
         l->p++;
     } else if (c == '"' || c == '\'' || is_name_start(c)) {
         int flags = string_prefix(l, &prefix);

@@ -54,6 +54,10 @@ struct hn_py_tokens {
 HN_MUST_USE int hn_py_lex(struct hn_arena *arena, const struct hn_py_source *source,
                           struct hn_py_tokens *out, struct hone_err *err);
 
+/* The closing brace of the field of an f-string whose inside begins at p; *expression is where the
+ * expression in it has ended.  NULL: there is none. */
+const char *hn_py_field_end(const char *p, const char *end, const char **expression);
+
 /* Move the buffer's text into the arena, NUL-terminated, and release it.  The arena has failed when
  * the buffer had, so that nothing is lost in silence. */
 struct hn_str hn_py_take_text(struct hn_arena *arena, struct hn_buf *text);

@@ -38,6 +38,13 @@ void hn_py_names_set(struct hn_arena *arena, struct hn_py_names *names, struct h
     names->buckets[bucket] = names->newest = e;
 }
 
+bool hn_py_is_unused(const struct hn_py_program *p, const struct hn_py_call *call)
+{
+    const struct hn_py_value *def =
+        call->function ? hn_py_names_get(&p->defs, hn_str_of(call->function)) : NULL;
+    return def && def->pass < p->pass;
+}
+
 void hn_py_names_leave(struct hn_py_names *names, size_t n)
 {
     while (names->n > n) {

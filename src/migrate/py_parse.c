@@ -106,15 +106,20 @@ static void import(struct reader *r)
     hn_py_take(p, ")");
 }
 
-/* The parameters of a def: KEYWORD nodes, with a default or without. */
+/* The parameters of a def: KEYWORD nodes, with a default or without; STAR, DSTAR. */
 static struct hn_py_node *parameters(struct hn_py_parser *p)
 {
     struct hn_py_node *first = NULL, **tail = &first;
     hn_py_expect(p, "(");
     while (!p->failed && !hn_py_is(p, ")")) {
-        if (hn_py_take(p, "*") || hn_py_take(p, "**") || hn_py_take(p, "/") || hn_py_take(p, ","))
+        if (hn_py_take(p, "/") || hn_py_take(p, ","))
             continue;
-        struct hn_py_node *node = hn_py_node_new(p, HN_PY_N_KEYWORD);
+        bool two = hn_py_take(p, "**"), one = !two && hn_py_take(p, "*");
+        if (one && hn_py_take(p, ","))
+            continue;
+        struct hn_py_node *node = hn_py_node_new(p, two   ? HN_PY_N_DSTAR
+                                                    : one ? HN_PY_N_STAR
+                                                          : HN_PY_N_KEYWORD);
         if (p->t->type != HN_PY_NAME || !node) {
             p->failed = true;
             break;
@@ -131,6 +136,19 @@ static struct hn_py_node *parameters(struct hn_py_parser *p)
     return first;
 }
 
+/* class A[T: int], def f[T]() */
+static void type_parameters(struct hn_py_parser *p)
+{
+    unsigned depth = 0;
+    if (!hn_py_is(p, "["))
+        return;
+    do {
+        depth += hn_py_is(p, "[");
+        depth -= hn_py_is(p, "]");
+        p->t++;
+    } while (depth && p->t->type != HN_PY_NEWLINE && p->t->type != HN_PY_END);
+}
+
 static void define(struct reader *r)
 {
     struct hn_py_parser *p = &r->p;
@@ -141,12 +159,13 @@ static void define(struct reader *r)
     if (!s || !name)
         return;
     s->text = name->text;
+    type_parameters(p);
     if (!is_class) {
         s->targets = parameters(p);
         if (hn_py_take(p, "->"))
             (void)hn_py_parse_test(p);
     } else if (hn_py_is(p, "(")) {
-        s->value = hn_py_parse_test(p);
+        s->value = hn_py_parse_bases(p);
     }
     finish(r, s);
 }
@@ -171,7 +190,7 @@ static void with(struct reader *r)
             return;
         s->value = value;
         if (hn_py_take_word(p, "as"))
-            s->targets = hn_py_parse_targets(p);
+            s->targets = hn_py_parse_target(p);
         finish(r, s);
     } while (!p->failed && hn_py_take(p, ",") && p->t->type != HN_PY_NEWLINE && !hn_py_is(p, ")"));
     if (bracket)
@@ -272,6 +291,36 @@ static void other(struct reader *r)
     finish(r, s);
 }
 
+/* The colon that ends a line like `match x:`, or NULL. */
+static const struct hn_py_token *last_colon(const struct hn_py_token *t)
+{
+    const struct hn_py_token *colon = NULL;
+    for (; t->type != HN_PY_NEWLINE && t->type != HN_PY_END; t++)
+        colon = t->type == HN_PY_OP && hn_str_is(t->text, ":") ? t : colon;
+    return colon && colon[1].type == HN_PY_NEWLINE ? colon : NULL;
+}
+
+/* match x: · case pattern: · type X = …; these words are names elsewhere */
+static bool soft_keyword(struct reader *r)
+{
+    struct hn_py_parser *p = &r->p;
+    bool name = p->t[1].type != HN_PY_OP || strchr("([{-", p->t[1].text.p[0]);
+    bool block = (hn_py_is_word(p, "match") || hn_py_is_word(p, "case")) && name;
+    const struct hn_py_token *end = block ? last_colon(p->t) : NULL;
+    if (hn_py_is_word(p, "type") && p->t[1].type == HN_PY_NAME && p->t[2].type == HN_PY_OP)
+        for (end = p->t; end->type != HN_PY_NEWLINE && end->type != HN_PY_END;)
+            end++;
+    struct hn_py_statement *s = end ? new_statement(r, HN_PY_S_OTHER) : NULL;
+    if (!s)
+        return false;
+    s->text = p->t->text;
+    p->t = end;
+    finish(r, s);
+    if (block)
+        p->t++; /* the colon, and the line is at its end */
+    return true;
+}
+
 /* One simple statement, or the head of a compound one. */
 static void statement(struct reader *r)
 {
@@ -314,6 +363,8 @@ static void statement(struct reader *r)
             return;
         }
     }
+    if (soft_keyword(r))
+        return;
     if (hn_py_take(p, "@")) { /* a decorator */
         (void)hn_py_parse_test(p);
         return;

@@ -28,5 +28,9 @@ struct hn_py_node *hn_py_parse_list(struct hn_py_parser *p);
 struct hn_py_node *hn_py_parse_test(struct hn_py_parser *p);
 /* what may stand left of `in` in a for: no comparison */
 struct hn_py_node *hn_py_parse_targets(struct hn_py_parser *p);
+/* the same, of one: after as */
+struct hn_py_node *hn_py_parse_target(struct hn_py_parser *p);
+/* what follows the name of a class, keywords too: a TUPLE */
+struct hn_py_node *hn_py_parse_bases(struct hn_py_parser *p);
 
 #endif

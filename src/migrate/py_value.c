@@ -91,6 +91,12 @@ bool hn_py_is_text(const struct hn_py_value *v, const char *text)
     return v && v->type == HN_PY_STR && hn_str_is(v->text, text);
 }
 
+bool hn_py_is_same(const struct hn_py_value *a, const struct hn_py_value *b)
+{
+    return a == b || (a && b && a->type == b->type && a->source.p && a->source.n &&
+                      a->source.p == b->source.p && a->source.n == b->source.n);
+}
+
 int hn_py_truth(const struct hn_py_value *v)
 {
     switch (v ? v->type : HN_PY_UNKNOWN) {
@@ -247,13 +253,17 @@ bool hn_py_path_ends(struct hn_str path, const char *name)
            (path.n == n || path.p[path.n - n - 1] == '.');
 }
 
-bool hn_str_contains(struct hn_str s, const char *part)
+bool hn_str_has(struct hn_str s, struct hn_str part)
 {
-    size_t n = strlen(part);
-    for (size_t i = 0; i + n <= s.n; i++)
-        if (memcmp(s.p + i, part, n) == 0)
+    for (size_t i = 0; i + part.n <= s.n; i++)
+        if (memcmp(s.p + i, part.p, part.n) == 0)
             return true;
     return false;
+}
+
+bool hn_str_contains(struct hn_str s, const char *part)
+{
+    return hn_str_has(s, hn_str_of(part));
 }
 
 bool hn_str_ends(struct hn_str s, const char *end)

@@ -31,7 +31,10 @@ struct hn_py_value {
     bool conditional; /* depends on a condition that only the run decides; this is the likely one */
     bool space;       /* an object whose attributes are its items: a dataclass, parsed arguments */
     bool open;        /* a dictionary or call with more items than are known (**unknown) */
+    bool own;         /* a call of the script's own function */
+    bool shadow;      /* a call in a branch that the script's defaults do not take */
     bool boolean;
+    unsigned pass; /* of a call: in which reading of the script it was met */
     int64_t integer;
     double number;
     struct hn_str text;              /* of a STR */
@@ -59,6 +62,8 @@ const struct hn_py_value *hn_py_value_at(const struct hn_py_value *v, size_t i);
 
 bool hn_py_is_number(const struct hn_py_value *v, double *out);
 bool hn_py_is_text(const struct hn_py_value *v, const char *text);
+/* The same call, perhaps from another reading of the script. */
+bool hn_py_is_same(const struct hn_py_value *a, const struct hn_py_value *b);
 /* 1 true, 0 false, -1 unknown */
 int hn_py_truth(const struct hn_py_value *v);
 /* None, a number, text, or a collection of such alone. */
@@ -69,6 +74,7 @@ void hn_py_value_show(struct hn_buf *out, const struct hn_py_value *v);
 /* What follows the last dot. */
 struct hn_str hn_py_last(struct hn_str path);
 bool hn_str_contains(struct hn_str s, const char *part);
+bool hn_str_has(struct hn_str s, struct hn_str part);
 bool hn_str_ends(struct hn_str s, const char *end);
 /* path is name, or ends in ".name" */
 bool hn_py_path_ends(struct hn_str path, const char *name);

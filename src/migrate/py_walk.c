@@ -12,6 +12,7 @@ struct block {
     size_t names;               /* of a def: how many there were before it */
     size_t scope;               /* of the block outside */
     const char *function;       /* likewise */
+    const char *class_name;     /* of the block outside */
     struct hn_py_value *fields; /* of a class */
     bool settled;               /* of an if: this branch, or one before it, is certainly the one */
     bool likely;                /* or may be */
@@ -50,6 +51,7 @@ static void push(struct walk *w, struct block b)
         return;
     b.scope = w->p->scope;
     b.function = w->p->in_def;
+    b.class_name = w->p->in_class;
     w->blocks[w->n++] = b;
     refresh(w);
 }
@@ -62,6 +64,7 @@ static void pop(struct walk *w)
         w->p->scope = b->scope;
         w->p->in_def = b->function;
     }
+    w->p->in_class = b->class_name;
     w->has_last_if = b->kind == HN_PY_S_IF;
     if (w->has_last_if)
         w->last_if = *b;
@@ -77,38 +80,92 @@ static void leave_blocks(struct walk *w, unsigned indent)
 
 /* ---- statements ------------------------------------------------------------------------------ */
 
-/* Parameters get what the first call gives them, else their defaults. */
+static bool is_named(const struct hn_py_statement *s, struct hn_str key)
+{
+    for (const struct hn_py_node *t = s->targets; t; t = t->next)
+        if (t->kind == HN_PY_N_KEYWORD && hn_str_eq(t->text, key))
+            return true;
+    return false;
+}
+
+/* **kwargs of a def: what the call gives beside the named ones */
+static struct hn_py_value *rest_of(struct hn_py_program *p, const struct hn_py_statement *s,
+                                   const struct hn_py_value *call, const struct hn_py_node *where)
+{
+    struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_DICT, where);
+    if (!v)
+        return NULL;
+    v->open = !call || call->open;
+    for (const struct hn_py_item *i = call ? call->first : NULL; i; i = i->next) {
+        const struct hn_py_node at = {.cell = i->cell, .line = i->line};
+        if (i->key.p && !is_named(s, i->key))
+            hn_py_value_add(p->arena, v, i->key, i->value, &at);
+    }
+    return v;
+}
+
+/* A parameter gets what the call gives it, else its default. */
+static struct hn_py_value *parameter(struct hn_py_program *p, const struct hn_py_node *t,
+                                     const struct hn_py_value *call, size_t position)
+{
+    char key[128] = "";
+    struct hn_py_value *value = t->a ? hn_py_eval(p, t->a) : NULL;
+    const struct hn_py_value *given = NULL;
+    if (t->text.n < sizeof key)
+        memcpy(key, t->text.p, t->text.n);
+    if (call) {
+        given = hn_py_value_get(call, key);
+        given = given ? given : hn_py_value_at(call, position);
+    }
+    if (given && given->type != HN_PY_UNKNOWN)
+        return (struct hn_py_value *)(uintptr_t)given;
+    if (!value && (value = hn_py_value_new(p->arena, HN_PY_UNKNOWN, t)))
+        value->path = t->text;
+    return value;
+}
+
+/* self: what is known of it is known by the name of its class */
+static struct hn_py_value *self_of(struct hn_py_program *p, const struct hn_py_node *t)
+{
+    struct hn_buf path = {0};
+    struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_UNKNOWN, t);
+    hn_buf_printf(&path, "self@%s", p->in_class);
+    struct hn_str text = hn_py_take_text(p->arena, &path);
+    if (v)
+        v->path = text;
+    return v;
+}
+
 static void enter_def(struct walk *w, const struct hn_py_statement *s)
 {
     struct hn_py_program *p = w->p;
-    const struct hn_py_value *call = hn_py_names_get(&p->first_calls, s->text);
+    bool method = w->n && w->blocks[w->n - 1].kind == HN_PY_S_CLASS && p->in_class;
+    bool makes = method && hn_str_is(s->text, "__init__");
+    const struct hn_py_value *call =
+        hn_py_names_get(&p->first_calls, makes ? hn_str_of(p->in_class) : s->text);
     struct block b = {.kind = HN_PY_S_DEF, .indent = s->indent, .names = p->names.n};
     size_t n = w->n, position = 0;
+    if (!method) {
+        struct hn_py_value *known = hn_py_names_get(&p->defs, s->text)
+                                        ? NULL
+                                        : hn_py_value_new(p->arena, HN_PY_UNKNOWN, NULL);
+        if (known)
+            hn_py_names_set(p->arena, &p->defs, s->text, known, 0);
+    }
     push(w, b);
     if (w->n == n)
         return;
     p->scope = b.names;
     p->in_def = hn_arena_dup(p->arena, s->text.p, s->text.n);
     for (const struct hn_py_node *t = s->targets; t; t = t->next) {
-        char key[128] = "";
-        struct hn_py_value *value = t->a ? hn_py_eval(p, t->a) : NULL;
-        const struct hn_py_value *given = NULL;
-        bool self = t == s->targets && hn_str_is(t->text, "self");
-        if (t->text.n < sizeof key)
-            memcpy(key, t->text.p, t->text.n);
-        if (call && !self) {
-            given = hn_py_value_get(call, key);
-            given = given ? given : hn_py_value_at(call, position);
-        }
+        bool self = method && t == s->targets && hn_str_is(t->text, "self");
+        struct hn_py_value *value = self                       ? self_of(p, t)
+                                    : t->kind == HN_PY_N_DSTAR ? rest_of(p, s, call, t)
+                                    : t->kind == HN_PY_N_STAR  ? parameter(p, t, NULL, 0)
+                                                               : parameter(p, t, call, position);
         position += !self;
-        if (given && given->type != HN_PY_UNKNOWN)
-            value = (struct hn_py_value *)(uintptr_t)given;
-        if (!value) {
-            value = hn_py_value_new(p->arena, HN_PY_UNKNOWN, t);
-            if (value)
-                value->path = t->text;
-        }
-        hn_py_names_set(p->arena, &p->names, t->text, value, p->scope);
+        if (value)
+            hn_py_names_set(p->arena, &p->names, t->text, value, p->scope);
     }
 }
 
@@ -132,7 +189,10 @@ static void enter_class(struct walk *w, const struct hn_py_statement *s)
     }
     if (fields)
         hn_py_names_set(w->p->arena, &w->p->classes, s->text, fields, 0);
+    size_t n = w->n;
     push(w, (struct block){.kind = HN_PY_S_CLASS, .indent = s->indent, .fields = fields});
+    if (w->n > n)
+        w->p->in_class = hn_arena_dup(w->p->arena, s->text.p, s->text.n);
 }
 
 static void enter_if(struct walk *w, const struct hn_py_statement *s)
@@ -167,7 +227,7 @@ static void enter_if(struct walk *w, const struct hn_py_statement *s)
 static void enter_other(struct walk *w, const struct hn_py_statement *s)
 {
     struct hn_py_program *p = w->p;
-    if (hn_str_is(s->text, "except"))
+    if (hn_str_is(s->text, "except") || hn_str_is(s->text, "case"))
         push(w, (struct block){.kind = HN_PY_S_OTHER, .branch = WEAK, .indent = s->indent});
     if (!s->value)
         return;
@@ -192,6 +252,8 @@ static struct hn_py_value *each(struct walk *w, const struct hn_py_statement *s)
         v->last = over->last;
         v->n = over->n;
     }
+    if (v)
+        v->self = over;
     return v;
 }
 
@@ -274,15 +336,30 @@ static void statement(struct walk *w, const struct hn_py_statement *s)
     }
 }
 
+/* An adapter that is made in a branch not taken is still what the script is about. */
+static void look_aside(struct walk *w, const struct hn_py_statement *s)
+{
+    const struct hn_py_node *v = s->value;
+    const struct hn_py_node *f = v && v->kind == HN_PY_N_CALL ? v->a : NULL;
+    if (!f || !hn_str_ends(f->text, "LoraConfig"))
+        return;
+    w->p->shadow = true;
+    (void)hn_py_eval(w->p, v);
+    w->p->shadow = false;
+}
+
 static void walk(struct hn_py_program *p, const struct hn_py_module *m)
 {
     struct walk w = {.p = p};
+    p->pass++;
     for (const struct hn_py_statement *s = m->first; s; s = s->next) {
         leave_blocks(&w, s->indent);
         if (!skipped(&w))
             statement(&w, s);
         else if (s->kind == HN_PY_S_IF || s->kind == HN_PY_S_ELSE)
             push(&w, (struct block){.kind = HN_PY_S_IF, .branch = SKIPPED, .indent = s->indent});
+        else
+            look_aside(&w, s);
     }
     while (w.n)
         pop(&w);
@@ -293,7 +370,7 @@ int hn_py_program_init(struct hn_py_program *p, struct hn_arena *arena, struct h
 {
     *p = (struct hn_py_program){.arena = arena};
     struct hn_py_names *all[] = {&p->names,   &p->attributes,  &p->options, &p->classes,
-                                 &p->returns, &p->first_calls, &p->later};
+                                 &p->returns, &p->first_calls, &p->later,   &p->defs};
     for (size_t i = 0; i < HN_COUNT(all); i++) {
         all[i]->buckets = hn_arena_alloc(arena, HN_PY_BUCKETS, sizeof *all[i]->buckets);
         if (!all[i]->buckets)
@@ -309,12 +386,12 @@ static void empty(struct hn_py_names *names)
     hn_py_names_leave(names, 0);
 }
 
-void hn_py_program_read(struct hn_py_program *p, const struct hn_py_module *m)
+static void again(struct hn_py_program *p)
 {
-    walk(p, m);
     struct hn_py_names names = p->names;
     p->names = p->later;
     p->later = names;
+    empty(&p->names);
     empty(&p->attributes);
     empty(&p->classes);
     empty(&p->returns);
@@ -324,5 +401,13 @@ void hn_py_program_read(struct hn_py_program *p, const struct hn_py_module *m)
     p->sets_tail = &p->sets;
     p->n_calls = p->steps = 0;
     p->eos = NULL;
+}
+
+void hn_py_program_read(struct hn_py_program *p, const struct hn_py_module *m)
+{
     walk(p, m);
+    for (int i = 1; i < HN_PY_PASSES; i++) {
+        again(p);
+        walk(p, m);
+    }
 }

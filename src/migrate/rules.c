@@ -91,7 +91,8 @@ static void carry(struct hn_migrator *m, const struct hn_rule *rule, const struc
     const struct hn_py_value *v = place->value;
     const char *note = rule->note ? rule->note : "";
     if (v->type == HN_PY_NONE || hn_rule_is_usual(rule->usual, v)) {
-        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "as in hone");
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "",
+                    v->type == HN_PY_NONE ? "not set" : "as in hone");
         return;
     }
     bool list = v->type == HN_PY_LIST || v->type == HN_PY_TUPLE;
@@ -101,9 +102,7 @@ static void carry(struct hn_migrator *m, const struct hn_rule *rule, const struc
     }
     const char *text = hn_plan_value(m->plan, v);
     if (!text) {
-        hn_plan_row(
-            m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-            hn_plan_text(m->plan, "only a run would tell its value: set %s yourself", rule->key));
+        hn_plan_unresolved(m->plan, place, rule->key, NULL);
         return;
     }
     hn_plan_set(m->plan, place, rank, rule->key, text, HONE_MIGRATE_CARRIED, note);

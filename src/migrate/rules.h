@@ -16,6 +16,13 @@ struct hn_migrator {
     bool pad_is_eos;    /* so the end token is padding to that collator */
     bool tokenizer_eos; /* add_eos_token=True */
     bool evaluates;     /* an eval_dataset was given to the trainer */
+    bool peft_given;    /* the trainer was given a peft_config, whatever it is */
+    bool finds_linear;  /* the script has a function that looks for all linear layers */
+    bool train_known;   /* the trainer's rows could be followed back to where they are read */
+    bool data_used;     /* rows are read by code that is used */
+    bool tokenizer_met;
+    bool parsed_sft, parsed; /* the arguments are a command line's: SFTConfig's, others */
+    const char *model_name;  /* NULL: not known */
     const struct hn_py_value *schedule, *warmup; /* of the arguments that train */
 };
 
@@ -47,7 +54,8 @@ struct hn_rules {
 };
 extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_rules_bnb,
     hn_rules_model, hn_rules_unsloth_model, hn_rules_unsloth_lora, hn_rules_mlx, hn_rules_peft_file,
-    hn_rules_trainer, hn_rules_early, hn_rules_tokenizer, hn_rules_tokenize, hn_rules_generate;
+    hn_rules_trainer, hn_rules_pack, hn_rules_early, hn_rules_tokenizer, hn_rules_tokenize,
+    hn_rules_generate;
 
 /* NULL: no table of these has the name. */
 const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);

@@ -31,6 +31,22 @@ static bool is_plain(struct hn_str s)
     return s.n > 0;
 }
 
+static void not_told(struct hn_migrator *m, const struct hn_rule *rule,
+                     const struct hn_place *place, const struct hn_py_value *v)
+{
+    if (v->type == HN_PY_STR)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "a regular expression: hone takes names, globs or all-linear in "
+                    "target_modules");
+    else if (m->finds_linear)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, "all-linear", HONE_MIGRATE_CHANGED,
+                    "the script has a function that looks for all linear layers, and its result "
+                    "is taken to be what is meant");
+    else
+        hn_plan_unresolved(m->plan, place, rule->key,
+                           " (all-linear takes every linear layer of the blocks)");
+}
+
 static void targets(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                     const struct hn_py_value *v)
 {
@@ -55,13 +71,7 @@ static void targets(struct hn_migrator *m, const struct hn_rule *rule, const str
                 ? ""
                 : "hone adapts the linear layers of the blocks, not embeddings or the output head");
     } else {
-        hn_plan_row(
-            p, place, HONE_MIGRATE_NOT_CARRIED, "",
-            v->type == HN_PY_STR
-                ? "a regular expression: hone takes names, globs or all-linear in "
-                  "target_modules"
-                : "only a run would tell its value: set target_modules yourself (all-linear "
-                  "takes every linear layer)");
+        not_told(m, rule, place, v);
     }
 }
 
@@ -155,9 +165,12 @@ static void unsloth_seed(struct hn_migrator *m, const struct hn_rule *rule,
                          const struct hn_place *place, const struct hn_py_value *v)
 {
     (void)rule;
-    (void)v;
-    hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-                "hone has one seed; that of the training arguments is taken");
+    const struct hn_py_value *seed = hn_py_value_get(m->args, "seed");
+    bool same =
+        seed && v->type == HN_PY_INT && seed->type == HN_PY_INT && v->integer == seed->integer;
+    hn_plan_row(m->plan, place, same ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
+                same ? "the seed of the training arguments, as in hone"
+                     : "hone has one seed; that of the training arguments is taken");
 }
 
 static const struct hn_rule unsloth[] = {

@@ -1,6 +1,7 @@
 /* from_pretrained, BitsAndBytesConfig, unsloth's loader, tokenizers, trainers, generation, and
  * mlx-lm's config. */
 #include <string.h>
+#include "conf/value.h"
 #include "migrate/rules.h"
 
 #define CARRY(n, k)                                                                                \
@@ -27,8 +28,7 @@ static void model_name(struct hn_migrator *m, const struct hn_rule *rule,
 {
     const char *text = hn_plan_value(m->plan, v);
     if (!text || !*text || v->type != HN_PY_STR) {
-        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-                    "only a run would tell its value: give --model, or set model yourself");
+        hn_plan_unresolved(m->plan, place, rule->key, ", or give hone train --model");
         return;
     }
     hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, text, HONE_MIGRATE_CARRIED, "");
@@ -79,18 +79,19 @@ static const struct hn_rule model[] = {
     AUTO("torch_dtype dtype", "automatic: weights stay as they are stored; sums are float32"),
     AUTO("device_map device max_memory offload_folder offload_state_dict low_cpu_mem_usage tp_plan",
          "automatic: hone maps the weights, and plans memory before it starts"),
-    AUTO("attn_implementation use_flash_attention_2 use_flash_attention",
+    AUTO("attn_implementation _attn_implementation use_flash_attention_2 use_flash_attention",
          "hone's attention is its own"),
     AUTO("trust_remote_code", "hone runs no code of a model"),
     AUTO("token use_auth_token cache_dir force_download local_files_only resume_download proxies "
-         "subfolder use_safetensors mirror",
+         "subfolder use_safetensors mirror variant",
          "of the download"),
     LOST("revision", "None|main", "hone takes the revision that is in the cache"),
     AUTO("use_cache", "of generation; training has no cache"),
     LOST("rope_scaling", "None", "hone goes by the model's own config.json"),
     LOST("num_labels id2label label2id", "None", "hone trains causal language models"),
     AUTO("chat_template", "hone uses the chat template in the model's folder"),
-    AUTO("pad_token_id bos_token_id eos_token_id vocab_size ignore_mismatched_sizes return_dict",
+    AUTO("pad_token_id bos_token_id eos_token_id vocab_size ignore_mismatched_sizes return_dict "
+         "max_length",
          "hone goes by the model's own config.json"),
 };
 const struct hn_rules hn_rules_model = {model, HN_COUNT(model), NULL};
@@ -101,9 +102,11 @@ static const struct hn_rule unsloth_model[] = {
     LOST("full_finetuning", "False", "hone trains adapters"),
     AUTO("fast_inference gpu_memory_utilization float8_kv_cache random_state fix_tokenizer "
          "use_gradient_checkpointing resize_model_vocab disable_log_stats max_lora_rank "
-         "unsloth_vllm_standby qat_scheme chat_template auto_model",
+         "unsloth_vllm_standby qat_scheme chat_template auto_model offload_embedding "
+         "unsloth_force_compile unsloth_tiled_mlp device_map_planner_kwargs text_only",
          "of unsloth's own working"),
     LOST("load_in_16bit", "None|True|False", "hone trains on the weights as they are stored"),
+    LOST("load_in_fp8", "None|False", "hone trains on the weights as they are stored"),
 };
 const struct hn_rules hn_rules_unsloth_model = {unsloth_model, HN_COUNT(unsloth_model),
                                                 &hn_rules_model};
@@ -129,26 +132,66 @@ static void padding(struct hn_migrator *m, const struct hn_rule *rule, const str
                     : "no padding in hone");
 }
 
+/* The first tokenizer that is loaded is the one to train with. */
+static void tokenizer_name(struct hn_migrator *m, const struct hn_rule *rule,
+                           const struct hn_place *place, const struct hn_py_value *v)
+{
+    (void)rule;
+    const char *text = hn_plan_value(m->plan, v), *base = m->model_name;
+    bool first = !m->tokenizer_met;
+    m->tokenizer_met = true;
+    if (first && text && v->type == HN_PY_STR && base && strcmp(text, base) != 0)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "another tokenizer than the model's: hone takes the one in the model's folder, "
+                    "so copy this one's files there");
+    else
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "",
+                    "the tokenizer comes from the model's folder");
+}
+
 static const struct hn_rule tokenizer[] = {
     CALL("add_eos_token", NULL, eos),
     LOST("add_bos_token", "None|True", "hone adds what the model's own tokenizer adds"),
     {.names = "model_max_length", .action = HN_ACT_CARRY, .key = "max_seq_length"},
     AUTO("padding_side pad_token pad_token_id padding truncation_side", "hone pads nothing"),
-    AUTO("pretrained_model_name_or_path", "the tokenizer comes from the model's folder"),
+    CALL("pretrained_model_name_or_path", NULL, tokenizer_name),
+    AUTO("max_length truncation task language", "without effect on a text's ids"),
     AUTO("use_fast legacy from_slow tokenizer_type tokenizer_file",
          "hone's tokenizer is its own, with the same ids"),
     AUTO("trust_remote_code", "hone runs no code of a model"),
     AUTO("token use_auth_token cache_dir force_download local_files_only revision subfolder",
          "of the download"),
-    LOST("chat_template", "None", "hone uses the chat template in the model's folder"),
+    LOST("chat_template", "None",
+         "hone uses the chat template in the model's folder: write this one to a file, and give "
+         "that as chat_template"),
     LOST("bos_token eos_token unk_token bos_token_id eos_token_id unk_token_id sep_token cls_token "
          "mask_token additional_special_tokens",
          "None", "hone takes the special tokens of the model's folder"),
 };
 const struct hn_rules hn_rules_tokenizer = {tokenizer, HN_COUNT(tokenizer), NULL};
 
+/* Of several lengths the longest: prompts and responses may be cut apart. */
+static void token_length(struct hn_migrator *m, const struct hn_rule *rule,
+                         const struct hn_place *place, const struct hn_py_value *v)
+{
+    const char *text = hn_plan_value(m->plan, v), *before = hn_plan_get(m->plan, rule->key);
+    int64_t most;
+    if (v->type == HN_PY_NONE)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "not set");
+    else if (!text || v->type != HN_PY_INT)
+        hn_plan_unresolved(m->plan, place, rule->key, NULL);
+    else if (before && hn_text_int(before, strlen(before), &most) && most > v->integer)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    hn_plan_text(m->plan,
+                                 "the longer one holds, %s: %s; where parts of a row are "
+                                 "cut apart, set their sum",
+                                 rule->key, before));
+    else
+        hn_plan_set(m->plan, place, HN_RANK_HINT, rule->key, text, HONE_MIGRATE_CARRIED, "");
+}
+
 static const struct hn_rule tokenize[] = {
-    {.names = "max_length", .action = HN_ACT_CARRY, .key = "max_seq_length"},
+    CALL("max_length", "max_seq_length", token_length),
     CALL("padding", NULL, padding),
     AUTO("truncation", "hone cuts rows at max_seq_length"),
     AUTO("return_tensors return_attention_mask return_token_type_ids return_length verbose "
@@ -174,7 +217,8 @@ static void evaluates(struct hn_migrator *m, const struct hn_rule *rule,
 }
 
 static const struct hn_rule trainer[] = {
-    AUTO("model args train_dataset tokenizer processing_class peft_config", "see its own rows"),
+    AUTO("model args train_dataset tokenizer processing_class peft_config quantization_config",
+         "see its own rows"),
     CALL("eval_dataset", NULL, evaluates),
     AUTO("data_collator", "hone makes its own batches, without padding"),
     AUTO("callbacks", "see its own rows; hone has early stopping, and no others"),
@@ -189,6 +233,17 @@ static const struct hn_rule trainer[] = {
          "their keys; other texts have to be written as {\"text\": …} rows"),
 };
 const struct hn_rules hn_rules_trainer = {trainer, HN_COUNT(trainer), &hn_rules_sft};
+
+static const struct hn_rule pack[] = {
+    CARRY("seq_length max_seq_length", "max_seq_length"),
+    AUTO("tokenizer dataset dataset_text_field formatting_func infinite num_of_sequences "
+         "chars_per_token eos_token_id shuffle append_concat_token add_special_tokens "
+         "content_field argument",
+         "hone pads nothing, so there is nothing to pack: rows stay rows"),
+    LOST("fim_rate fim_spm_rate", "0|0.0", "hone trains on texts as they are written"),
+    AUTO("seed", "hone has one seed for order, dropout and the adapter's start"),
+};
+const struct hn_rules hn_rules_pack = {pack, HN_COUNT(pack), NULL};
 
 static const struct hn_rule early[] = {
     CARRY("early_stopping_patience", "early_stopping_patience"),
@@ -223,7 +278,7 @@ static void sampling(struct hn_migrator *m, const struct hn_rule *rule,
 }
 
 static const struct hn_rule generate[] = {
-    CALL("max_new_tokens max_length", "max-tokens", generation),
+    CALL("max_new_tokens max_length max_tokens", "max-tokens", generation),
     CALL("temperature", "temp", generation),
     CALL("top_p", "top-p", generation),
     CALL("top_k", "top-k", generation),
@@ -233,10 +288,14 @@ static const struct hn_rule generate[] = {
     LOST("num_beams num_beam_groups", "1", "hone writes one answer at a time"),
     LOST("num_return_sequences", "1", "hone writes one answer at a time"),
     LOST("no_repeat_ngram_size", "0|None", "hone has --repetition-penalty"),
+    LOST("min_new_tokens min_length", "0|None", "hone stops where the model does"),
     AUTO("input_ids attention_mask inputs inputs_embeds pad_token_id eos_token_id bos_token_id "
          "use_cache streamer return_dict_in_generate output_scores generation_config "
          "early_stopping stopping_criteria model tokenizer torch_dtype device_map task "
-         "return_full_text device skip_special_tokens synced_gpus max_time length_penalty",
+         "return_full_text device skip_special_tokens synced_gpus max_time length_penalty "
+         "cache_implementation disable_compile output_attentions output_hidden_states "
+         "text_inputs num_workers batch_size framework model_kwargs trust_remote_code "
+         "logits_processor adapter_names",
          "hone generate sees to it"),
 };
 const struct hn_rules hn_rules_generate = {generate, HN_COUNT(generate), NULL};

@@ -32,9 +32,7 @@ static const char *enum_name(struct hn_migrator *m, const struct hn_py_value *v)
 static void unknown_value(struct hn_migrator *m, const struct hn_rule *rule,
                           const struct hn_place *place)
 {
-    hn_plan_row(
-        m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-        hn_plan_text(m->plan, "only a run would tell its value: set %s yourself", rule->key));
+    hn_plan_unresolved(m->plan, place, rule->key, NULL);
 }
 
 static void set(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
@@ -103,7 +101,7 @@ static void warmup(struct hn_migrator *m, const struct hn_rule *rule, const stru
     if (!text || !hn_py_is_number(v, &x)) {
         unknown_value(m, rule, place);
     } else if (name && strcmp(name, "constant") == 0 && x > 0) {
-        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "",
                     "without effect in transformers too: its schedule \"constant\" does not warm "
                     "up (constant_with_warmup does)");
     } else if (x == 0) {
@@ -335,7 +333,6 @@ static const struct hn_rule training[] = {
          "use_ipex use_liger_kernel liger_kernel_config torch_empty_cache_steps use_cache "
          "enable_jit_checkpoint",
          "of PyTorch; hone's kernels are its own"),
-    AUTO("dataloader_*", loader),
     AUTO("use_cpu no_cuda use_mps_device", "hone takes the best device that it has (backend)"),
     AUTO("save_safetensors", "adapters are always safetensors"),
     AUTO("overwrite_output_dir", "hone replaces the adapter, and says so"),
@@ -363,6 +360,10 @@ static const struct hn_rule training[] = {
     LOST("adafactor", "False", "hone has AdamW"),
     LOST("eval_delay", "0|0.0|None", "hone evaluates from the start"),
     LOST("dataloader_drop_last", "False", "hone trains on every row"),
+    AUTO("dataloader_*", loader),
+    AUTO("predict_with_generate generation_max_length generation_num_beams generation_config "
+         "sortish_sampler",
+         "of evaluation by writing; hone test does that"),
     LOST("ignore_data_skip restore_callback_states_from_checkpoint", "False",
          "--resume always goes on where the run stopped"),
     LOST("resume_from_checkpoint", "None|False", "give hone train --resume"),

@@ -66,59 +66,115 @@ static bool is_trainer(enum hn_call_kind kind)
     return kind == HN_C_TRAINER || kind == HN_C_SFT_TRAINER;
 }
 
-/* The object that was passed, when it is one of the wanted kind. */
-static const struct hn_py_value *object(const struct hn_py_value *v,
+/* The object that was passed, when it is one of the wanted kind, as the last reading knows it. */
+static const struct hn_py_value *object(const struct hn_migrator *m, const struct hn_py_value *v,
                                         bool (*wanted)(enum hn_call_kind))
 {
     const struct hn_call_info *info = v && v->type == HN_PY_OBJECT ? hn_call_find(v) : NULL;
-    return info && wanted(info->kind) ? v : NULL;
+    if (!info || !wanted(info->kind))
+        return NULL;
+    for (const struct hn_py_call *c = m->program->calls; c; c = c->next)
+        if (hn_py_is_same(c->object, v))
+            return c->object;
+    return v;
+}
+
+static bool is_model(enum hn_call_kind kind)
+{
+    return kind == HN_C_MODEL || kind == HN_C_UNSLOTH_MODEL;
+}
+
+/* HfArgumentParser((ModelArguments, SFTConfig)) */
+static void parser(struct hn_migrator *m, const struct hn_py_value *v, unsigned depth)
+{
+    m->parsed_sft = m->parsed_sft || hn_py_path_ends(v->path, "SFTConfig");
+    m->parsed = m->parsed || hn_str_ends(v->path, "TrainingArguments");
+    for (const struct hn_py_item *i = depth < 4 ? v->first : NULL; i; i = i->next)
+        parser(m, i->value, depth + 1);
+}
+
+static bool is_data(enum hn_call_kind kind)
+{
+    return kind == HN_C_LOAD || kind == HN_C_READ || kind == HN_C_FOREIGN || kind == HN_C_SPLIT ||
+           kind == HN_C_MAP;
+}
+
+/* What the rules and the data have to know of the trainer before its rows are made. */
+static void study_trainer(struct hn_migrator *m)
+{
+    if (!m->trainer)
+        return;
+    const struct hn_call_info *info = hn_call_find(m->trainer);
+    const struct hn_py_value *eval = hn_call_argument(info, m->trainer, "eval_dataset");
+    const struct hn_py_value *peft = hn_call_argument(info, m->trainer, "peft_config");
+    const struct hn_py_value *train = hn_call_argument(info, m->trainer, "train_dataset");
+    m->evaluates = (eval && hn_py_truth(eval) != 0) || m->trainer->open;
+    m->peft_given = peft && hn_py_truth(peft) != 0;
+    for (const struct hn_py_call *c = m->program->calls; c && train; c = c->next) {
+        info = hn_call_find(c->object);
+        if (info && (info->kind == HN_C_LOAD || info->kind == HN_C_READ))
+            m->train_known = m->train_known || hn_call_leads_to(train, c->object);
+    }
 }
 
 /* The trainer, and from it the arguments, the adapter and the model; else the last of each. */
 static void choose(struct hn_migrator *m)
 {
-    const struct hn_py_value *args = NULL, *lora = NULL, *model = NULL, *peft = NULL;
+    const struct hn_py_value *args = NULL, *lora = NULL, *aside = NULL, *model = NULL, *peft = NULL;
     for (const struct hn_py_call *c = m->program->calls; c; c = c->next) {
         const struct hn_call_info *info = hn_call_find(c->object);
         if (!info)
             continue;
         if (is_trainer(info->kind) && !m->trainer)
             m->trainer = c->object;
+        m->data_used = m->data_used || (is_data(info->kind) && !hn_py_is_unused(m->program, c));
         m->sft = m->sft || info->kind == HN_C_SFT_TRAINER || info->kind == HN_C_SFT_ARGUMENTS;
         m->collator = m->collator || info->kind == HN_C_COLLATOR;
         if (is_arguments(info->kind))
             args = c->object;
         if (is_lora(info->kind))
-            lora = c->object;
+            *(c->object->shadow ? &aside : &lora) = c->object;
+        if (info->kind == HN_C_PARSER)
+            parser(m, c->object, 0);
         if (info->kind == HN_C_GET_PEFT || info->kind == HN_C_UNSLOTH_PEFT)
             peft = c->object;
-        if (!model && (info->kind == HN_C_MODEL || info->kind == HN_C_UNSLOTH_MODEL))
+        if (!model && is_model(info->kind))
             model = c->object;
     }
     const struct hn_py_value *given = NULL, *config = NULL;
     if (m->trainer) {
         const struct hn_call_info *info = hn_call_find(m->trainer);
-        m->args = object(hn_call_argument(info, m->trainer, "args"), is_arguments);
-        config = object(hn_call_argument(info, m->trainer, "peft_config"), is_lora);
+        m->args = object(m, hn_call_argument(info, m->trainer, "args"), is_arguments);
+        config = object(m, hn_call_argument(info, m->trainer, "peft_config"), is_lora);
         given = hn_call_model_of(hn_call_argument(info, m->trainer, "model"));
     }
     if (peft && !config) {
         const struct hn_call_info *info = hn_call_find(peft);
         config = object(
-            info->kind == HN_C_UNSLOTH_PEFT ? peft : hn_call_argument(info, peft, "peft_config"),
+            m, info->kind == HN_C_UNSLOTH_PEFT ? peft : hn_call_argument(info, peft, "peft_config"),
             is_lora);
         given = given ? given : hn_call_model_of(peft);
     }
     m->args = m->args ? m->args : args;
-    m->lora = config ? config : lora;
+    m->lora = config ? config : lora ? lora : aside;
+    if (given && given->type == HN_PY_OBJECT)
+        given = object(m, given, is_model);
     m->model = given ? given : model;
+    const struct hn_py_value *name = m->model;
+    if (name && name->type == HN_PY_OBJECT) {
+        const struct hn_call_info *info = hn_call_find(name);
+        name = hn_call_argument(
+            info, name, info->kind == HN_C_MODEL ? "pretrained_model_name_or_path" : "model_name");
+    }
+    m->model_name = name && name->type == HN_PY_STR ? hn_plan_value(m->plan, name) : NULL;
+    study_trainer(m);
 }
 
 /* One of several that is not trained with. */
 static bool passed_over(struct hn_migrator *m, const struct hn_call_info *info,
                         const struct hn_py_value *call, const struct hn_py_value *chosen)
 {
-    if (call == chosen || !chosen)
+    if (!chosen || hn_py_is_same(call, chosen))
         return false;
     call_row(m, info, call, HONE_MIGRATE_NOT_CARRIED,
              chosen->cell ? hn_plan_text(m->plan, "hone carries the one of cell %u, line %u",
@@ -156,9 +212,10 @@ static void tokenize(struct hn_migrator *m, const struct hn_call_info *info,
                      const struct hn_py_value *call)
 {
     /* A prompt for generation is encoded as a tensor; rows for training are not. */
+    const struct hn_py_value *text = hn_py_value_at(call, 0);
     bool prompt = hn_py_is_text(hn_py_value_get(call, "return_tensors"), "pt") &&
                   !hn_py_value_get(call, "max_length");
-    if (prompt || call->n < 2)
+    if (prompt || call->n < 2 || (text && text->type == HN_PY_STR))
         call_row(m, info, call, HONE_MIGRATE_AUTOMATIC, "hone encodes texts itself");
     else
         arguments(m, info, call, HN_RANK_HINT);
@@ -178,37 +235,97 @@ static void adapter(struct hn_migrator *m, const struct hn_call_info *info,
              "hone generate and hone test take the adapter's folder as --model");
 }
 
+/* rows.map(make_text): the rows that are trained on are not those of the file */
+static void map(struct hn_migrator *m, const struct hn_call_info *info,
+                const struct hn_py_value *call)
+{
+    const struct hn_py_value *f = hn_call_argument(info, call, "function");
+    const struct hn_place place = {
+        .call = "map", .argument = "function", .value = f, .cell = call->cell, .line = call->line};
+    if (!f || (f->type != HN_PY_UNKNOWN && f->type != HN_PY_OBJECT))
+        return;
+    for (size_t i = 0; i < m->plan->n_rows; i++) { /* once, of train and test rows alike */
+        const struct hone_migrate_row *r = &m->plan->rows[i];
+        if (strcmp(r->call, "map") == 0 && f->source.n == strlen(r->value) &&
+            memcmp(r->value, f->source.p, f->source.n) == 0)
+            return;
+    }
+    hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
+                "hone encodes rows itself, and words task, chat, Alpaca and prompt/completion "
+                "rows; where this function words others, write what it makes to a file, with "
+                ".to_json(…), and prepare that");
+}
+
+/* setup_chat_format(model, tokenizer), get_chat_template(tokenizer, chat_template="chatml") */
+static void chat_format(struct hn_migrator *m, const struct hn_call_info *info,
+                        const struct hn_py_value *call)
+{
+    bool sets_up = strcmp(info->name, "setup_chat_format") == 0;
+    const struct hn_py_value *v =
+        hn_call_argument(info, call, sets_up ? "format" : "chat_template");
+    const struct hn_py_value *name = v && v->type == HN_PY_TUPLE ? hn_py_value_at(v, 0) : v;
+    const struct hn_place place = {
+        .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
+    if ((sets_up && !v) || hn_rule_is_usual("chatml|zephyr|vicuna|alpaca", name))
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "chat_template",
+                    v ? hn_plan_value(m->plan, name) : "chatml", HONE_MIGRATE_CHANGED,
+                    sets_up ? "it also adds tokens and trains their embeddings; hone has no new "
+                              "tokens, and words them from those that there are"
+                            : "");
+    else
+        hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
+                    "hone uses the chat template in the model's folder; chat_template takes a "
+                    "Jinja file, or chatml, zephyr, vicuna or alpaca");
+}
+
+/* The one of its kind that the run is made with; NULL: not known. */
+static const struct hn_py_value *chosen_of(const struct hn_migrator *m, enum hn_call_kind kind)
+{
+    return is_model(kind)       ? m->model
+           : is_lora(kind)      ? m->lora
+           : is_arguments(kind) ? m->args
+                                : m->trainer;
+}
+
+static void lora_aside(struct hn_migrator *m, const struct hn_call_info *info,
+                       const struct hn_py_value *call)
+{
+    call_row(m, info, call, HONE_MIGRATE_CHANGED,
+             "it stands in a branch that the script's defaults do not take, where all weights are "
+             "trained; hone trains this adapter");
+}
+
 static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
                      const struct hn_py_value *call)
 {
     switch (info->kind) {
     case HN_C_MODEL:
     case HN_C_UNSLOTH_MODEL:
-        if (!passed_over(m, info, call, m->model))
-            arguments(m, info, call, HN_RANK_USUAL);
-        break;
     case HN_C_LORA:
     case HN_C_UNSLOTH_PEFT:
-        if (!passed_over(m, info, call, m->lora))
-            arguments(m, info, call, HN_RANK_USUAL);
-        break;
     case HN_C_ARGUMENTS:
     case HN_C_SFT_ARGUMENTS:
-        if (!passed_over(m, info, call, m->args))
-            arguments(m, info, call, HN_RANK_USUAL);
-        break;
     case HN_C_TRAINER:
     case HN_C_SFT_TRAINER:
-        if (!passed_over(m, info, call, m->trainer))
+        if (call->shadow && !hn_py_is_same(call, m->lora))
+            break;
+        if (call->shadow)
+            lora_aside(m, info, call);
+        if (!passed_over(m, info, call, chosen_of(m, info->kind)))
             arguments(m, info, call, HN_RANK_USUAL);
         break;
     case HN_C_BNB:
     case HN_C_TOKENIZER:
     case HN_C_EARLY:
-        arguments(m, info, call, HN_RANK_HINT);
-        break;
+    case HN_C_PACK:
     case HN_C_GENERATE:
         arguments(m, info, call, HN_RANK_HINT);
+        break;
+    case HN_C_MAP:
+        map(m, info, call);
+        break;
+    case HN_C_CHAT_FORMAT:
+        chat_format(m, info, call);
         break;
     case HN_C_TOKENIZE:
         tokenize(m, info, call);
@@ -244,6 +361,7 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
     case HN_C_OTHER_PEFT:
     case HN_C_OTHER_TRAINER:
     case HN_C_COLLATOR:
+    case HN_C_PARSER:
     case HN_C_NOTE:
     case HN_C_NONE:
         call_row(m, info, call, info->fate, info->note);
@@ -266,7 +384,8 @@ static void attributes(struct hn_migrator *m)
         {"config.use_cache", HONE_MIGRATE_AUTOMATIC, "training has no cache"},
         {"config.pretraining_tp", HONE_MIGRATE_AUTOMATIC, "hone's products are exact"},
         {"chat_template", HONE_MIGRATE_NOT_CARRIED,
-         "hone uses the chat template in the model's folder"},
+         "hone uses the chat template in the model's folder: write this one to a file, and give "
+         "that as chat_template"},
         {"eos_token", HONE_MIGRATE_NOT_CARRIED, "hone ends rows with the model's own end token"},
         {"is_parallelizable", HONE_MIGRATE_AUTOMATIC, "of PyTorch"},
         {"model_parallel", HONE_MIGRATE_AUTOMATIC, "of PyTorch"},
@@ -316,7 +435,7 @@ static void end_token(struct hn_migrator *m)
     bool written = eos || m->tokenizer_eos;
     if (m->sft)
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "true", HONE_MIGRATE_CARRIED,
-                    "TRL ends each row with the end token");
+                    "TRL ends rows of text, and of prompt and completion, with the end token");
     else if (written && m->collator && m->pad_is_eos)
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CHANGED,
                     "the end token is the padding token, which the collator takes out of the loss: "
@@ -333,6 +452,31 @@ static void end_token(struct hn_migrator *m)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+/* find_all_linear_names(model) and its like */
+static bool finds_linear(const struct hn_py_module *module)
+{
+    for (const struct hn_py_statement *s = module->first; s; s = s->next)
+        if (s->kind == HN_PY_S_DEF && hn_str_contains(s->text, "linear") &&
+            (hn_str_contains(s->text, "find") || hn_str_contains(s->text, "get") ||
+             hn_str_contains(s->text, "all") || hn_str_contains(s->text, "names")))
+            return true;
+    return false;
+}
+
+/* pip install …, ls: shell commands that a notebook takes without a mark */
+static bool is_shell(const struct hn_py_statement *s)
+{
+    static const char *const words[] = {"pip ",  "pip3 ",   "conda ",  "apt ", "apt-get ",
+                                        "cd ",   "ls",      "cat ",    "cp ",  "mv ",
+                                        "rm ",   "mkdir ",  "git ",    "pwd",  "wget ",
+                                        "curl ", "python ", "export ", "uv ",  "unzip "};
+    for (size_t i = 0; i < HN_COUNT(words); i++)
+        if (s->cell && s->source.n >= strlen(words[i]) &&
+            memcmp(s->source.p, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
 static void unread(struct hn_plan *plan, const struct hn_py_module *module)
 {
     for (const struct hn_py_statement *s = module->first; s; s = s->next) {
@@ -342,7 +486,7 @@ static void unread(struct hn_plan *plan, const struct hn_py_module *module)
                                        .value = &v,
                                        .cell = s->cell,
                                        .line = s->line};
-        if (s->kind == HN_PY_S_BAD)
+        if (s->kind == HN_PY_S_BAD && !is_shell(s))
             hn_plan_row(plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
                         "this statement is no Python that hone can read; it was left out");
     }
@@ -436,12 +580,15 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
         return rc;
     unread(plan, &module);
     hn_py_program_read(program, &module);
-    struct hn_migrator m = {.plan = plan, .program = program};
+    struct hn_migrator m = {
+        .plan = plan, .program = program, .finds_linear = finds_linear(&module)};
     choose(&m);
     look_ahead(&m);
     size_t found = 0;
     for (const struct hn_py_call *c = program->calls; c; c = c->next) {
         const struct hn_call_info *info = hn_call_find(c->object);
+        if (m.data_used && hn_py_is_unused(program, c) && (!info || is_data(info->kind)))
+            continue;
         if (!info) {
             hn_data_other(&m, c->object);
             continue;

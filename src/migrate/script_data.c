@@ -11,9 +11,33 @@ static struct hn_place place_of(const char *name, const char *argument, const st
         .call = name, .argument = argument, .value = v, .cell = call->cell, .line = call->line};
 }
 
+/* What follows the last slash. */
+static const char *last_name(struct hn_str s)
+{
+    const char *at = s.p;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '/')
+            at = s.p + i + 1;
+    return at;
+}
+
 static bool is_records(struct hn_str s)
 {
-    return s.n > 6 && (hn_str_ends(s, ".jsonl") || hn_str_ends(s, ".json"));
+    return s.n > 5 && (hn_str_ends(s, ".jsonl") || hn_str_ends(s, ".json") ||
+                       hn_str_ends(s, ".csv") || hn_str_ends(s, ".tsv"));
+}
+
+/* config.json, metrics.json: not of records */
+static bool is_config(struct hn_str s)
+{
+    static const char *const words[] = {"config", "metric",    "result",    "args",  "params",
+                                        "index",  "tokenizer", "deepspeed", "state", "package"};
+    const char *slash = last_name(s);
+    struct hn_str name = {slash, (size_t)(s.p + s.n - slash)};
+    for (size_t i = 0; i < HN_COUNT(words); i++)
+        if (hn_str_contains(name, words[i]) && !hn_str_ends(s, ".jsonl"))
+            return true;
+    return false;
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -45,7 +69,7 @@ static void add_file(struct hn_plan *p, struct hn_files *files, struct hn_str pa
     const char *name = hn_arena_dup(p->arena, path.p, path.n);
     if (!name)
         return;
-    if (files != &p->written && hn_files_has(&p->written, name))
+    if (files == &p->train && hn_files_has(&p->written, name))
         files = &p->derived;
     hn_files_add(p, files, files == &p->written ? name : locate(p, name));
 }
@@ -58,13 +82,14 @@ static size_t add_files(struct hn_plan *p, struct hn_files *files, const struct 
     if (!v)
         return 0;
     if (v->type == HN_PY_STR) {
-        if (records_only && !is_records(v->text))
+        if (records_only && (!is_records(v->text) || is_config(v->text)))
             return 0;
         add_file(p, files, v->text);
         return 1;
     }
     for (const struct hn_py_item *i = v->type == HN_PY_DICT ? NULL : v->first; i; i = i->next) {
-        if (i->value->type == HN_PY_STR && (!records_only || is_records(i->value->text))) {
+        if (i->value->type == HN_PY_STR &&
+            (!records_only || (is_records(i->value->text) && !is_config(i->value->text)))) {
             add_file(p, files, i->value->text);
             n++;
         }
@@ -72,66 +97,159 @@ static size_t add_files(struct hn_plan *p, struct hn_files *files, const struct 
     return n;
 }
 
-/* data_files={"train": …, "validation": …} */
-static size_t add_splits(struct hn_plan *p, const struct hn_py_value *v)
+/* data_files={"train": …, "validation": …}; eval: the key that the trainer evaluates on */
+static size_t add_splits(struct hn_plan *p, const struct hn_py_value *v, struct hn_str eval)
 {
     size_t n = 0;
     for (const struct hn_py_item *i = v->first; i; i = i->next) {
         bool valid = hn_str_contains(i->key, "val") || hn_str_contains(i->key, "eval") ||
-                     hn_str_contains(i->key, "dev");
+                     hn_str_contains(i->key, "dev") || (eval.n && hn_str_eq(i->key, eval));
         bool test = hn_str_contains(i->key, "test");
         n += add_files(p, valid ? &p->valid : test ? &p->test : &p->train, i->value, false);
     }
     return n;
 }
 
-static bool is_valid_name(const struct hn_py_value *v)
+static bool says_valid(struct hn_str s)
 {
-    return v && v->type == HN_PY_STR &&
-           (hn_str_contains(v->text, "valid") || hn_str_contains(v->text, "eval") ||
-            hn_str_contains(v->text, "/val") || hn_str_contains(v->text, "_val") ||
-            hn_str_contains(v->text, "val_") || hn_str_contains(v->text, "dev."));
+    return hn_str_contains(s, "valid") || hn_str_contains(s, "eval") ||
+           hn_str_contains(s, "/val") || hn_str_contains(s, "_val") || hn_str_contains(s, "val_") ||
+           hn_str_contains(s, "dev.");
 }
 
-static struct hn_files *files_for(struct hn_plan *p, const struct hn_py_value *path,
-                                  const struct hn_py_value *split)
+static bool is_named(const struct hn_py_value *v, bool valid)
 {
-    if (is_valid_name(path) || is_valid_name(split))
+    if (!v)
+        return false;
+    if (v->type == HN_PY_STR)
+        return valid ? says_valid(v->text) : hn_str_contains(v->text, "test");
+    for (const struct hn_py_item *i = v->type == HN_PY_OBJECT ? v->first : NULL; i; i = i->next)
+        if (i->value->type == HN_PY_STR && is_named(i->value, valid))
+            return true; /* os.path.join(unknown, "valid.jsonl") */
+    return false;
+}
+
+static const struct hn_py_value *given_to_trainer(const struct hn_migrator *m, const char *name)
+{
+    return m->trainer ? hn_call_argument(hn_call_find(m->trainer), m->trainer, name) : NULL;
+}
+
+/* Is it what the trainer trains on (evaluates on)? */
+static bool feeds(const struct hn_migrator *m, const char *name, const struct hn_py_value *call)
+{
+    return hn_call_leads_to(given_to_trainer(m, name), call);
+}
+
+/* data["validation"], on the way from the trainer's argument back to the call that loads data,
+ * unless the rows were split in between. */
+static struct hn_str split_key(const struct hn_migrator *m, const char *name,
+                               const struct hn_py_value *call)
+{
+    struct hn_str key = {"", 0};
+    const struct hn_py_value *v = given_to_trainer(m, name);
+    for (int steps = 0; v && steps < 50; steps++) {
+        if (hn_py_is_same(v, call))
+            return key;
+        if (v->type == HN_PY_UNKNOWN && v->text.n)
+            key = v->text;
+        if (v->type == HN_PY_OBJECT && hn_py_path_ends(v->path, "train_test_split"))
+            break;
+        v = v->self != v ? v->self : NULL;
+    }
+    return (struct hn_str){"", 0};
+}
+
+/* Where a file that this call reads belongs; NULL: the trainer is not given it. */
+static struct hn_files *files_for(const struct hn_migrator *m, const struct hn_py_value *call,
+                                  const struct hn_py_value *path, const struct hn_py_value *split)
+{
+    struct hn_plan *p = m->plan;
+    bool train = feeds(m, "train_dataset", call);
+    if (!train && feeds(m, "eval_dataset", call))
         return &p->valid;
-    bool test = (path && path->type == HN_PY_STR && hn_str_contains(path->text, "test")) ||
-                (split && split->type == HN_PY_STR && hn_str_contains(split->text, "test"));
-    return test ? &p->test : &p->train;
+    if (train && m->train_known)
+        return &p->train;
+    if (is_named(path, true) || is_named(split, true))
+        return &p->valid;
+    if (is_named(path, false) || is_named(split, false))
+        return &p->test;
+    return m->train_known ? NULL : &p->train;
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
-static void hub(struct hn_migrator *m, const struct hn_place *place, const struct hn_py_value *path)
+/* load_dataset("ORG/NAME", "CONFIG", split="train").to_json("NAME.jsonl") */
+static const char *export_of(struct hn_plan *p, const char *name, const struct hn_py_value *config,
+                             struct hn_str split, const char *file)
 {
-    const char *name = hn_plan_value(m->plan, path);
+    const char *part = config && config->type == HN_PY_STR ? hn_plan_value(p, config) : NULL;
+    return hn_plan_text(p, "load_dataset(\"%s\", %s%s%ssplit=\"%.*s\").to_json(\"%s\")", name,
+                        part ? "\"" : "", part ? part : "", part ? "\", " : "",
+                        (int)HN_MIN(split.n, (size_t)100), split.p, file);
+}
+
+static void hub(struct hn_migrator *m, const struct hn_call_info *info,
+                const struct hn_place *place, const struct hn_py_value *call)
+{
+    struct hn_plan *p = m->plan;
+    const struct hn_py_value *path = hn_call_argument(info, call, "path");
+    const struct hn_py_value *config = hn_call_argument(info, call, "name");
+    const struct hn_py_value *split = hn_call_argument(info, call, "split");
+    const char *name = hn_plan_value(p, path);
     if (!name || path->type != HN_PY_STR) {
-        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+        hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
                     "only a run would tell which data: give the .jsonl files to hone prepare");
         return;
     }
-    const char *file = hn_plan_text(m->plan, "%s.jsonl", hn_path_name(name));
-    if (!m->plan->hub) {
-        m->plan->hub = name;
-        add_file(m->plan, &m->plan->train, hn_str_of(file));
+    struct hn_files *files = files_for(m, call, path, split);
+    if (!files) {
+        hn_plan_row(p, place, HONE_MIGRATE_AUTOMATIC, "", "not what the trainer trains on");
+        return;
     }
-    hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-                hn_plan_text(m->plan,
+    struct hn_str part =
+        split && split->type == HN_PY_STR ? split->text : split_key(m, "train_dataset", call);
+    const char *valid = files == &p->train ? "" : "-valid";
+    const char *file = hn_plan_text(p, "%s%s.jsonl", hn_path_name(name), valid);
+    part = part.n ? part : hn_str_of("train");
+    const char *how = export_of(p, name, config, part, file);
+    if (files != &p->train || !p->hub) {
+        p->hub = files == &p->train ? file : p->hub;
+        add_file(p, files, hn_str_of(file));
+    }
+    struct hn_str eval = split_key(m, "eval_dataset", call);
+    if (files == &p->train && eval.n && !hn_str_eq(eval, part)) {
+        const char *second = hn_plan_text(p, "%s-valid.jsonl", hn_path_name(name));
+        add_file(p, &p->valid, hn_str_of(second));
+        how = hn_plan_text(p, "%s, and %s", how, export_of(p, name, config, eval, second));
+    }
+    hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
+                hn_plan_text(p,
                              "hone loads no data set from a hub: write it to a file first, with "
-                             "Python's datasets: load_dataset(\"%s\", split=\"train\")"
-                             ".to_json(\"%s\")",
-                             name, file));
+                             "Python's datasets: %s",
+                             how));
 }
 
-/* A .json file may be one list of records. */
-static const char *one_a_line(const struct hn_py_value *path)
+/* load_dataset("json", data_files=…) */
+static void local(struct hn_migrator *m, const struct hn_place *place,
+                  const struct hn_py_value *call, const struct hn_py_value *what,
+                  const struct hn_py_value *split)
 {
-    bool json = path->type == HN_PY_STR && hn_str_ends(path->text, ".json");
-    return json ? "hone reads one record a line: a file that is one list has to be written so first"
-                : "";
+    struct hn_plan *p = m->plan;
+    struct hn_files *to = files_for(m, call, what, split);
+    if (what->type != HN_PY_DICT && !to) {
+        hn_plan_row(p, place, HONE_MIGRATE_AUTOMATIC, "", "not what the trainer trains on");
+        return;
+    }
+    size_t n = what->type == HN_PY_DICT ? add_splits(p, what, split_key(m, "eval_dataset", call))
+                                        : add_files(p, to, what, false);
+    bool all = n && (what->type != HN_PY_DICT || n >= what->n);
+    const char *part = what->type == HN_PY_OBJECT ? "the folder is not known before a run" : "";
+    const char *use = to == &p->valid ? "valid_data" : "hone test --data";
+    hn_plan_row(p, place, all ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_NOT_CARRIED,
+                !n                                            ? ""
+                : what->type == HN_PY_DICT || to == &p->train ? "hone prepare --input"
+                                                              : use,
+                all ? part : "only a run would tell which files: give them to hone prepare");
 }
 
 static void load(struct hn_migrator *m, const struct hn_call_info *info,
@@ -146,25 +264,18 @@ static void load(struct hn_migrator *m, const struct hn_call_info *info,
                                            : path ? path
                                                   : call,
                                            call);
-    bool json = hn_py_is_text(path, "json"), text = hn_py_is_text(path, "text");
-    if (json || (path && path->type == HN_PY_STR && is_records(path->text))) {
-        const struct hn_py_value *what = files ? files : path;
-        size_t n = what->type == HN_PY_DICT ? add_splits(p, what)
-                                            : add_files(p, files_for(p, what, split), what, false);
-        bool all = n && (what->type != HN_PY_DICT || n >= what->n);
-        hn_plan_row(p, &place, all ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_NOT_CARRIED,
-                    n ? "hone prepare --input" : "",
-                    all ? one_a_line(what)
-                        : "only a run would tell which files: give them to hone "
-                          "prepare");
-    } else if (hn_py_is_text(path, "csv") || hn_py_is_text(path, "parquet") || text) {
+    if (hn_rule_is_usual("json|csv|pandas", path) ||
+        (path && path->type == HN_PY_STR && is_records(path->text))) {
+        local(m, &place, call, files ? files : path, split);
+    } else if (hn_rule_is_usual("parquet|text|arrow", path)) {
         hn_plan_row(p, &place, HONE_MIGRATE_NOT_CARRIED, "",
-                    "hone reads .jsonl: convert the file, with Python's datasets: "
-                    "load_dataset(…).to_json(…)");
+                    "hone reads .jsonl, .json, .csv and .tsv: convert the file, with Python's "
+                    "datasets: load_dataset(…).to_json(…)");
     } else {
-        hub(m, &place, path);
+        hub(m, info, &place, call);
     }
-    if (split && split->type == HN_PY_STR && hn_str_contains(split->text, "[")) {
+    bool file = files || (path && path->type == HN_PY_STR && is_records(path->text));
+    if (file && split && split->type == HN_PY_STR && hn_str_contains(split->text, "[")) {
         const struct hn_place part = place_of(info->name, "split", split, call);
         hn_plan_row(p, &part, HONE_MIGRATE_NOT_CARRIED, "",
                     "only a part of the rows is taken: cut the .jsonl file the same way");
@@ -188,10 +299,15 @@ static void read(struct hn_migrator *m, const struct hn_call_info *info,
         (void)add_files(p, &p->written, path, true);
         return;
     }
-    if (!add_files(p, files_for(p, path, NULL), path, true))
+    struct hn_files *to = files_for(m, call, path, NULL);
+    if (!to || !add_files(p, to, path, true))
         return;
     const struct hn_place place = place_of(info->name, "path", path, call);
-    hn_plan_row(p, &place, HONE_MIGRATE_CARRIED, "hone prepare --input", "");
+    hn_plan_row(p, &place, HONE_MIGRATE_CARRIED,
+                to == &p->train   ? "hone prepare --input"
+                : to == &p->valid ? "valid_data"
+                                  : "hone test --data",
+                "");
 }
 
 static void foreign(struct hn_migrator *m, const struct hn_call_info *info,
@@ -199,47 +315,93 @@ static void foreign(struct hn_migrator *m, const struct hn_call_info *info,
 {
     const struct hn_py_value *path = hn_call_argument(info, call, "path");
     const struct hn_place place = place_of(info->name, "path", path ? path : call, call);
-    hn_plan_row(m->plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
-                "hone reads .jsonl: convert the file, with Python's datasets or pandas: "
-                "to_json(…, orient=\"records\", lines=True)");
+    hn_plan_row(
+        m->plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
+        "hone reads .jsonl, .json, .csv and .tsv: convert the file, with Python's datasets or "
+        "pandas: to_json(…, orient=\"records\", lines=True)");
+}
+
+/* Of the rows that were held out before, when what is split now is a part of those: 0 the rest,
+ * 1 the held-out ones; -1: it is all rows. */
+static int split_of(const struct hn_py_value *call)
+{
+    const struct hn_py_value *v = call->self;
+    for (int steps = 0; v && steps < 20; steps++) {
+        bool item = v->type == HN_PY_UNKNOWN && v->text.n && v->self &&
+                    hn_py_path_ends(v->self->path, "train_test_split");
+        if (item)
+            return hn_str_is(v->text, "test");
+        v = v->self != v ? v->self : NULL;
+    }
+    return -1;
+}
+
+/* Hold out this part (a number of rows from 1 on) for validation, or for tests when the trainer is
+ * given no rows to evaluate on; a second split is the other one. */
+static void hold_out(struct hn_migrator *m, const struct hn_place *place, double x, int of)
+{
+    struct hn_plan *p = m->plan;
+    struct hn_held *first = &p->held[0], *h = &p->held[p->n_held];
+    bool valid = m->evaluates || !m->trainer, second = p->n_held == 1;
+    if (p->n_held == 2 || (second && (x >= 1) != (first->part == 0))) {
+        hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "one split more than hone prepare makes, or one in rows and one in parts: see "
+                    "its --valid-fraction, --valid-rows, --test-fraction and --test-rows");
+        return;
+    }
+    if (second && x < 1 && of == 1) { /* a part of what was held out */
+        double whole = first->part;
+        first->part = whole * (1 - x);
+        first->amount = hn_plan_text(p, "%.6g", first->part);
+        x *= whole;
+    } else if (second && x < 1 && of == 0) {
+        x *= 1 - first->part;
+    }
+    h->part = x < 1 ? x : 0;
+    h->flag = (second ? !valid : valid) ? (x < 1 ? "--valid-fraction" : "--valid-rows")
+                                        : (x < 1 ? "--test-fraction" : "--test-rows");
+    h->amount = hn_plan_text(p, "%.6g", x);
+    h->row = p->n_rows;
+    p->n_held++;
+    hn_plan_row(p, place, HONE_MIGRATE_CARRIED,
+                hn_plan_text(p, "hone prepare %s %s", h->flag, h->amount),
+                "as many, but other rows: the shuffles differ");
 }
 
 static void split(struct hn_migrator *m, const struct hn_call_info *info,
                   const struct hn_py_value *call)
 {
     struct hn_plan *p = m->plan;
-    double x;
+    double x = -1, kept;
     const struct hn_py_value *size = hn_call_argument(info, call, "test_size");
     const struct hn_py_value *train = hn_call_argument(info, call, "train_size");
     const struct hn_py_value *seed = hn_py_value_get(call, "seed");
     if (!seed)
         seed = hn_py_value_get(call, "random_state");
+    if (size && size->type == HN_PY_NONE)
+        size = NULL;
     struct hn_place place = place_of(info->name, "test_size", size ? size : call, call);
-    const char *text = hn_plan_value(p, size);
-    if (!size && hn_py_is_number(train, &x) && x > 0 && x < 1) {
+    if (size && size->type == HN_PY_UNKNOWN && size->number > 0) /* 0.1 * len(rows) */
+        x = size->number;
+    else if (size)
+        x = hn_py_is_number(size, &x) ? x : -1;
+    else if (!train)
+        x = 0.25; /* the default of both libraries that have such a function */
+    if (!size && train) {
         place = place_of(info->name, "train_size", train, call);
-        text = hn_plan_text(p, "%.6g", 1 - x);
-        x = 1 - x;
-    } else if (!hn_py_is_number(size, &x)) {
-        x = size ? -1 : 0.25; /* the default of both libraries that have such a function */
-        text = "0.25";
+        if (train->type == HN_PY_UNKNOWN && train->number > 0)
+            x = 1 - train->number;
+        else if (hn_py_is_number(train, &kept) && kept > 0 && kept < 1)
+            x = 1 - kept;
     }
-    if (x > 0 && x <= 0.9) {
-        if (p->valid_fraction) {
-            hn_plan_row(p, &place, HONE_MIGRATE_NOT_CARRIED, "",
-                        "a second split; hone prepare has --test-fraction for it");
-            return;
-        }
-        p->valid_fraction = text;
-        hn_plan_row(p, &place, HONE_MIGRATE_CARRIED,
-                    hn_plan_text(p, "hone prepare --valid-fraction %s", text),
-                    "as large, but other rows: the shuffles differ");
-    } else {
+    if ((x > 0 && x <= 0.9) || (x >= 1 && x < 1e12))
+        hold_out(m, &place, x, split_of(call));
+    else
         hn_plan_row(p, &place, HONE_MIGRATE_NOT_CARRIED, "",
-                    x >= 1
-                        ? "a number of rows: hone takes a fraction, hone prepare --valid-fraction"
-                        : "only a run would tell: set hone prepare --valid-fraction");
-    }
+                    train && !size ? "how many rows that leaves for validation, only a run would "
+                                     "tell: set hone prepare --valid-fraction or --valid-rows"
+                                   : "only a run would tell: set hone prepare --valid-fraction or "
+                                     "--valid-rows");
     if (seed && hn_plan_value(p, seed) && seed->type == HN_PY_INT && seed->integer >= 0) {
         const struct hn_place of_seed = place_of(info->name, "seed", seed, call);
         p->split_seed = hn_plan_value(p, seed);
@@ -278,16 +440,21 @@ void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call)
         writes = writes || hn_str_contains(name, writers[i]);
     for (const struct hn_py_item *i = call->first; i; i = i->next) {
         const struct hn_py_value *v = i->value;
-        bool one = v->type == HN_PY_STR && v->text.n > 6 && hn_str_ends(v->text, ".jsonl");
+        const char *end = hn_str_is(name, "to_json") ? ".json" : ".jsonl";
+        bool one = v->type == HN_PY_STR && v->text.n > 6 &&
+                   (hn_str_ends(v->text, ".jsonl") || hn_str_ends(v->text, end));
         bool many = (v->type == HN_PY_LIST || v->type == HN_PY_UNKNOWN) && v->first &&
                     v->first->value->type == HN_PY_STR &&
                     hn_str_ends(v->first->value->text, ".jsonl");
         if (!one && !many)
             continue;
-        struct hn_files *to = writes ? &p->written : files_for(p, v, NULL);
-        size_t before = to->n;
-        (void)add_files(p, to, v, true);
-        if (writes || to->n == before)
+        struct hn_files *to = writes ? &p->written : files_for(m, call, v, NULL);
+        size_t before = to ? to->n : 0;
+        if (to)
+            (void)add_files(p, to, v, true);
+        if (writes && p->n_held)
+            p->written_split = true;
+        if (!to || writes || to->n == before)
             continue;
         const struct hn_place place =
             place_of(hn_plan_text(p, "%.*s", (int)HN_MIN(name.n, (size_t)80), name.p), "", v, call);
@@ -297,12 +464,26 @@ void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* A split that turns out not to be needed. */
+static void give_back(struct hn_plan *p, size_t i, const char *why)
+{
+    if (p->held[i].row >= p->n_rows)
+        return;
+    p->rows[p->held[i].row].fate = HONE_MIGRATE_AUTOMATIC;
+    p->rows[p->held[i].row].setting = "";
+    p->rows[p->held[i].row].note = why;
+}
+
 void hn_data_finish(struct hn_migrator *m)
 {
     struct hn_plan *p = m->plan;
     const struct hn_place place = {.call = "data", .argument = ""};
     if (p->derived.n) {
+        if (p->hub) /* what the script wrote from a hub's rows is in the form that it trains on */
+            hn_files_remove(&p->train, p->hub);
         bool raw = p->train.n > 0;
+        while (!raw && p->written_split && p->n_held)
+            give_back(p, --p->n_held, "the files that the script writes are split already");
         for (size_t i = 0; i < p->derived.n; i++) {
             hn_plan_row(p, &place, HONE_MIGRATE_CHANGED, "",
                         raw ? hn_plan_text(p,
@@ -327,6 +508,11 @@ void hn_data_finish(struct hn_migrator *m)
     if (p->valid.n) {
         hn_plan_set(p, &place, HN_RANK_USUAL, "valid_data", p->valid.items[0], HONE_MIGRATE_CARRIED,
                     p->valid.n > 1 ? "the first of several files" : "");
-        p->valid_fraction = NULL;
+        for (size_t i = p->n_held; i-- > 0;) {
+            if (p->held[i].flag[2] != 'v')
+                continue;
+            give_back(p, i, "there are validation rows of their own");
+            p->held[i] = p->held[--p->n_held];
+        }
     }
 }

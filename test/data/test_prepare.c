@@ -147,6 +147,8 @@ static void splits_share_the_rows(void **state)
         {100, 0.1, 0.05, {85, 10, 5}}, {100, 0, 0, {100, 0, 0}}, {10, 0.01, 0.01, {8, 1, 1}},
         {3, 0.1, 0.1, {1, 1, 1}},      {2, 0.1, 0.1, {1, 1, 0}}, {1, 0.5, 0.4, {1, 0, 0}},
         {3, 0.8, 0.1, {1, 1, 1}},      {4, 0.9, 0, {1, 3, 0}},   {7, 0, 0.25, {5, 0, 2}},
+        {90, 20, 7, {63, 20, 7}},      {90, 0.1, 7, {74, 9, 7}}, {90, 89, 7, {1, 89, 0}},
+        {90, 200, 0, {1, 89, 0}}, /* from 1 on: rows, not fractions */
     };
     for (size_t i = 0; i < HN_COUNT(cases); i++) {
         bool seen[100] = {false};
@@ -158,8 +160,10 @@ static void splits_share_the_rows(void **state)
             unlink(names[k]);
         write_numbers("n.jsonl", 0, cases[i].rows);
         o.shuffle = true;
-        o.valid_fraction = cases[i].valid;
-        o.test_fraction = cases[i].test;
+        o.valid_fraction = cases[i].valid < 1 ? cases[i].valid : 0;
+        o.test_fraction = cases[i].test < 1 ? cases[i].test : 0;
+        o.valid_rows = cases[i].valid < 1 ? 0 : (int64_t)cases[i].valid;
+        o.test_rows = cases[i].test < 1 ? 0 : (int64_t)cases[i].test;
         prepare(&o, &r);
         size_t got[3] = {r.train_rows, r.valid_rows, r.test_rows}, sum = 0;
         for (int k = 0; k < 3; k++) {
@@ -320,6 +324,15 @@ static void options_are_checked(void **state)
     o.valid_fraction = 0.1;
     check_refused(&o, HONE_USAGE,
                   "out.jsonl is one file, expected a directory to hold the valid and test splits");
+    o = options(inputs, 1, "out");
+    o.valid_rows = 3;
+    o.valid_fraction = 0.5;
+    check_refused(&o, HONE_USAGE,
+                  "valid rows: expected 0 or more of them, and not beside a fraction");
+    o = options(inputs, 1, "out");
+    o.test_rows = -1;
+    check_refused(&o, HONE_USAGE,
+                  "test rows: expected 0 or more of them, and not beside a fraction");
     o = options(inputs, 1, "out");
     o.valid_fraction = 0.6;
     o.test_fraction = 0.4;

@@ -141,6 +141,32 @@ static void test_values(void **state)
     check("!pip install x\n%cd /\nx = 'a'", "x", "a");
     check("(x := 'w')", "x", "w");
     check("k = {'output_dir': 'kw'}", "'a', **k", "kw");
+    check("d = {'k': {'l': 'v'}}", "f'{d['k']['l']}-{f'{1 + 1}'}-{{}}'", "v-2-{}");
+    check("a = 'b'", "f'{a!r}{a:>{4}}'", "");
+    check("def f(*more, out='o', **rest):\n    return rest['name'] + out", "f(1, name='n')", "no");
+    check("class C(dict, metaclass=type):\n    out = 'o'", "C.out", "o");
+    check("class C[T: int]:\n    out = 'o'\ndef f[T](a: T) -> T:\n    return a\ntype N = int",
+          "C.out + f('p')", "op");
+    check("match v:\n    case {'a': [x, *_]} if x:\n        y = 'a'\n    case _:\n        y = 'b'",
+          "y", "a");
+    check("match = 'm'; case = 'c'; type = 't'", "match + case + type", "mct");
+    check("with (open('a') as f, open('b') as g,):\n    x = 'w'", "x", "w");
+    check("with open('a') as f, open('b') as g, open('c') as h: x = 'w'", "x", "w");
+    check("l = [v for k, *v in zip(a, b)]; x = 'a'", "x", "a");
+    check("async def f():\n    async with a as b:\n        async for c in d: await c\nx = 'a'", "x",
+          "a");
+    check("@a.b(c)\ndef f(): pass\nx: str = 'a'", "x", "a");
+    check("if True:\n\tx = 'a'\n\fy = 'b'", "x + y", "ab");
+    check("x = 'a'\ry = 'b' # c\rz = 'c'\r\nw = 'd'", "x + y + z + w", "abcd");
+    check("x = 'a' if 'b' in 'abc' else 'c'", "x", "a");
+    check("x = 'a' if 'd' not in ['b', 'c'] else 'c'", "x", "a");
+    check("x = 'a' if 'r.json'.endswith(('.json', '.csv')) else 'c'", "x", "a");
+    check("from dataclasses import field\nclass C:\n    l: list = field(default_factory=lambda: "
+          "['o'])",
+          "C().l[0]", "o");
+    check("p = HfArgumentParser(C)\np.add_argument('--a', default='o')\nx, y = "
+          "p.parse_args_and_config()",
+          "getattr(y, 'a', 'z')", "o");
     check("x = input()", "x", "");
     check("", "f'{unknown}'", "");
 }
@@ -160,7 +186,7 @@ static void test_numbers(void **state)
         {"max_steps=1_000", "max_steps: 1000"},
         {"max_steps=-1", ""},
         {"num_train_epochs=int(2.9)", "num_epochs: 2"},
-        {"seed=0x2a", ""},
+        {"seed=0x2a", "seed: 42"},
         {"seed=1 // 0", ""},
         {"lr_scheduler_type='cosine_with_restarts'", "lr_scheduler_type: cosine"},
         {"optim='paged_adamw_8bit'", "optimizer: adamw"},
