@@ -449,6 +449,10 @@ int hn_decoder_plan(const struct hone_model *m, const struct hn_decoder_options 
         inference(&b);
         return hn_plan_finish(out, err);
     }
+    if (m->backend->op_info(m->dev, HN_OP_LINEAR).class == HN_CLASS_INT8)
+        return hn_fail(err, HONE_USAGE,
+                       "the class int8 is for generating and testing; training needs --compute "
+                       "exact");
     HN_ASSERT(m->adapters.training);
     struct hn_saved *saved = hn_calloc((size_t)s->n_layers, sizeof *saved);
     if (!saved)

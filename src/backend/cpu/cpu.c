@@ -120,12 +120,10 @@ static void cpu_close(struct hn_device **dev)
 static int cpu_open(const struct hn_device_options *o, struct hn_device **out, struct hone_err *err)
 {
     enum hn_cpu_level level = HN_CPU_C;
-    if (o->compute != HN_CLASS_EXACT)
-        return hn_fail(
-            err, HONE_USAGE,
-            "the cpu backend has no kernels of the class %s yet; it computes in the class "
-            "exact",
-            o->compute == HN_CLASS_BF16 ? "bf16" : "int8");
+    if (o->compute == HN_CLASS_BF16)
+        return hn_fail(err, HONE_USAGE,
+                       "the cpu backend has no kernels of the class bf16 yet; it computes in the "
+                       "classes exact and int8");
     int rc = choose_level(o->level, &level, err);
     if (rc)
         return rc;
@@ -152,8 +150,9 @@ static int cpu_open(const struct hn_device_options *o, struct hn_device **out, s
     dev->matmul = &tables->matmul;
     dev->vector = &tables->vector;
     find_caches(dev);
-    snprintf(dev->description, sizeof dev->description, "cpu, %d thread%s, %s", dev->n_threads,
-             dev->n_threads == 1 ? "" : "s", hn_cpu_level_name(level));
+    snprintf(dev->description, sizeof dev->description, "cpu, %d thread%s, %s%s", dev->n_threads,
+             dev->n_threads == 1 ? "" : "s", hn_cpu_level_name(level),
+             o->compute == HN_CLASS_INT8 ? ", int8" : "");
     *out = dev;
     return 0;
 }
@@ -273,9 +272,11 @@ static void cpu_begin(struct hn_device *dev, const struct hn_batch *batch)
 static struct hn_op_info cpu_op_info(const struct hn_device *dev, enum hn_op op)
 {
     const double u = 0x1p-24;
-    (void)dev; /* one class, the same at every level */
     switch (op) {
     case HN_OP_LINEAR:
+        if (dev->compute == HN_CLASS_INT8) /* of the largest of each block of 32 of the input */
+            return (struct hn_op_info){HN_CLASS_INT8, 1.0 / 254};
+        /* FALLTHROUGH */
     case HN_OP_HEAD_LOSS:
         /* 2^15 terms, 6 sqrt(n) = 1086; operands split in three bfloat16 terms add 4 u. */
         return (struct hn_op_info){HN_CLASS_EXACT, 1344 * u};

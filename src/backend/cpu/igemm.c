@@ -1,0 +1,248 @@
+/* The blocking and the threads of the integer products; what runs inside is the level's table. */
+#include "backend/cpu/igemm.h"
+
+#include <string.h>
+
+enum {
+    MOST_8 = 127,
+    MOST_16 = 32767,
+    SLAB = 256 << 10, /* bytes of tokens that all panels meet before the next columns do: they
+                         stay in the second cache */
+};
+
+const struct hn_cpu_igemm *hn_cpu_igemm_select(enum hn_cpu_level level)
+{
+    bool avx2 = level >= HN_CPU_AVX2 && hn_cpu_igemm_avx2.form[HN_IM_8].tile;
+    return avx2 ? &hn_cpu_igemm_avx2 : &hn_cpu_igemm_c;
+}
+
+/* ---- which products ------------------------------------------------------------------------ */
+
+enum hn_im_width hn_im_width(const struct hn_matrix *w, int most)
+{
+    bool narrow = most <= MOST_8;
+    switch (w->layout) {
+    case HN_LAYOUT_AFFINE:
+        return narrow && w->bits < 8 ? HN_IM_8 : HN_IM_16;
+    case HN_LAYOUT_Q4_0:
+    case HN_LAYOUT_Q4_1:
+    case HN_LAYOUT_Q5_0:
+    case HN_LAYOUT_Q5_1:
+    case HN_LAYOUT_Q4_K:
+    case HN_LAYOUT_Q5_K:
+        return narrow ? HN_IM_8 : HN_IM_16;
+    case HN_LAYOUT_Q8_0:
+        return HN_IM_16;
+    case HN_LAYOUT_Q6_K: /* codes of 13 bits: only products with 8 more fit */
+        return narrow ? HN_IM_16 : HN_IM_NONE;
+    case HN_LAYOUT_BNB8:
+        return w->cols % HN_IM_BLOCK == 0 ? HN_IM_16 : HN_IM_NONE;
+    default:
+        return HN_IM_NONE;
+    }
+}
+
+struct hn_im_kind hn_im_kind(const struct hn_matrix *w, enum hn_im_width width)
+{
+    bool symmetric = w->layout == HN_LAYOUT_Q4_0 || w->layout == HN_LAYOUT_Q5_0 ||
+                     w->layout == HN_LAYOUT_Q8_0 || w->layout == HN_LAYOUT_Q6_K ||
+                     w->layout == HN_LAYOUT_BNB8;
+    bool five = w->layout == HN_LAYOUT_Q5_0 || w->layout == HN_LAYOUT_Q5_1 ||
+                w->layout == HN_LAYOUT_Q5_K || (w->layout == HN_LAYOUT_AFFINE && w->bits == 5);
+    bool six = w->layout == HN_LAYOUT_AFFINE && w->bits == 6;
+    /* 2 * 127 * (15, 31, 63) * chain < 2^15 */
+    return (struct hn_im_kind){six ? 2 : five ? 4 : 8, !symmetric || width == HN_IM_8};
+}
+
+int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n_tokens)
+{
+    bool generates = dev->batch && dev->batch->slots, int8 = dev->compute == HN_CLASS_INT8;
+    bool streams = dev->matmul->gemv.layout[w->layout].rows;
+    int most = int8 ? MOST_8 : MOST_16;
+    if (!int8 && (!generates || dev->level != HN_CPU_AVX2))
+        return 0;
+    if (n_tokens == 1 && generates && streams) /* at the memory's speed, and more exact */
+        return 0;
+    return hn_im_width(w, most) == HN_IM_NONE ? 0 : most;
+}
+
+/* ---- the product --------------------------------------------------------------------------- */
+
+struct product {
+    struct hn_device *dev;
+    const struct hn_cpu_igemm *table;
+    const float *x;
+    int64_t n_tokens, depth;
+    const struct hn_mm_out *out;
+    int n, most;
+    bool add, uses[HN_IM_WIDTHS];
+    struct hn_im_tokens tokens[HN_IM_WIDTHS];
+    unsigned char *panels; /* per thread */
+};
+
+enum { PANEL_BYTES = HN_IM_DEPTH / HN_IM_BLOCK * HN_IM_BLOCK_16 };
+
+static int width_bytes(enum hn_im_width width)
+{
+    return width == HN_IM_8 ? 1 : 2;
+}
+
+static void pack_share(const struct product *p, int64_t t0, int64_t n, int thread, int n_threads)
+{
+    int64_t begin, end;
+    hn_pool_split(n, 1, thread, n_threads, &begin, &end);
+    for (int i = 0; i < HN_IM_WIDTHS; i++) {
+        const struct hn_im_tokens *to = &p->tokens[i];
+        for (int64_t t = begin; t < end && p->uses[i]; t++)
+            p->table->form[i].pack(p->x + (t0 + t) * p->depth, p->depth, p->most,
+                                   to->q + t * to->ld * width_bytes((enum hn_im_width)i),
+                                   to->scale + t * to->ldb, to->sum + t * to->ldb);
+    }
+}
+
+/* Tokens [0, n) from column k0 on times one panel of rows <= HN_IM_ROWS columns of y. */
+static void sweep(const struct product *p, enum hn_im_width width, struct hn_im_kind kind,
+                  int64_t n, int64_t k0, int64_t depth, const unsigned char *panel, float *y,
+                  int64_t ldy, int rows, bool add)
+{
+    hn_im_tile_fn *tile = p->table->form[width].tile;
+    struct hn_im_tokens x = p->tokens[width];
+    for (int64_t t = 0; t < n; t += HN_IM_TOKENS) {
+        int nt = (int)HN_MIN(HN_IM_TOKENS, n - t);
+        float *to = y + t * ldy;
+        if (rows == HN_IM_ROWS) {
+            tile(kind, nt, &x, k0, depth, panel, to, ldy, add);
+        } else {
+            float edge[HN_IM_TOKENS * HN_IM_ROWS] = {0};
+            for (int i = 0; i < nt && add; i++)
+                memcpy(edge + i * HN_IM_ROWS, to + i * ldy, (size_t)rows * sizeof *y);
+            tile(kind, nt, &x, k0, depth, panel, edge, HN_IM_ROWS, add);
+            for (int i = 0; i < nt; i++)
+                memcpy(to + i * ldy, edge + i * HN_IM_ROWS, (size_t)rows * sizeof *y);
+        }
+        x.q += HN_IM_TOKENS * x.ld * width_bytes(width);
+        x.scale += HN_IM_TOKENS * x.ldb;
+        x.sum += HN_IM_TOKENS * x.ldb;
+    }
+}
+
+/* The rows [*begin, *end) of output i that a thread does: all outputs' panels are laid end to end
+ * and cut evenly. */
+static void share(const struct product *p, int i, int thread, int n_threads, int64_t *begin,
+                  int64_t *end)
+{
+    int64_t before = 0, total = 0, own = 0, rows = p->out[i].w->rows;
+    for (int k = 0; k < p->n; k++) {
+        int64_t panels = (p->out[k].w->rows + HN_IM_ROWS - 1) / HN_IM_ROWS;
+        before += k < i ? panels : 0;
+        own = k == i ? panels : own;
+        total += panels;
+    }
+    hn_pool_split(total, 1, thread, n_threads, begin, end);
+    *begin = HN_MIN(rows, HN_MAX(0, HN_MIN(*begin - before, own)) * HN_IM_ROWS);
+    *end = HN_MIN(rows, HN_MAX(0, HN_MIN(*end - before, own)) * HN_IM_ROWS);
+}
+
+static void start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, int64_t begin,
+                         int64_t end, bool add)
+{
+    for (int64_t t = 0; t < n_tokens; t++)
+        for (int64_t j = begin; j < end; j++)
+            y[t * o->w->rows + j] = add ? y[t * o->w->rows + j] + o->bias[j] : o->bias[j];
+}
+
+/* Columns [k0, k0 + slab) of tokens [t0, t0 + n) against a thread's rows of output i. */
+static void output_slab(const struct product *p, int i, int64_t t0, int64_t n, int64_t k0,
+                        int64_t slab, int thread, int n_threads)
+{
+    const struct hn_mm_out *o = &p->out[i];
+    enum hn_im_width width = hn_im_width(o->w, p->most);
+    struct hn_im_kind kind = hn_im_kind(o->w, width);
+    unsigned char *panel = p->panels + (size_t)thread * PANEL_BYTES;
+    int64_t begin, end, most = width == HN_IM_8 ? HN_IM_DEPTH : HN_IM_DEPTH / 2;
+    float *y = o->y + t0 * o->w->rows;
+    share(p, i, thread, n_threads, &begin, &end);
+    if (o->bias && k0 == 0)
+        start_output(o, y, n, begin, end, p->add);
+    for (int64_t j = begin; j < end; j += HN_IM_ROWS) {
+        int rows = (int)HN_MIN(HN_IM_ROWS, end - j);
+        for (int64_t k = k0; k < k0 + slab; k += most) {
+            int64_t depth = HN_MIN(most, k0 + slab - k);
+            p->table->form[width].panel(o->w, j, rows, k, depth, panel);
+            sweep(p, width, kind, n, k, depth, panel, y + j, o->w->rows, rows,
+                  p->add || o->bias || k > 0);
+        }
+    }
+}
+
+static void product_job(void *arg, int thread, int n_threads)
+{
+    const struct product *p = arg;
+    for (int64_t t0 = 0; t0 < p->n_tokens; t0 += HN_MM_TOKENS_MAX) {
+        int64_t n = HN_MIN(HN_MM_TOKENS_MAX, p->n_tokens - t0);
+        int64_t slab = SLAB / n / (p->uses[HN_IM_16] ? 2 : 1) / HN_IM_DEPTH * HN_IM_DEPTH;
+        slab = HN_MAX(slab, HN_IM_DEPTH / 2);
+        if (t0 > 0)
+            hn_pool_barrier(p->dev->pool); /* everybody is done with the tokens before */
+        pack_share(p, t0, n, thread, n_threads);
+        hn_pool_barrier(p->dev->pool);
+        for (int64_t k0 = 0; k0 < p->depth; k0 += slab)
+            for (int i = 0; i < p->n; i++)
+                output_slab(p, i, t0, n, k0, HN_MIN(slab, p->depth - k0), thread, n_threads);
+    }
+}
+
+/* ---- scratch ------------------------------------------------------------------------------- */
+
+static size_t token_floats(int64_t n_tokens, int64_t depth, enum hn_im_width width)
+{
+    size_t n = (size_t)(HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * depth);
+    return hn_mm_scratch_floats(n * (size_t)width_bytes(width) / sizeof(float)) +
+           2 * hn_mm_scratch_floats(n / HN_IM_BLOCK);
+}
+
+static size_t panel_floats(const struct hn_device *dev)
+{
+    return hn_mm_scratch_floats((size_t)hn_pool_size(dev->pool) * PANEL_BYTES / sizeof(float));
+}
+
+size_t hn_im_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
+{
+    size_t n = panel_floats(dev) + token_floats(n_tokens, width, HN_IM_16);
+    if (dev->compute == HN_CLASS_INT8)
+        n += token_floats(n_tokens, width, HN_IM_8);
+    else if (dev->level != HN_CPU_AVX2)
+        return 0;
+    return n;
+}
+
+void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
+                   int64_t depth, const struct hn_mm_out *out, int n, bool add, int most)
+{
+    struct product p = {.dev = dev,
+                        .table = hn_cpu_igemm_select(dev->level),
+                        .x = x,
+                        .n_tokens = n_tokens,
+                        .depth = depth,
+                        .out = out,
+                        .n = n,
+                        .most = most,
+                        .add = add};
+    for (int i = 0; i < n; i++)
+        p.uses[hn_im_width(out[i].w, most)] = true;
+    size_t tokens = (size_t)(HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * depth);
+    for (int i = 0; i < HN_IM_WIDTHS; i++) {
+        struct hn_im_tokens *t = &p.tokens[i];
+        size_t bytes = tokens * (size_t)width_bytes((enum hn_im_width)i);
+        if (!p.uses[i])
+            continue;
+        t->q = (unsigned char *)hn_mm_scratch_take(&s, bytes / sizeof(float));
+        t->scale = hn_mm_scratch_take(&s, tokens / HN_IM_BLOCK);
+        t->sum = hn_mm_scratch_take(&s, tokens / HN_IM_BLOCK);
+        t->ld = depth;
+        t->ldb = depth / HN_IM_BLOCK;
+    }
+    size_t panels = (size_t)hn_pool_size(dev->pool) * PANEL_BYTES;
+    p.panels = (unsigned char *)hn_mm_scratch_take(&s, panels / sizeof(float));
+    hn_pool_run(dev->pool, product_job, &p);
+}

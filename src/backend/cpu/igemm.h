@@ -1,0 +1,93 @@
+/* Products of several tokens with weights of integer codes, in integers: prompts and batches of
+ * sequences behind a cache, and every product of the class int8.
+ *
+ * A weight is code * scale + bias with a scale and a bias per block of 32; a block of a token is
+ * rounded to q * scale.  Per row and token, block after block in the order of columns:
+ *
+ *   total = fma(weight's scale * token's scale, sum of code * q, total)     the sum is exact
+ *   total = fma(weight's bias, sum of the token's block, total)             formats with a bias
+ *
+ * so neither the other tokens nor the threads nor the level change a bit of a result.
+ *
+ *   tokens (all threads, shared)          panel (one thread, its cache)            output
+ *   q [T][K], scale, sum [T][K/32]        16 rows: per block codes, scale, bias    [T][N]
+ *
+ * Tokens are 8 or 16 bits wide, and so are the codes beside them (igemm_c.c is the specification):
+ *
+ *   HN_IM_8   codes 0 .. 63: eight vectors of [16 rows][4 columns], the middle of symmetric
+ *             formats in the bias; products are added in 16 bits, as many as surely fit, then in 32
+ *   HN_IM_16  codes of 8 bits and a sign: sixteen vectors of [16 rows][2 columns]; vectors 2m and
+ *             2m+1 hold columns 4m and 4m+2, 4m+1 and 4m+3, and so do the tokens */
+#ifndef HN_BACKEND_CPU_IGEMM_H
+#define HN_BACKEND_CPU_IGEMM_H
+
+#include "backend/cpu/matmul.h"
+
+enum hn_im_width { HN_IM_8, HN_IM_16, HN_IM_WIDTHS, HN_IM_NONE = HN_IM_WIDTHS };
+
+enum {
+    HN_IM_BLOCK = 32,
+    HN_IM_ROWS = 16,                                         /* of a panel */
+    HN_IM_TOKENS = 4,                                        /* of a tile, at most */
+    HN_IM_DEPTH = 512,                                       /* columns of a panel, at most */
+    HN_IM_SCALES = 2 * HN_IM_ROWS * (int)sizeof(float),      /* bytes: scales, then biases */
+    HN_IM_BLOCK_8 = HN_IM_ROWS * HN_IM_BLOCK + HN_IM_SCALES, /* bytes of a panel's block */
+    HN_IM_BLOCK_16 = 2 * HN_IM_ROWS * HN_IM_BLOCK + HN_IM_SCALES,
+};
+
+/* Rounded tokens of one width; block b of token t has scale[t*ldb + b] and sum[t*ldb + b]. */
+struct hn_im_tokens {
+    unsigned char *q; /* elements of 1 or 2 bytes, token t from t*ld on */
+    float *scale, *sum;
+    int64_t ld, ldb;
+};
+
+/* What a tile must know of a weight's codes. */
+struct hn_im_kind {
+    int chain;   /* HN_IM_8: products of two that surely fit 16 bits together: 2, 4 or 8 */
+    bool biased; /* false: every bias is zero */
+};
+
+/* One token x [n], n a multiple of 32, to q, scale and sum; magnitudes are at most `most` (127, or
+ * with HN_IM_16 32767).  A block with an infinity or a NaN has the scale NaN; one below 2^-100 is
+ * zero. */
+typedef void hn_im_pack_fn(const float *x, int64_t n, int most, unsigned char *q, float *scale,
+                           float *sum);
+/* Rows [row, row + n_rows) and columns [k0, k0 + depth) as a panel; n_rows <= HN_IM_ROWS, the
+ * others are anything finite. */
+typedef void hn_im_panel_fn(const struct hn_matrix *w, int64_t row, int n_rows, int64_t k0,
+                            int64_t depth, unsigned char *panel);
+/* y [nt][HN_IM_ROWS] (= or, with add, +=) the first nt <= HN_IM_TOKENS tokens, from column k0 on,
+ * times a panel. */
+typedef void hn_im_tile_fn(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x, int64_t k0,
+                           int64_t depth, const unsigned char *panel, float *y, int64_t ldy,
+                           bool add);
+
+struct hn_cpu_igemm {
+    struct hn_im_form {
+        hn_im_pack_fn *pack;
+        hn_im_panel_fn *panel;
+        hn_im_tile_fn *tile;
+    } form[HN_IM_WIDTHS];
+};
+/* A level has all of it or nothing. */
+extern const struct hn_cpu_igemm hn_cpu_igemm_c, hn_cpu_igemm_avx2;
+const struct hn_cpu_igemm *hn_cpu_igemm_select(enum hn_cpu_level level);
+
+/* How wide the products of w are, HN_IM_NONE when it has no integer codes; and of which kind.
+ * most: of its tokens. */
+enum hn_im_width hn_im_width(const struct hn_matrix *w, int most);
+struct hn_im_kind hn_im_kind(const struct hn_matrix *w, enum hn_im_width width);
+
+/* The magnitude that tokens are rounded to for w in this step: 127, 32767 or, where w must meet
+ * them as they are or another kernel is faster, 0. */
+int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n_tokens);
+
+/* y[i] (= or +=) x [T, K] W_i^T + bias_i with tokens rounded to most, for n <= HN_LINEAR_MAX
+ * weights that have a width for it. */
+void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
+                   int64_t depth, const struct hn_mm_out *out, int n, bool add, int most);
+/* Floats of scratch that it needs. */
+size_t hn_im_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width);
+
+#endif
