@@ -51,6 +51,8 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
     }
     if (out->plain.tile == hn_cpu_matmul_avx512.plain.tile && out->plain.tile)
         out->panel = hn_cpu_panel_avx512; /* of the same nr */
+    else if (out->plain.tile == hn_cpu_matmul_avx2.plain.tile && out->plain.tile)
+        out->panel = hn_cpu_panel_avx2;
 }
 
 /* ---- scratch ------------------------------------------------------------------------------- */
@@ -282,22 +284,34 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kern
     }
 }
 
+/* Panels of w's columns [col, col+cols), from rows [n0, n0+depth). */
+static void fill_across(const struct hn_cpu_matmul *mm, const struct block *b,
+                        const struct hn_matrix *w, int64_t col, int64_t cols, int64_t n0)
+{
+    hn_panels_across_fn *across = mm->panel.across[w->layout];
+    int64_t stride = b->kernel->nr * b->depth;
+    if (across && across(w, n0, b->depth, col, cols, stride, b->panel))
+        return;
+    for (int64_t n = 0; n < b->depth; n++) {
+        mm->decode[w->layout](w, n0 + n, col, cols, b->decoded);
+        b->kernel->spread(b->decoded, cols, stride, b->panel + n * b->kernel->nr);
+    }
+}
+
 void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kernel *kernel,
                           const struct hn_matrix *w, int64_t col, int64_t cols, int64_t n0,
                           int64_t depth, const float *a, int64_t n_tokens, float *panels, float *dx,
                           int64_t ldx, bool add)
 {
-    hn_mm_decode_fn *decode = mm->decode[w->layout];
     struct block b = block_of(kernel, a, n_tokens, depth, panels);
     int nr = kernel->nr;
-    for (int64_t j0 = 0; j0 < cols; j0 += HN_MM_STRIP) {
-        int64_t strip = HN_MIN(HN_MM_STRIP, cols - j0);
-        for (int64_t n = 0; n < depth; n++) {
-            decode(w, n0 + n, col + j0, strip, b.decoded);
-            kernel->spread(b.decoded, strip, nr * depth, b.panel + n * nr);
-        }
+    /* What needs no decoded rows is made a few panels at a time, and found in the second cache. */
+    int64_t width = mm->panel.across[w->layout] ? HN_MAX(64, hn_mm_grain(w)) : HN_MM_STRIP;
+    for (int64_t j0 = 0; j0 < cols; j0 += width) {
+        int64_t strip = HN_MIN(width, cols - j0);
+        fill_across(mm, &b, w, col + j0, strip, n0);
         int64_t next = j0 + strip, n_panels = (strip + nr - 1) / nr;
-        struct ahead ahead = look_ahead(w, n0, depth, col + next, HN_MIN(HN_MM_STRIP, cols - next));
+        struct ahead ahead = look_ahead(w, n0, depth, col + next, HN_MIN(width, cols - next));
         for (int64_t j = 0; j < strip; j += nr)
             sweep(&b, b.panel + j * depth, dx + j0 + j, ldx, (int)HN_MIN(nr, strip - j), add,
                   &ahead, j / nr, n_panels);

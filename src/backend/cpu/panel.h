@@ -11,10 +11,16 @@
 typedef bool hn_panel_fn(const struct hn_matrix *w, int64_t row, int cols, int64_t k0,
                          int64_t depth, float *panel);
 
-struct hn_cpu_panel {
-    hn_panel_fn *layout[HN_LAYOUT_COUNT]; /* NULL: no such way */
+/* The panels of the other direction: panel[j/nr*stride + k*nr + j%nr] = element [row + k, col + j]
+ * of w, j < cols, k < depth; col and cols are whole groups. */
+typedef bool hn_panels_across_fn(const struct hn_matrix *w, int64_t row, int64_t depth, int64_t col,
+                                 int64_t cols, int64_t stride, float *panel);
+
+struct hn_cpu_panel { /* NULL: no such way */
+    hn_panel_fn *layout[HN_LAYOUT_COUNT];
+    hn_panels_across_fn *across[HN_LAYOUT_COUNT];
 };
 
-extern const struct hn_cpu_panel hn_cpu_panel_avx512;
+extern const struct hn_cpu_panel hn_cpu_panel_avx2, hn_cpu_panel_avx512;
 
 #endif

@@ -8,7 +8,7 @@
 #include "backend/cpu/codes_avx512.h"
 
 #ifndef __AVX512F__
-const struct hn_cpu_panel hn_cpu_panel_avx512 = {{0}};
+const struct hn_cpu_panel hn_cpu_panel_avx512 = {0};
 #else
 
 enum { ROWS = 16, NR = 32, BLOCK = 32 };
@@ -196,11 +196,11 @@ static bool panel_affine(const struct hn_matrix *w, int64_t row, int cols, int64
     return true;
 }
 
-const struct hn_cpu_panel hn_cpu_panel_avx512 = {{
-    [HN_LAYOUT_AFFINE] = panel_affine,
-    [HN_LAYOUT_Q4_0] = panel_q4_0,
-    [HN_LAYOUT_Q4_1] = panel_q4_1,
-    [HN_LAYOUT_Q8_0] = panel_q8_0,
-}};
+const struct hn_cpu_panel hn_cpu_panel_avx512 = {
+    .layout = {[HN_LAYOUT_AFFINE] = panel_affine,
+               [HN_LAYOUT_Q4_0] = panel_q4_0,
+               [HN_LAYOUT_Q4_1] = panel_q4_1,
+               [HN_LAYOUT_Q8_0] = panel_q8_0},
+};
 
 #endif

@@ -231,6 +231,32 @@ static void check_panel(int level, hn_panel_fn *fn, int nr, const struct format 
     weight_close(&w);
 }
 
+static void check_across(int level, hn_panels_across_fn *fn, int nr, const struct format *f,
+                         int64_t groups, int64_t rope_head)
+{
+    struct weight w;
+    int64_t rows = 48, cols = f->group * groups;
+    weight_open(&w, f, rows, cols, rope_head);
+    for (int64_t row = 0; row < rows; row += 1 + (int64_t)hn_rng_below(&rng, 20)) {
+        int64_t col = f->group * (int64_t)hn_rng_below(&rng, (uint64_t)groups), n = cols - col;
+        int64_t depth = 1 + (int64_t)hn_rng_below(&rng, (uint64_t)(rows - row));
+        int64_t stride = depth * nr + 3;
+        struct guarded panel = random_floats((n + nr - 1) / nr * stride);
+        bool done = fn(&w.w.m, row, depth, col, n, stride, floats(&panel));
+        for (int64_t k = 0; done && k < depth; k++)
+            for (int64_t j = 0; j < n; j++) {
+                double got = (double)floats(&panel)[j / nr * stride + k * nr + j % nr];
+                double want = w.value[(row + k) * cols + col + j];
+                if (got != want)
+                    fail_msg("%s panels across %s: [%lld, %lld] is %.9g, expected %.9g",
+                             hn_cpu_level_name((enum hn_cpu_level)level), f->name,
+                             (long long)(row + k), (long long)(col + j), got, want);
+            }
+        guarded_close(&panel);
+    }
+    weight_close(&w);
+}
+
 static void test_panel(void **state)
 {
     (void)state;
@@ -243,6 +269,10 @@ static void test_panel(void **state)
             for (int64_t groups = 1; mm.panel.layout[formats[k].layout] && groups <= 5; groups++)
                 check_panel(level, mm.panel.layout[formats[k].layout], mm.plain.nr, &formats[k],
                             groups, groups % 2 * 8);
+        for (size_t k = 0; k < HN_COUNT(formats); k++)
+            for (int64_t groups = 1; mm.panel.across[formats[k].layout] && groups <= 5; groups++)
+                check_across(level, mm.panel.across[formats[k].layout], mm.plain.nr, &formats[k],
+                             groups, groups % 2 * 8);
     }
 }
 
