@@ -111,24 +111,23 @@ static void put_general(struct hn_converter *c, struct hn_gguf_meta *m)
 }
 
 /* The ids that end an answer, beside the tokenizer's own. */
-static void put_ends(struct hn_converter *c, const struct hone_tokenizer_info *info,
-                     struct hn_gguf_meta *m)
+static void put_ends(struct hn_converter *c, const struct hone_tokenizer *t, struct hn_gguf_meta *m)
 {
+    int32_t bos = hn_tokenizer_gguf_bos(t), eos = hn_tokenizer_gguf_eos(t);
     static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                                        "tokenizer.ggml.eom_token_id"};
     const int32_t *ids;
-    size_t n = hn_bundle_eos(c->bundle, &ids), k = info->eos >= 0;
+    size_t n = hn_bundle_eos(c->bundle, &ids), k = eos >= 0;
     for (size_t i = 0; i < n && k < HN_COUNT(keys); i++)
-        if (ids[i] != info->eos && ids[i] < c->spec.vocab_size)
+        if (ids[i] != eos && ids[i] < c->spec.vocab_size)
             hn_gguf_meta_u32(m, keys[k++], (uint32_t)ids[i]);
-    if (info->bos < 0 && c->spec.bos >= 0 && c->spec.bos < c->spec.vocab_size)
+    if (bos < 0 && c->spec.bos >= 0 && c->spec.bos < c->spec.vocab_size)
         hn_gguf_meta_u32(m, "tokenizer.ggml.bos_token_id", (uint32_t)c->spec.bos);
 }
 
 static int put_vocabulary(struct hn_converter *c, struct hn_gguf_meta *m)
 {
     struct hone_tokenizer *t = NULL, *pieces = NULL;
-    struct hone_tokenizer_info tokenizer;
     struct hn_bundle_info info;
     size_t left_out = 0;
     hn_bundle_info(c->bundle, &info);
@@ -141,10 +140,8 @@ static int put_vocabulary(struct hn_converter *c, struct hn_gguf_meta *m)
     rc = rc ? rc
             : hn_tokenizer_put_gguf(t, pieces, c->spec.vocab_size, c->o->model, m, &left_out,
                                     c->err);
-    if (!rc) {
-        hone_tokenizer_info(t, &tokenizer);
-        put_ends(c, &tokenizer, m);
-    }
+    if (!rc)
+        put_ends(c, t, m);
     if (!rc && left_out)
         rc = hn_converter_note(
             c, "left out: %zu token%s with ids beyond the %lld rows of the embedding", left_out,

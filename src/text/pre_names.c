@@ -199,6 +199,17 @@ static const char *pattern_of(const struct hn_split_step *s)
     return s->kind == HN_SPLIT_PATTERN && s->re && covers ? hn_regex_source(s->re) : NULL;
 }
 
+/* The same text, or a pattern that means the same. */
+static bool same_pattern(const struct hn_split_step *s, const char *have, const char *want)
+{
+    struct hn_regex *re = NULL;
+    bool same = strcmp(have, want) == 0;
+    if (!same && s->re && hn_regex_open(&re, hn_str_of(want), NULL) == 0)
+        same = hn_regex_same(s->re, re);
+    hn_regex_close(&re);
+    return same;
+}
+
 static bool cuts_as(const struct hone_tokenizer *t, size_t row)
 {
     size_t n = 0;
@@ -207,7 +218,8 @@ static bool cuts_as(const struct hone_tokenizer *t, size_t row)
         const char *want = n < MAX_PATTERNS ? pres[row].patterns[n] : NULL;
         if (have && !*have)
             continue;
-        if (!have || !want || strcmp(have, want) != 0 || (t->splits[i].invert && t->n_splits > 2))
+        if (!have || !want || !same_pattern(&t->splits[i], have, want) ||
+            (t->splits[i].invert && t->n_splits > 2))
             return false;
         n++;
     }

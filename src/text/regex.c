@@ -11,7 +11,8 @@
 enum { BLOCK = 128, N_BLOCKS = 0x110000 / BLOCK, MAX_CLASSES = 256 };
 
 struct hn_regex {
-    char *source; /* the pattern as it was given */
+    char *source;        /* the pattern as it was given */
+    struct hn_buf spelt; /* as PCRE2 runs it, over classes */
     pcre2_code *code;
     uint8_t ascii[128];       /* class of each ASCII character */
     uint16_t index[N_BLOCKS]; /* which block of classes */
@@ -179,7 +180,6 @@ int hn_regex_open(struct hn_regex **out, struct hn_str pattern, struct hone_err 
     struct hn_regex_program *p = hn_calloc(1, sizeof *p);
     struct classes *c = hn_calloc(1, sizeof *c);
     struct hn_regex *re = hn_calloc(1, sizeof *re);
-    struct hn_buf text = {0};
     int rc = p && c && re ? 0 : hn_fail_memory(err, "compiling a regular expression");
     if (rc == 0) {
         re->source = hn_calloc(pattern.n + 1, 1);
@@ -192,11 +192,10 @@ int hn_regex_open(struct hn_regex **out, struct hn_str pattern, struct hone_err 
     if (rc == 0)
         rc = split_code_points(re, p, c, err);
     if (rc == 0) {
-        spell(&text, p, c);
-        rc = text.failed ? hn_fail_memory(err, "compiling a regular expression")
-                         : compile(re, &text, err);
+        spell(&re->spelt, p, c);
+        rc = re->spelt.failed ? hn_fail_memory(err, "compiling a regular expression")
+                              : compile(re, &re->spelt, err);
     }
-    hn_buf_release(&text);
     if (p)
         hn_regex_program_release(p);
     hn_free(p);
@@ -215,6 +214,7 @@ void hn_regex_close(struct hn_regex **re)
     pcre2_code_free((*re)->code);
     hn_free((*re)->blocks);
     hn_free((*re)->source);
+    hn_buf_release(&(*re)->spelt);
     hn_free(*re);
     *re = NULL;
 }
@@ -222,6 +222,14 @@ void hn_regex_close(struct hn_regex **re)
 const char *hn_regex_source(const struct hn_regex *re)
 {
     return re->source;
+}
+
+bool hn_regex_same(const struct hn_regex *a, const struct hn_regex *b)
+{
+    return a->spelt.len == b->spelt.len && a->n_blocks == b->n_blocks &&
+           memcmp(hn_buf_str(&a->spelt), hn_buf_str(&b->spelt), a->spelt.len) == 0 &&
+           memcmp(a->index, b->index, sizeof a->index) == 0 &&
+           memcmp(a->blocks, b->blocks, a->n_blocks * BLOCK) == 0;
 }
 
 void hn_regex_work_release(struct hn_regex_work *w)

@@ -17,6 +17,9 @@ HN_MUST_USE int hn_regex_open(struct hn_regex **out, struct hn_str pattern, stru
 void hn_regex_close(struct hn_regex **re);
 const char *hn_regex_source(const struct hn_regex *re); /* the pattern, borrowed */
 
+/* Whether they are one pattern, however their characters were written. */
+bool hn_regex_same(const struct hn_regex *a, const struct hn_regex *b);
+
 /* What matching needs beside the pattern; one per thread, used for any number of patterns.
  * Zero-initialise, release when done. */
 struct hn_regex_work {

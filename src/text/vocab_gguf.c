@@ -86,6 +86,17 @@ static void put_tokens(const struct sink *s)
     }
 }
 
+/* A merge of a token that was left out is left out with it: readers look the parts up. */
+static size_t keep_merges(const struct sink *s, struct hn_bpe_merge *merges, size_t n)
+{
+    size_t kept = 0;
+    uint64_t rows = (uint64_t)s->n;
+    for (size_t i = 0; i < n; i++)
+        if (merges[i].left < rows && merges[i].right < rows && merges[i].id < rows)
+            merges[kept++] = merges[i];
+    return kept;
+}
+
 static int put_merges(const struct sink *s, const struct hn_bpe_merge *merges, size_t n)
 {
     struct hn_buf line = {0};
@@ -148,15 +159,27 @@ static void put_id(const struct sink *s, const char *key, int32_t id)
         hn_gguf_meta_u32(s->m, key, (uint32_t)id);
 }
 
+int32_t hn_tokenizer_gguf_bos(const struct hone_tokenizer *t)
+{
+    return t->info.bos < 0 && t->n_before ? t->before[0] : t->info.bos;
+}
+
+int32_t hn_tokenizer_gguf_eos(const struct hone_tokenizer *t)
+{
+    return t->info.eos < 0 && t->n_after ? t->after[0] : t->info.eos;
+}
+
 static void put_specials(const struct sink *s)
 {
     const struct hone_tokenizer_info *info = &s->t->info;
-    put_id(s, "tokenizer.ggml.bos_token_id", info->bos);
-    put_id(s, "tokenizer.ggml.eos_token_id", info->eos);
+    int32_t bos = hn_tokenizer_gguf_bos(s->t), eos = hn_tokenizer_gguf_eos(s->t);
+    put_id(s, "tokenizer.ggml.bos_token_id", bos);
+    put_id(s, "tokenizer.ggml.eos_token_id", eos);
     put_id(s, "tokenizer.ggml.unknown_token_id", info->unk >= 0 ? info->unk : s->t->model.unk);
     put_id(s, "tokenizer.ggml.padding_token_id", info->pad);
-    hn_gguf_meta_bool(s->m, "tokenizer.ggml.add_bos_token", info->adds_bos);
-    hn_gguf_meta_bool(s->m, "tokenizer.ggml.add_eos_token", info->adds_eos);
+    hn_gguf_meta_bool(s->m, "tokenizer.ggml.add_bos_token",
+                      s->t->n_before && s->t->before[0] == bos);
+    hn_gguf_meta_bool(s->m, "tokenizer.ggml.add_eos_token", s->t->n_after && s->t->after[0] == eos);
     if (s->spm) {
         hn_gguf_meta_bool(s->m, "tokenizer.ggml.add_space_prefix", has_prefix(s->t));
         hn_gguf_meta_bool(s->m, "tokenizer.ggml.remove_extra_whitespaces", removes_spaces(s->t));
@@ -191,10 +214,17 @@ static int put_kind(struct sink *s, const struct hn_bpe_merge *merges, size_t n)
         return rc;
     }
     const char *pre = hn_pre_name(s->t);
+    /* NFC apart: composed text is what people type, and no reader of GGUF composes it. */
+    for (size_t i = 0; i < s->t->n_norms; i++)
+        if (s->t->norms[i].kind != HN_NORM_NFC)
+            return hn_fail(s->err, HONE_FAILED,
+                           "%s: the tokenizer rewrites text before it cuts it, which a GGUF cannot "
+                           "say; --to hf and --to mlx can",
+                           s->path);
     if (!pre)
         return hn_fail(s->err, HONE_FAILED,
                        "%s: the tokenizer cuts text in a way that llama.cpp has no name for, so a "
-                       "GGUF cannot hold it",
+                       "GGUF cannot hold it; --to hf and --to mlx can",
                        s->path);
     hn_gguf_meta_str(s->m, "tokenizer.ggml.pre", hn_str_of(pre));
     put_tokens(s);
@@ -215,7 +245,7 @@ int hn_tokenizer_put_gguf(const struct hone_tokenizer *t, const struct hone_toke
                        "SentencePiece BPE",
                        path, t->info.kind);
     int rc = hn_vocab_merges(t, &merges, &n, err);
-    rc = rc ? rc : put_kind(&s, merges, n);
+    rc = rc ? rc : put_kind(&s, merges, keep_merges(&s, merges, n));
     if (!rc)
         put_specials(&s);
     *n_left_out = (size_t)HN_MAX(t->info.vocab_size - n_rows, (int64_t)0);

@@ -14,4 +14,9 @@ HN_MUST_USE int hn_tokenizer_put_gguf(const struct hone_tokenizer *t,
                                       const char *path, struct hn_gguf_meta *m, size_t *n_left_out,
                                       struct hone_err *err);
 
+/* The tokens that begin and end a text in a GGUF: those that the tokenizer names, else those that
+ * it adds; -1: none. */
+int32_t hn_tokenizer_gguf_bos(const struct hone_tokenizer *t);
+int32_t hn_tokenizer_gguf_eos(const struct hone_tokenizer *t);
+
 #endif
