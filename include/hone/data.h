@@ -72,6 +72,10 @@ struct hone_dataset_options {
                                      template ends them) */
     bool mask_prompt;             /* loss on responses only (every assistant turn of a chat); a row
                                      without a response is `unlabelled` then */
+    bool train_last_turn; /* with mask_prompt: of a chat only what follows the prompt of its last
+                             message, counted in tokens, as mlx_lm does */
+    bool train_padding;   /* predict one token 0 after each row that is shorter than max_seq_length,
+                             as mlx_lm does; counted in lengths */
 };
 
 /* The file of a split ("train", "valid" or "test") in a folder: split.jsonl, .json, .csv or .tsv,
@@ -105,6 +109,8 @@ struct hone_dataset_info {
 void hone_dataset_info(const struct hone_dataset *d, struct hone_dataset_info *out);
 /* Tokens of row i without reading it. */
 int64_t hone_dataset_length(const struct hone_dataset *d, uint64_t i);
+/* Keys of the record that row i comes from (65535: as many or more): mlx_lm sorts rows by it. */
+unsigned hone_dataset_keys(const struct hone_dataset *d, uint64_t i);
 
 struct hone_row {
     struct hone_tokens tokens;

@@ -5,10 +5,43 @@
 #include "hone/data.h"
 #include "hone/model.h"
 
-enum hone_schedule { HONE_CONSTANT, HONE_LINEAR, HONE_COSINE };
 enum hone_fine_tune_type {
     HONE_LORA,
     HONE_DORA, /* LoRA whose rows have trained lengths, as in PEFT (use_dora) */
+};
+enum hone_schedule {
+    /* transformers' get_scheduler: a linear warm-up from 0, then as the name says */
+    HONE_CONSTANT,
+    HONE_LINEAR,
+    HONE_COSINE,
+    HONE_COSINE_RESTARTS,
+    HONE_COSINE_MIN_LR,
+    HONE_COSINE_WARMUP_MIN_LR,
+    HONE_POLYNOMIAL,
+    HONE_INVERSE_SQRT,
+    HONE_WARMUP_STABLE_DECAY,
+    HONE_PLATEAU, /* torch's ReduceLROnPlateau on the validation loss; no warm-up */
+    /* mlx_lm's lr_schedule */
+    HONE_COSINE_DECAY,
+    HONE_LINEAR_SCHEDULE,
+    HONE_EXPONENTIAL_DECAY,
+    HONE_STEP_DECAY,
+};
+enum hone_optimizer { HONE_ADAMW, HONE_ADAM, HONE_SGD };
+enum hone_batch_order {
+    HONE_ORDER_HONE, /* rows in a new order each epoch; the last batch may be smaller */
+    HONE_ORDER_MLX,  /* mlx_lm's batches and their order, of training and validation, bit for bit */
+};
+enum hone_adapter_start {
+    HONE_START_HONE,
+    HONE_START_MLX, /* what mlx_lm draws for this seed, bit for bit */
+};
+enum hone_step_rule {
+    HONE_STEPS_HONE, /* a step's tokens all weigh the same; an epoch's last window updates */
+    HONE_STEPS_MLX, /* a step's micro-batches all weigh the same; windows reach across epochs, and a
+                       partial last one updates nothing; reports, validations and checkpoints count
+                       micro-batches, and a validation comes before its iteration.  A checkpoint
+                       waits for the end of the window. */
 };
 enum hone_strategy { HONE_NEVER, HONE_STEPS, HONE_EPOCH };
 
@@ -35,11 +68,18 @@ struct hone_train_options {
 
     double learning_rate; /* 2e-4 */
     enum hone_schedule lr_scheduler_type;
-    double warmup_steps; /* >= 1: steps; between 0 and 1: fraction of all steps */
+    const char *const *lr_scheduler_kwargs; /* "num_cycles=2": arguments by the names that
+                                               transformers and mlx give them */
+    size_t n_lr_scheduler_kwargs;
+    double warmup_steps;           /* >= 1: steps; between 0 and 1: fraction of all steps */
+    enum hone_optimizer optimizer; /* HONE_ADAMW; HONE_ADAM takes no weight decay */
     double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
-    bool bias_correction;            /* true */
-    double max_grad_norm;            /* 1.0; 0: off */
-    int64_t batch_size;              /* 1 */
+    double momentum, dampening; /* 0, 0: of SGD, as torch.optim.SGD; with mlx's step rule dampening
+                                   holds in the first step too, as mlx.optimizers.SGD */
+    bool nesterov;              /* of SGD */
+    bool bias_correction;       /* true */
+    double max_grad_norm;       /* 1.0; 0: off */
+    int64_t batch_size;         /* 1 */
     int64_t grad_accumulation_steps; /* 1 */
     double num_epochs;               /* 3 */
     int64_t iters;                   /* 0: by epochs; else micro-batches, as mlx-lm counts */
@@ -49,8 +89,13 @@ struct hone_train_options {
     uint64_t seed;                   /* 0 */
     bool append_eos;                 /* true */
     bool mask_prompt;                /* false */
-    const char *chat_template;       /* NULL: the model's; else as hone_tokenizer_set_chat_template
-                                        takes it, and written beside the adapter */
+    bool train_last_turn;            /* false: see hone_dataset_options */
+    bool train_padding;              /* false: see hone_dataset_options */
+    enum hone_batch_order batch_order;
+    enum hone_adapter_start adapter_start;
+    enum hone_step_rule step_rule;
+    const char *chat_template; /* NULL: the model's; else as hone_tokenizer_set_chat_template
+                                  takes it, and written beside the adapter */
     enum hone_checkpointing grad_checkpoint;
 
     enum hone_strategy eval_strategy; /* HONE_EPOCH */

@@ -104,6 +104,12 @@ struct hn_adamw {
     double grad_scale;    /* gradients are multiplied by it first (1/tokens, clipping) */
 };
 
+struct hn_sgd {
+    double learning_rate, momentum, dampening, weight_decay;
+    bool nesterov;
+    double grad_scale; /* gradients are multiplied by it first */
+};
+
 /* What one operation of a class promises: |got - exact| <= bound * sum of |terms| for products,
  * relative to the largest magnitude for the rest. */
 struct hn_op_info {
@@ -184,6 +190,8 @@ struct hn_backend {
     void (*begin)(struct hn_device *dev, const struct hn_batch *batch);
 
     void (*zero)(struct hn_device *dev, struct hn_tensor *x);
+    /* x *= factor */
+    void (*scale)(struct hn_device *dev, struct hn_tensor *x, float factor);
 
     /* y [T, D] = rows of w [V, D] named by the batch's tokens */
     void (*embed_fwd)(struct hn_device *dev, struct hn_tensor *y, const struct hn_weight *w);
@@ -289,6 +297,11 @@ struct hn_backend {
     void (*adamw)(struct hn_device *dev, struct hn_tensor *const *param,
                   struct hn_tensor *const *grad, struct hn_tensor *const *m,
                   struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);
+    /* torch.optim.SGD: g = grad_scale g + weight_decay p; without momentum p -= lr g, else
+     * m = momentum m + (1 - dampening) g, p -= lr (nesterov ? g + momentum m : m). */
+    void (*sgd)(struct hn_device *dev, struct hn_tensor *const *param,
+                struct hn_tensor *const *grad, struct hn_tensor *const *m, size_t n,
+                const struct hn_sgd *o);
 };
 
 /* The engines that were built in, NULL after the last. */

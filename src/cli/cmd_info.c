@@ -167,7 +167,9 @@ static int longest_row(const struct hn_conf *c, const struct hone_tokenizer *tok
                                            .format = t->format,
                                            .max_seq_length = t->max_seq_length,
                                            .append_eos = t->append_eos,
-                                           .mask_prompt = t->mask_prompt};
+                                           .mask_prompt = t->mask_prompt,
+                                           .train_last_turn = t->train_last_turn,
+                                           .train_padding = t->train_padding};
     int rc = hone_data_find(t->data, "train", &path, err);
     rc = rc ? rc : hone_dataset_open(&data, (const char *const *)&path, 1, &o, err);
     if (!rc) {

@@ -226,7 +226,9 @@ static int test(struct view *v, struct hone_err *err)
                                                .format = t->format,
                                                .max_seq_length = t->max_seq_length,
                                                .append_eos = t->append_eos,
-                                               .mask_prompt = t->mask_prompt};
+                                               .mask_prompt = t->mask_prompt,
+                                               .train_last_turn = t->train_last_turn,
+                                               .train_padding = t->train_padding};
         o.generate = false;
         if (v->c->set.test_batches > 0)
             o.limit = v->c->set.test_batches * t->batch_size;

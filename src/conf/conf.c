@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "conf/config_file.h"
+#include "conf/schedule_args.h"
 #include "conf/value.h"
 
 /* ---- setting -----------------------------------------------------------------------------------
@@ -227,19 +228,40 @@ static bool given(const struct hn_conf *c, const char *name)
     return hn_conf_source(c, name) >= HN_FROM_FILE;
 }
 
-/* What mlx_lm's preset promises beyond its defaults (batch order, adapter start) is not built. */
+/* The preset's defaults; where they are of mlx_lm, what a table cannot say: a multiplier that was
+ * set beats the preset's, epochs that were asked for are not beaten by its number of iterations,
+ * and its AdamW decays. */
 static int apply_preset(struct hn_conf *c, struct hone_err *err)
 {
-    if (c->set.preset == HN_PRESET_MLX)
-        return hn_fail(
-            err, HONE_USAGE,
-            "--preset mlx-lm is not there yet: it promises mlx_lm's batch order and "
-            "adapter start bit for bit; its defaults can be given one by one (--optimizer "
-            "adam --no-bias-correction --learning-rate 1e-5 --lora-scale 20 "
-            "--lora-dropout 0 --target-modules all-linear --num-layers 16 --batch-size 4 "
-            "--iters 1000 --max-grad-norm 0)");
-    if (c->set.preset == HN_PRESET_TRANSFORMERS)
-        return apply_defaults(c, HN_PRESET_TRANSFORMERS, HN_FROM_PRESET, err);
+    struct hone_train_options *t = &c->set.train;
+    if (c->set.preset == HN_PRESET_HONE)
+        return 0;
+    int rc = apply_defaults(c, c->set.preset, HN_FROM_PRESET, err);
+    if (rc || c->set.preset != HN_PRESET_MLX)
+        return rc;
+    if (given(c, "lora-alpha") && !given(c, "lora-scale"))
+        t->lora_scale = 0;
+    if ((given(c, "num-epochs") || given(c, "max-steps")) && !given(c, "iters"))
+        t->iters = 0;
+    if (t->optimizer == HONE_ADAMW && !given(c, "weight-decay"))
+        t->weight_decay = 0.01;
+    return 0;
+}
+
+static int optimizer_rules(struct hn_conf *c, struct hone_err *err)
+{
+    const struct hone_train_options *t = &c->set.train;
+    bool sgd = t->optimizer == HONE_SGD;
+    if (t->optimizer == HONE_ADAM && t->weight_decay > 0)
+        return hn_fail(err, HONE_USAGE,
+                       "optimizer adam with weight-decay %g: hone's weight decay is AdamW's; use "
+                       "--optimizer adamw",
+                       t->weight_decay);
+    if (!sgd && (t->momentum > 0 || t->dampening > 0 || t->nesterov))
+        return hn_fail(err, HONE_USAGE,
+                       "momentum, dampening and nesterov are of --optimizer sgd alone");
+    if (t->nesterov && (t->momentum == 0 || t->dampening > 0))
+        return hn_fail(err, HONE_USAGE, "nesterov needs --momentum, and no dampening");
     return 0;
 }
 
@@ -263,11 +285,6 @@ static int train_rules(struct hn_conf *c, struct hone_err *err)
             return hn_fail(err, HONE_USAGE, "warmup-ratio must be below 1");
         t->warmup_steps = c->set.warmup_ratio;
     }
-    if (c->set.optimizer == HN_OPTIMIZER_ADAM && t->weight_decay > 0)
-        return hn_fail(err, HONE_USAGE,
-                       "optimizer adam with weight-decay %g: hone's weight decay is AdamW's; use "
-                       "--optimizer adamw",
-                       t->weight_decay);
     if (t->max_steps < 0)
         t->max_steps = 0; /* transformers writes -1 for off */
     if (t->steps_per_eval > 0 && !given(c, "eval-strategy") && given(c, "steps-per-eval"))
@@ -286,7 +303,8 @@ static int train_rules(struct hn_conf *c, struct hone_err *err)
         return hn_fail(err, HONE_USAGE, "target-modules is empty: there is nothing to train");
     t->model = c->set.model;
     t->device = c->set.device;
-    return 0;
+    int rc = optimizer_rules(c, err);
+    return rc ? rc : hn_schedule_arguments(c, err);
 }
 
 static bool has_training_rows(enum hn_command_id command)

@@ -123,6 +123,9 @@ static int optimizer_part(struct config *f, const struct hn_yaml *part)
             rc = set_named(f, "weight-decay", m);
         } else if (hn_str_is(m->key, "bias_correction")) {
             rc = set_named(f, "bias-correction", m);
+        } else if (hn_str_is(m->key, "momentum") || hn_str_is(m->key, "dampening") ||
+                   hn_str_is(m->key, "nesterov")) {
+            rc = set_named(f, m->key.p, m);
         } else {
             rc = unknown(f, m, "optimizer_config.");
         }
@@ -136,6 +139,10 @@ static int optimizer_part(struct config *f, const struct hn_yaml *part)
 static int optimizer_config(struct config *f, const struct hn_yaml *y)
 {
     static const char *const known[] = {"adam", "adamw", "muon", "sgd", "adafactor"};
+    enum hone_optimizer optimizer = f->c->set.train.optimizer;
+    /* The preset's default is set after the file is read. */
+    if (f->c->set.preset == HN_PRESET_MLX && hn_conf_source(f->c, "optimizer") == HN_FROM_DEFAULT)
+        optimizer = HONE_ADAM;
     int rc = need_map(f, y);
     for (const struct hn_yaml *part = y->first; part && !rc; part = part->next) {
         size_t i = 0;
@@ -146,9 +153,85 @@ static int optimizer_config(struct config *f, const struct hn_yaml *y)
         if (hn_yaml_is_null(part))
             continue;
         rc = need_map(f, part);
-        bool chosen = i == (f->c->set.optimizer == HN_OPTIMIZER_ADAM ? 0 : 1);
+        static const enum hone_optimizer of[] = {HONE_ADAMW, HONE_ADAM, HONE_SGD};
+        static const size_t part_of[] = {1, 0, 3};
+        bool chosen = false;
+        for (size_t k = 0; k < HN_COUNT(of); k++)
+            chosen = chosen || (optimizer == of[k] && part_of[k] == i);
         if (!rc && chosen)
             rc = optimizer_part(f, part);
+    }
+    return rc;
+}
+
+/* name=value as one more item of lr_scheduler_kwargs. */
+static int add_kwarg(struct config *f, struct hn_str name, const struct hn_yaml *y)
+{
+    size_t index;
+    char item[160], shown[200];
+    const struct hn_option *o =
+        hn_option_find(HN_TRAIN, "lr-scheduler-kwargs", strlen("lr-scheduler-kwargs"), &index);
+    HN_ASSERT(o);
+    snprintf(shown, sizeof shown, "%s:%u: %.*s", f->name, y->line, (int)HN_MIN(name.n, (size_t)60),
+             name.p);
+    if (y->kind != HN_YAML_SCALAR)
+        return hn_fail(f->err, HONE_USAGE, "%s should be one value", shown);
+    int n = snprintf(item, sizeof item, "%.*s=%.*s", (int)HN_MIN(name.n, (size_t)60), name.p,
+                     (int)HN_MIN(y->text.n, (size_t)80), y->text.p);
+    return hn_conf_set(f->c, index, item, (size_t)n, true, HN_FROM_FILE, shown, f->err);
+}
+
+static int kwargs(struct config *f, const struct hn_yaml *y)
+{
+    int rc = 0;
+    for (const struct hn_yaml *m = y->first; m && !rc; m = m->next)
+        rc = hn_yaml_is_null(m) ? 0 : add_kwarg(f, m->key, m);
+    return rc;
+}
+
+/* mlx_lm's lr_schedule: {name, arguments: [in their order], warmup, warmup_init}. */
+static int lr_schedule(struct config *f, const struct hn_yaml *y)
+{
+    static const struct {
+        const char *name, *arguments[3];
+    } known[] = {{"cosine_decay", {"init", "decay_steps", "end"}},
+                 {"linear_schedule", {"init", "end", "steps"}},
+                 {"exponential_decay", {"init", "decay_rate", NULL}},
+                 {"step_decay", {"init", "decay_rate", "step_size"}}};
+    const struct hn_yaml *name = NULL, *arguments = NULL;
+    if (hn_yaml_is_null(y) || (y->kind == HN_YAML_SCALAR && hn_str_is(y->text, "none")))
+        return 0;
+    int rc = need_map(f, y);
+    for (const struct hn_yaml *m = y->first; m && !rc; m = m->next) {
+        if (hn_str_is(m->key, "name"))
+            name = m;
+        else if (hn_str_is(m->key, "arguments"))
+            arguments = m;
+        else if (hn_str_is(m->key, "warmup"))
+            rc = set_named(f, "warmup-steps", m);
+        else if (hn_str_is(m->key, "warmup_init"))
+            rc = add_kwarg(f, m->key, m);
+        else
+            rc = unknown(f, m, "lr_schedule.");
+    }
+    size_t i = 0, k = 0;
+    while (!rc && name && i < HN_COUNT(known) && !hn_str_is(name->text, known[i].name))
+        i++;
+    if (!rc && (!name || i == HN_COUNT(known)))
+        return hn_fail(f->err, HONE_USAGE,
+                       "%s:%u: lr_schedule should name cosine_decay, linear_schedule, "
+                       "exponential_decay or step_decay (a join of schedules cannot be written in "
+                       "YAML: mlx_lm has its warm-up as warmup)",
+                       f->name, name ? name->line : y->line);
+    rc = rc ? rc : set_named(f, "lr-scheduler-type", name);
+    if (!rc && (!arguments || arguments->kind != HN_YAML_LIST))
+        return hn_fail(f->err, HONE_USAGE, "%s:%u: lr_schedule should have a list of arguments",
+                       f->name, y->line);
+    for (const struct hn_yaml *m = rc ? NULL : arguments->first; m && !rc; m = m->next, k++) {
+        if (k >= 3 || !known[i].arguments[k])
+            return hn_fail(f->err, HONE_USAGE, "%s:%u: %s has at most %zu arguments", f->name,
+                           m->line, known[i].name, k);
+        rc = add_kwarg(f, hn_str_of(known[i].arguments[k]), m);
     }
     return rc;
 }
@@ -162,6 +245,10 @@ static int entry(struct config *f, const struct hn_yaml *y)
         f->optimizer_config = hn_yaml_is_null(y) ? NULL : y;
         return 0;
     }
+    if (hn_str_is(y->key, "lr_schedule"))
+        return lr_schedule(f, y);
+    if (hn_str_is(y->key, "lr_scheduler_kwargs") && y->kind == HN_YAML_MAP)
+        return kwargs(f, y);
     const struct hn_option *o = hn_option_find(HN_TRAIN, y->key.p, y->key.n, &index);
     if (!o)
         return unknown(f, y, "");

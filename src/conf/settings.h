@@ -37,7 +37,6 @@ struct hn_settings {
     bool train_flag;
     double warmup_ratio;
     bool use_dora; /* for train.fine_tune_type */
-    int optimizer; /* enum hn_optimizer */
     bool test_after;
     int64_t test_batches;
 
@@ -88,7 +87,5 @@ enum hn_convert_to {
     HN_CONVERT_TO_GGUF,
     HN_CONVERT_TO_PEFT
 };
-
-enum hn_optimizer { HN_OPTIMIZER_ADAMW, HN_OPTIMIZER_ADAM };
 
 #endif

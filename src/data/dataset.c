@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct entry {
-    uint64_t offset, line;
+    uint64_t offset, line : 48, keys : 16;
     uint32_t length, file;
 };
 
@@ -104,7 +104,8 @@ static int add_row(struct hone_dataset *d, struct hone_row *row, struct hn_hash_
     if (!judge(d, &found))
         return 0;
     d->rows[d->info.rows++] = (struct entry){.offset = s->offset,
-                                             .line = s->line,
+                                             .line = s->line & (((uint64_t)1 << 48) - 1),
+                                             .keys = (uint16_t)HN_MIN(s->record.n_keys, 65535u),
                                              .length = (uint32_t)row->tokens.n,
                                              .file = (uint32_t)s->file};
     count_length(&d->info, found.full_length);
@@ -208,6 +209,12 @@ int64_t hone_dataset_length(const struct hone_dataset *d, uint64_t i)
 {
     HN_ASSERT(i < d->info.rows);
     return d->rows[i].length;
+}
+
+unsigned hone_dataset_keys(const struct hone_dataset *d, uint64_t i)
+{
+    HN_ASSERT(i < d->info.rows);
+    return (unsigned)d->rows[i].keys;
 }
 
 int hone_dataset_read(struct hone_dataset *d, uint64_t i, struct hone_row *row,

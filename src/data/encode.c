@@ -106,6 +106,7 @@ static int take(struct hn_encoder *e, const struct hn_record *r, bool parts, str
     hn_buf_clear(&e->expected);
     e->n_spans = 0;
     e->templated = e->has_prompt = e->answered = false;
+    e->offset = SIZE_MAX;
     int rc = 0;
     if (r->messages) {
         if (!e->info.chat_template)
@@ -182,6 +183,8 @@ static int mark(struct hn_encoder *e, struct hone_row *row, struct hn_encoded *f
     if (hn_grow((void **)&row->trained, &row->trained_cap, HN_MAX(t->n, (size_t)1), 1))
         return hn_fail_memory(err, "encoding a row");
     memset(row->trained, !e->o.mask_prompt, HN_MAX(t->n, (size_t)1));
+    if (e->offset < t->n)
+        memset(row->trained + e->offset, 1, t->n - e->offset);
     for (size_t i = 0; e->o.mask_prompt && i < e->n_spans; i++) {
         size_t begin, end;
         bool across = false;
@@ -194,6 +197,18 @@ static int mark(struct hn_encoder *e, struct hone_row *row, struct hn_encoded *f
             memset(row->trained + begin, 1, end - begin);
     }
     row->trained[0] = 0;
+    return 0;
+}
+
+/* mlx_lm pads with token 0, and its loss takes the first of it in. */
+static int pad(struct hone_row *row, struct hone_err *err)
+{
+    struct hone_tokens *t = &row->tokens;
+    if (hn_grow((void **)&t->ids, &t->cap, t->n + 1, sizeof *t->ids) ||
+        hn_grow((void **)&row->trained, &row->trained_cap, t->n + 1, 1))
+        return hn_fail_memory(err, "encoding a row");
+    row->trained[t->n] = t->n > 0;
+    t->ids[t->n++] = 0;
     return 0;
 }
 
@@ -219,12 +234,16 @@ static int encode(struct hn_encoder *e, struct hone_row *row, struct hn_encoded 
     if (rc)
         return rc;
     found->full_length = t->n;
-    found->responses = e->n_spans;
+    found->responses = e->n_spans + (e->offset != SIZE_MAX);
     if (e->o.max_seq_length && t->n > (size_t)e->o.max_seq_length) {
         t->n = (size_t)e->o.max_seq_length;
         found->truncated = true;
         found->answer_cut = e->answered || e->n_spans > 0;
     }
+    if (e->o.train_padding && (!e->o.max_seq_length || t->n < (size_t)e->o.max_seq_length))
+        rc = pad(row, err);
+    if (rc)
+        return rc;
     for (size_t i = 1; i < t->n; i++)
         found->trained += row->trained[i];
     return 0;

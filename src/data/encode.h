@@ -13,6 +13,7 @@ struct hn_encoder {
     struct hn_buf text, prompt, expected;
     bool templated, has_prompt;
     bool answered; /* a chat that ends with an answer */
+    size_t offset; /* the first token that is trained, with train_last_turn; SIZE_MAX: by spans */
     size_t *spans;
     size_t n_spans, cap_spans;
     struct hone_tokens prefix;     /* scratch */

@@ -103,6 +103,25 @@ static int take_parts(struct hn_encoder *e, const struct hn_chat_input *in, stru
     return 0;
 }
 
+/* Where mlx_lm's mask ends: at as many tokens as the messages before the last are rendered to. */
+static int find_offset(struct hn_encoder *e, const struct hn_chat_input *in, struct hone_err *err)
+{
+    struct hn_json before = *in->messages;
+    struct hn_chat_input some = *in;
+    struct hn_buf text = {0};
+    before.n -= before.n > 0;
+    some.messages = &before;
+    some.add_generation_prompt = e->answered;
+    e->prefix.n = 0;
+    int rc = hn_chat_template_render(e->chat, &some, &text, err);
+    rc =
+        rc ? rc
+           : hone_tokenizer_encode(e->o.tokenizer, hn_buf_str(&text), text.len, 0, &e->prefix, err);
+    e->offset = e->prefix.n;
+    hn_buf_release(&text);
+    return rc;
+}
+
 int hn_encoder_take_chat(struct hn_encoder *e, const struct hn_json *messages, size_t n_prompt,
                          const struct hn_json *tools, bool parts, struct hone_err *err)
 {
@@ -117,7 +136,10 @@ int hn_encoder_take_chat(struct hn_encoder *e, const struct hn_json *messages, s
     int rc = open_template(e, err);
     e->templated = true;
     e->answered = messages->n && hn_chat_is_assistant(&messages->items[messages->n - 1]);
-    rc = rc ? rc : take_whole(e, &in, n_prompt, e->o.mask_prompt, err);
+    bool last = e->o.mask_prompt && e->o.train_last_turn;
+    rc = rc ? rc : take_whole(e, &in, n_prompt, e->o.mask_prompt && !last, err);
+    if (!rc && last)
+        rc = find_offset(e, &in, err);
     if (!rc && parts && e->answered)
         rc = take_parts(e, &in, err);
     return rc;

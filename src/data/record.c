@@ -380,6 +380,7 @@ int hn_record_parse(struct hn_record *r, const char *line, size_t n, enum hone_r
     int rc = parse_line(r, s, &row, err);
     if (rc)
         return rc;
+    r->n_keys = (uint32_t)HN_MIN(row->n, (size_t)UINT32_MAX);
     r->empty = row->n == 0;
     if (r->cells && !r->empty)
         rc = open_cells(r, row, err);

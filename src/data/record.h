@@ -10,7 +10,8 @@
 
 struct hn_record {
     enum hone_record_kind kind;
-    bool empty; /* nothing in it: a blank line, {}, or a text of white space alone */
+    uint32_t n_keys; /* of the row's object */
+    bool empty;      /* nothing in it: a blank line, {}, or a text of white space alone */
     /* HONE_RECORD_TASK, _ALPACA, _TEXT: the row as text, and how many of its bytes come before the
      * response (its marker included); SIZE_MAX when no response is marked. */
     struct hn_str text;

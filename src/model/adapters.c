@@ -2,6 +2,7 @@
 #include "model/model.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/adapter_start.h"
 
 #include <fnmatch.h>
 #include <math.h>
@@ -193,9 +194,8 @@ static int choose(const struct hone_model *m, const struct hn_adapter_config *c,
     return 0;
 }
 
-/* A starts uniform in ±1/sqrt(in), as PEFT's (kaiming_uniform with a = sqrt(5)); B at zero; the
- * magnitudes as the lengths that they stand for. */
-static int start(struct hone_model *m, uint64_t seed, struct hone_err *err)
+/* A starts uniform in ±1/sqrt(in), as PEFT's (kaiming_uniform with a = sqrt(5)). */
+static int draw(struct hone_model *m, uint64_t seed, struct hone_err *err)
 {
     int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
     for (int64_t i = 0; i < n_all; i++) {
@@ -216,6 +216,16 @@ static int start(struct hone_model *m, uint64_t seed, struct hone_err *err)
         m->backend->write(m->dev, a, values);
         hn_free(values);
     }
+    return 0;
+}
+
+/* A as drawn, B at zero, the magnitudes as the lengths that they stand for. */
+static int start(struct hone_model *m, const struct hn_adapter_config *c, struct hone_err *err)
+{
+    int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
+    int rc = c->mlx_start ? hn_adapters_draw_mlx(m, c->seed, err) : draw(m, c->seed, err);
+    if (rc)
+        return rc;
     hn_adapters_refresh(m);
     for (int64_t i = 0; i < n_all && m->adapters.dora; i++)
         if (m->adapters.loras[i].present) /* W's own length, for B is zero */
@@ -247,7 +257,7 @@ int hn_adapters_make(struct hone_model *m, const struct hn_adapter_config *c, st
         return rc;
     }
     rc = adopt(m, &set, err);
-    return rc ? rc : start(m, c->seed, err);
+    return rc ? rc : start(m, c, err);
 }
 
 /* Which linear a path names; false when none. */

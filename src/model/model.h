@@ -90,6 +90,7 @@ struct hn_adapter_config {
     size_t n_targets;
     int64_t num_layers; /* the last N blocks; -1: all */
     uint64_t seed;
+    bool mlx_start; /* A is what mlx-lm draws for this seed */
 };
 
 /* Make a fresh adapter: A uniform in ±1/sqrt(in) from the counter-based generator (key: seed;

@@ -35,6 +35,9 @@ static void identity_json(const struct hn_checkpoint *c, struct hn_buf *out)
         {"shuffle", o->shuffle},
         {"lora_rank", o->lora_rank},
         {"fine_tune_type", o->fine_tune_type},
+        {"batch_order", o->batch_order},
+        {"step_rule", o->step_rule},
+        {"optimizer", o->optimizer},
     };
     for (size_t i = 0; i < HN_COUNT(ints); i++) {
         hn_jw_key(&w, ints[i].key);

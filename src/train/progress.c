@@ -8,7 +8,7 @@ struct field {
     double *d;
 };
 
-enum { N_FIELDS = 11 };
+enum { N_FIELDS = 18 };
 
 static void fields(struct hn_progress *p, struct field f[N_FIELDS])
 {
@@ -24,6 +24,13 @@ static void fields(struct hn_progress *p, struct field f[N_FIELDS])
         {"validated_step", &p->validated_step, NULL},
         {"validations_since_best", &p->worse, NULL},
         {"seconds", NULL, &p->seconds},
+        {"window_micro_batches", &p->window_micro, NULL},
+        {"grad_norm", NULL, &p->norm},
+        {"learning_rate", NULL, &p->rate},
+        {"plateau_rate", NULL, &p->plateau.rate},
+        {"plateau_best", NULL, &p->plateau.best},
+        {"plateau_bad", &p->plateau.bad, NULL},
+        {"plateau_cooldown", &p->plateau.cooldown, NULL},
     };
     for (int k = 0; k < N_FIELDS; k++)
         f[k] = all[k];

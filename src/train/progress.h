@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "hone/err.h"
+#include "train/rate.h"
 
 struct hn_progress {
     int64_t micro;  /* micro-batches done */
@@ -12,12 +13,14 @@ struct hn_progress {
     int64_t tokens; /* trained tokens so far */
     /* the report window that is open: */
     double window_loss;
-    int64_t window_tokens, window_first_step;
+    int64_t window_tokens, window_micro, window_first_step;
     double best_loss; /* lowest validation loss; infinity before the first */
     int64_t best_step;
     int64_t validated_step; /* of the newest validation */
     int64_t worse;          /* validations since the best */
-    double seconds;         /* of training, earlier runs included */
+    struct hn_plateau plateau;
+    double norm, rate; /* of the newest update */
+    double seconds;    /* of training, earlier runs included */
 };
 
 void hn_progress_write(struct hn_json_writer *w, const struct hn_progress *p);

@@ -6,7 +6,8 @@
 #include "model/batch.h"
 #include "model/decoder.h"
 #include "train/checkpoint.h"
-#include "train/schedule.h"
+#include "train/order.h"
+#include "train/rate.h"
 
 /* Rows of a dataset, all of them or a part (valid_fraction splits one file in two). */
 struct hn_rows_view {
@@ -24,8 +25,8 @@ struct hn_run {
     struct hn_rows_view train, valid; /* valid.n 0: no validation */
     struct hone_dataset_info train_info, valid_info;
     struct hn_run_length length;
-    uint64_t *order; /* [train.n] of the current epoch */
-    int64_t order_epoch;
+    struct hn_order order;
+    struct hn_rate rate;
 
     struct hn_plan train_plan, eval_plan;
     void *arena;
@@ -61,8 +62,9 @@ HN_MUST_USE int hn_run_add_row(struct hn_run *r, const struct hn_rows_view *view
                                struct hone_err *err);
 int64_t hn_view_length(const struct hn_rows_view *view, uint64_t i);
 
-/* Mean loss over the trained tokens of the validation rows. */
-HN_MUST_USE int hn_run_evaluate(struct hn_run *r, double *loss, struct hone_err *err);
+/* Mean loss over the trained tokens of the validation rows; those that mlx_lm takes before
+ * iteration `iter`, in its batch order. */
+HN_MUST_USE int hn_run_evaluate(struct hn_run *r, int64_t iter, double *loss, struct hone_err *err);
 
 /* The adapter that the options ask for, made in the model. */
 HN_MUST_USE int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o,

@@ -27,6 +27,8 @@ void hn_run_length(const struct hone_train_options *o, int64_t rows, struct hn_r
     int64_t accumulation = o->grad_accumulation_steps;
     struct hn_run_length r = {.rows = rows};
     r.micro_per_epoch = ceil_div(rows, o->batch_size);
+    if (o->batch_order == HONE_ORDER_MLX)
+        r.micro_per_epoch = HN_MAX(1, rows / o->batch_size);
     r.steps_per_epoch = ceil_div(r.micro_per_epoch, accumulation);
     if (o->max_steps > 0)
         r.total_micro = micro_of(&r, o->max_steps, accumulation);
@@ -35,26 +37,11 @@ void hn_run_length(const struct hone_train_options *o, int64_t rows, struct hn_r
     else
         r.total_micro = HN_MAX(1, (int64_t)ceil(o->num_epochs * (double)r.micro_per_epoch - 1e-9));
     r.total_steps = o->max_steps > 0 ? o->max_steps : steps_of(&r, r.total_micro, accumulation);
-    *out = r;
-}
-
-double hn_learning_rate(const struct hone_train_options *o, int64_t step, int64_t total)
-{
-    double warmup =
-        o->warmup_steps < 1 ? ceil(o->warmup_steps * (double)total) : floor(o->warmup_steps);
-    double at = (double)step, left = HN_MAX(1.0, (double)total - warmup);
-    if (at < warmup)
-        return o->learning_rate * at / HN_MAX(1.0, warmup);
-    switch (o->lr_scheduler_type) {
-    case HONE_LINEAR:
-        return o->learning_rate * HN_MAX(0.0, ((double)total - at) / left);
-    case HONE_COSINE:
-        return o->learning_rate *
-               HN_MAX(0.0, 0.5 * (1 + cos(3.14159265358979323846 * (at - warmup) / left)));
-    case HONE_CONSTANT:
-        break;
+    if (o->step_rule == HONE_STEPS_MLX) {
+        r.total_micro = o->max_steps > 0 ? o->max_steps * accumulation : r.total_micro;
+        r.total_steps = r.total_micro / accumulation;
     }
-    return o->learning_rate;
+    *out = r;
 }
 
 void hn_epoch_order(const struct hone_train_options *o, int64_t epoch, uint64_t *order,

@@ -10,9 +10,21 @@
 
 /* What a window of micro-batches (one optimizer step) has gathered so far. */
 struct window {
-    int64_t tokens;
+    int64_t tokens; /* that the gradient sums are of; mlx_lm's rule: of its newest micro-batch */
+    int64_t micro;
     double started;
 };
+
+/* What reports are measured from. */
+struct reporter {
+    double start;
+    int64_t tokens;
+};
+
+static bool by_mlx(const struct hn_run *r)
+{
+    return r->o->step_rule == HONE_STEPS_MLX;
+}
 
 static double epoch_at(const struct hn_run *r)
 {
@@ -28,19 +40,20 @@ static int sum_losses(struct hn_run *r, struct hn_plan *p, double *sum, struct h
     return rc;
 }
 
-int hn_run_evaluate(struct hn_run *r, double *loss, struct hone_err *err)
+int hn_run_evaluate(struct hn_run *r, int64_t iter, double *loss, struct hone_err *err)
 {
     double total = 0;
-    int64_t tokens = 0, i = 0, n = r->valid.n;
-    if (r->o->val_batches >= 0)
-        n = HN_MIN(n, r->o->val_batches * r->o->batch_size);
+    int64_t tokens = 0, i = 0;
+    hn_order_valid(&r->order, iter);
+    const uint64_t *rows = r->order.valid;
+    int64_t n = r->order.n_validated;
     while (i < n) {
         int rc = 0;
         hn_batch_clear(&r->batch);
         while (i < n && !rc && r->batch.batch.n_seqs < r->eval_plan.limits.max_seqs &&
-               r->batch.batch.n_tokens + hn_view_length(&r->valid, (uint64_t)i) <=
+               r->batch.batch.n_tokens + hn_view_length(&r->valid, rows[i]) <=
                    r->eval_plan.limits.max_tokens)
-            rc = hn_run_add_row(r, &r->valid, (uint64_t)i++, err);
+            rc = hn_run_add_row(r, &r->valid, rows[i++], err);
         double sum = 0;
         if (!rc)
             rc = hn_plan_run(&r->eval_plan, r->model->backend, r->model->dev, &r->batch.batch, err);
@@ -86,6 +99,28 @@ static int run_part(struct hn_run *r, uint32_t first_token, double *sum, struct 
     return isfinite(part) ? 0 : fail_not_finite(r, "the loss", err);
 }
 
+/* mlx_lm's rule: a step's gradient is the mean of its micro-batches' gradients, each the mean over
+ * its own tokens.  The sums so far are scaled as if they were of as many tokens as those that come
+ * next, so that one division at the end serves all. */
+static int weigh(struct hn_run *r, struct window *w, const uint64_t *rows, int64_t n,
+                 struct hone_err *err)
+{
+    int64_t trained = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const struct hn_rows_view *v = &r->train;
+        int rc = hone_dataset_read(v->data, v->index ? v->index[rows[i]] : rows[i], &r->row, err);
+        if (rc)
+            return rc;
+        for (size_t t = 0; t < r->row.tokens.n; t++)
+            trained += r->row.trained[t];
+    }
+    for (size_t i = 0; i < r->n_params; i++)
+        r->model->backend->scale(r->model->dev, r->grad[i],
+                                 (float)((double)trained / (double)w->tokens));
+    w->tokens = 0;
+    return 0;
+}
+
 /* One micro-batch, in as many parts as the plan's bound on tokens makes it. */
 static int micro_batch(struct hn_run *r, struct window *w, struct hone_err *err)
 {
@@ -94,17 +129,20 @@ static int micro_batch(struct hn_run *r, struct window *w, struct hone_err *err)
     int64_t end = HN_MIN((at + 1) * b, r->train.n), trained = 0;
     uint32_t first_token = 0;
     double sum = 0;
-    if (epoch != r->order_epoch) {
-        hn_epoch_order(r->o, epoch, r->order, r->train.n);
-        r->order_epoch = epoch;
+    hn_order_epoch(&r->order, epoch);
+    const uint64_t *rows = r->order.rows;
+    if (by_mlx(r) && w->micro > 0) {
+        int rc = weigh(r, w, rows + at * b, end - at * b, err);
+        if (rc)
+            return rc;
     }
     for (int64_t i = at * b; i < end;) {
         hn_batch_clear(&r->batch);
         int rc = 0;
         while (i < end && !rc &&
-               r->batch.batch.n_tokens + hn_view_length(&r->train, r->order[i]) <=
+               r->batch.batch.n_tokens + hn_view_length(&r->train, rows[i]) <=
                    r->train_plan.limits.max_tokens)
-            rc = hn_run_add_row(r, &r->train, r->order[i++], err);
+            rc = hn_run_add_row(r, &r->train, rows[i++], err);
         if (!rc)
             rc = run_part(r, first_token, &sum, err);
         if (rc)
@@ -113,8 +151,10 @@ static int micro_batch(struct hn_run *r, struct window *w, struct hone_err *err)
         trained += r->batch.batch.n_rows;
     }
     w->tokens += trained;
-    r->progress.window_loss += sum;
+    w->micro++;
+    r->progress.window_loss += by_mlx(r) ? sum / (double)trained : sum;
     r->progress.window_tokens += trained;
+    r->progress.window_micro++;
     r->progress.tokens += trained;
     r->progress.micro++;
     struct hone_train_event e = {
@@ -132,25 +172,33 @@ static int micro_batch(struct hn_run *r, struct window *w, struct hone_err *err)
     return 0;
 }
 
-/* Scale, clip and apply the gradient sums, then empty them. */
-static int update(struct hn_run *r, const struct window *w, double *norm, double *rate,
-                  struct hone_err *err)
+static double rate_now(const struct hn_run *r)
+{
+    return r->rate.type == HONE_PLATEAU ? r->progress.plateau.rate
+                                        : hn_rate_at(&r->rate, r->progress.step);
+}
+
+/* The optimizer's step on gradients that are multiplied by scale first. */
+static void apply(struct hn_run *r, double rate, double scale)
 {
     const struct hone_train_options *o = r->o;
     const struct hn_backend *be = r->model->backend;
     struct hn_device *dev = r->model->dev;
-    double scale = w->tokens ? 1.0 / (double)w->tokens : 0, squares;
-    int rc = be->sum_squares(dev, r->grad, r->n_params, &squares, err);
-    if (rc)
-        return rc;
-    *norm = sqrt(squares) * scale;
-    *rate = hn_learning_rate(o, r->progress.step, r->length.total_steps);
-    if (!isfinite(*norm))
-        return fail_not_finite(r, "the gradient", err);
-    if (o->max_grad_norm > 0) /* torch.nn.utils.clip_grad_norm_ */
-        scale *= HN_MIN(1.0, o->max_grad_norm / (*norm + 1e-6));
+    if (o->optimizer == HONE_SGD) {
+        bool first = r->progress.step == 0 && !by_mlx(r);
+        const struct hn_sgd s = {
+            .learning_rate = rate,
+            .momentum = o->momentum,
+            .dampening = first ? 0 : o->dampening,
+            .weight_decay = o->weight_decay,
+            .nesterov = o->nesterov,
+            .grad_scale = scale,
+        };
+        be->sgd(dev, r->param, r->grad, r->m, r->n_params, &s);
+        return;
+    }
     const struct hn_adamw a = {
-        .learning_rate = *rate,
+        .learning_rate = rate,
         .beta1 = o->adam_beta1,
         .beta2 = o->adam_beta2,
         .eps = o->adam_epsilon,
@@ -160,59 +208,88 @@ static int update(struct hn_run *r, const struct window *w, double *norm, double
         .grad_scale = scale,
     };
     be->adamw(dev, r->param, r->grad, r->m, r->v, r->n_params, &a);
+}
+
+/* Scale, clip and apply the gradient sums, then empty them. */
+static int update(struct hn_run *r, const struct window *w, struct hone_err *err)
+{
+    const struct hone_train_options *o = r->o;
+    const struct hn_backend *be = r->model->backend;
+    struct hn_device *dev = r->model->dev;
+    struct hn_progress *p = &r->progress;
+    double scale = w->tokens ? 1.0 / (double)w->tokens : 0, squares;
+    if (by_mlx(r))
+        scale /= (double)w->micro;
+    int rc = be->sum_squares(dev, r->grad, r->n_params, &squares, err);
+    if (rc)
+        return rc;
+    p->norm = sqrt(squares) * scale;
+    p->rate = rate_now(r);
+    if (!isfinite(p->norm))
+        return fail_not_finite(r, "the gradient", err);
+    if (o->max_grad_norm > 0) /* torch.nn.utils.clip_grad_norm_ */
+        scale *= HN_MIN(1.0, o->max_grad_norm / (p->norm + 1e-6));
+    apply(r, p->rate, scale);
     hn_adapters_refresh(r->model);
     for (size_t i = 0; i < r->n_params; i++)
         be->zero(dev, r->grad[i]);
     return be->eval(dev, err);
 }
 
-static int report(struct hn_run *r, double norm, double rate, double *window_start,
-                  int64_t *window_tokens, struct hone_err *err)
+/* within: in the middle of the window of the step that is next. */
+static int report(struct hn_run *r, struct reporter *rep, bool within, struct hone_err *err)
 {
     struct hn_progress *p = &r->progress;
-    double seconds = hn_now() - *window_start;
+    double seconds = hn_now() - rep->start;
+    double of = (double)(by_mlx(r) ? p->window_micro : p->window_tokens);
+    double steps = (double)(p->step - p->window_first_step);
+    if (by_mlx(r))
+        steps = (double)p->window_micro / (double)r->o->grad_accumulation_steps;
     struct hone_train_event e = {
         .kind = HONE_TRAIN_REPORT,
-        .step = p->step,
+        .step = p->step + within,
         .iter = p->micro,
         .epoch = epoch_at(r),
-        .loss = p->window_tokens ? p->window_loss / (double)p->window_tokens : 0,
-        .learning_rate = rate,
-        .grad_norm = norm,
+        .loss = of > 0 ? p->window_loss / of : 0,
+        .learning_rate = p->rate,
+        .grad_norm = p->norm,
         .tokens = p->tokens,
-        .tokens_per_second = seconds > 0 ? (double)(p->tokens - *window_tokens) / seconds : 0,
-        .steps_per_second = seconds > 0 ? (double)(p->step - p->window_first_step) / seconds : 0,
+        .tokens_per_second = seconds > 0 ? (double)(p->tokens - rep->tokens) / seconds : 0,
+        .steps_per_second = seconds > 0 ? steps / seconds : 0,
         .seconds = p->seconds,
     };
-    *window_tokens = p->tokens;
+    rep->tokens = p->tokens;
     p->window_loss = 0;
-    p->window_tokens = 0;
+    p->window_tokens = p->window_micro = 0;
     p->window_first_step = p->step;
     hn_run_tell(r, &e);
     e.peak_memory = hn_peak_rss();
-    *window_start = hn_now();
+    rep->start = hn_now();
     return hn_metrics_add(r->metrics_path, &e, err);
 }
 
-static int validate(struct hn_run *r, struct hone_err *err)
+/* iter: the one that it counts for: the newest, or with mlx_lm's rule the one that comes next. */
+static int validate(struct hn_run *r, int64_t iter, struct hone_err *err)
 {
     double start = hn_now(), loss;
-    int rc = hn_run_evaluate(r, &loss, err);
+    int rc = hn_run_evaluate(r, iter, &loss, err);
     if (rc)
         return rc;
     r->progress.validated_step = r->progress.step;
     struct hone_train_event e = {
         .kind = HONE_TRAIN_EVAL,
         .step = r->progress.step,
-        .iter = r->progress.micro,
+        .iter = iter,
         .epoch = epoch_at(r),
         .val_loss = loss,
         .val_seconds = hn_now() - start,
         .best =
             r->progress.step > 0 && loss < r->progress.best_loss - r->o->early_stopping_threshold,
     };
-    if (r->progress.step > 0) /* the base's own loss is no result of the run */
+    if (r->progress.step > 0) { /* the base's own loss is no result of the run */
         r->progress.worse++;
+        hn_plateau_step(&r->rate, &r->progress.plateau, loss);
+    }
     if (e.best) {
         r->progress.best_loss = loss;
         r->progress.best_step = r->progress.step;
@@ -256,22 +333,52 @@ static int save(struct hn_run *r, struct hone_err *err)
     return rc;
 }
 
-static bool due(enum hone_strategy s, int64_t every, const struct hn_run *r, bool epoch_end)
+/* Is something due after the step that was just done?  before: micro-batches done before it. */
+static bool due(enum hone_strategy s, int64_t every, const struct hn_run *r, int64_t before)
 {
+    int64_t micro = r->progress.micro, per_epoch = r->length.micro_per_epoch;
     if (s == HONE_EPOCH)
-        return epoch_end;
-    return s == HONE_STEPS && every > 0 && r->progress.step % every == 0;
+        return micro / per_epoch > before / per_epoch;
+    if (s != HONE_STEPS || every <= 0)
+        return false;
+    return by_mlx(r) ? micro / every > before / every : r->progress.step % every == 0;
 }
 
-/* Is the step that was just done to be validated, and was it not yet? */
-static bool validation_due(const struct hn_run *r)
+/* The validations that mlx_lm has before each iteration of the window that comes next. */
+static int validate_window(struct hn_run *r, struct hone_err *err)
+{
+    int64_t micro = r->progress.micro;
+    int64_t end = HN_MIN(micro + r->o->grad_accumulation_steps, r->length.total_micro);
+    for (int64_t iter = micro + 1; iter <= end; iter++) {
+        int rc = hn_mlx_validates(r->o, &r->length, iter) ? validate(r, iter, err) : 0;
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+/* Validate what the step that was just done has made, if that is due and was not done yet. */
+static int validate_step(struct hn_run *r, int64_t before, struct hone_err *err)
 {
     const struct hn_progress *p = &r->progress;
-    bool last = p->micro >= r->length.total_micro;
     if (!r->valid.n || r->o->eval_strategy == HONE_NEVER || p->validated_step == p->step)
-        return false;
-    return last || due(r->o->eval_strategy, r->o->steps_per_eval, r,
-                       p->micro % r->length.micro_per_epoch == 0);
+        return 0;
+    if (by_mlx(r))
+        return validate_window(r, err);
+    if (p->micro < r->length.total_micro &&
+        !due(r->o->eval_strategy, r->o->steps_per_eval, r, before))
+        return 0;
+    return validate(r, p->micro, err);
+}
+
+/* Before the first step: the base. */
+static int validate_base(struct hn_run *r, struct hone_err *err)
+{
+    if (!r->valid.n || r->o->eval_strategy == HONE_NEVER)
+        return 0;
+    if (by_mlx(r))
+        return validate_window(r, err);
+    return r->o->eval_on_start ? validate(r, 0, err) : 0;
 }
 
 /* Has the validation loss not fallen for as long as was allowed? */
@@ -281,58 +388,77 @@ static bool early_stop(const struct hn_run *r)
 }
 
 /* Is a checkpoint to be kept after this step? */
-static bool save_due(const struct hn_run *r, bool epoch_end, bool last)
+static bool save_due(const struct hn_run *r, int64_t before, bool last)
 {
     const struct hn_progress *p = &r->progress;
     bool best = p->validated_step == p->step && p->best_step == p->step;
     return last || r->stop || early_stop(r) ||
-           due(r->o->save_strategy, r->o->save_every, r, epoch_end) ||
+           due(r->o->save_strategy, r->o->save_every, r, before) ||
            (best && r->o->load_best_model_at_end);
+}
+
+/* Is a report due after the newest micro-batch (mlx_lm's rule) or step? */
+static bool report_due(const struct hn_run *r)
+{
+    const struct hn_progress *p = &r->progress;
+    int64_t every = HN_MAX(r->o->steps_per_report, 1);
+    return p->micro >= r->length.total_micro || (by_mlx(r) ? p->micro : p->step) % every == 0;
+}
+
+/* The micro-batches of one step.  *whole: they make an update. */
+static int gather(struct hn_run *r, struct window *w, struct reporter *rep, bool *whole,
+                  struct hone_err *err)
+{
+    const struct hn_progress *p = &r->progress;
+    int64_t size = r->o->grad_accumulation_steps;
+    while (w->micro < size && p->micro < r->length.total_micro) {
+        int rc = micro_batch(r, w, err);
+        if (!rc && by_mlx(r) && w->micro < size && p->micro < r->length.total_micro &&
+            report_due(r))
+            rc = report(r, rep, true, err);
+        if (rc)
+            return rc;
+        if (!by_mlx(r) && p->micro % r->length.micro_per_epoch == 0)
+            break;
+    }
+    *whole = !by_mlx(r) || w->micro == size;
+    return 0;
 }
 
 /* From where progress stands to the end, or to a stop. */
 static int loop(struct hn_run *r, struct hone_err *err)
 {
-    const struct hone_train_options *o = r->o;
     struct hn_progress *p = &r->progress;
-    double window_start = hn_now(), norm = 0, rate = 0;
-    int64_t window_tokens = p->tokens;
-    bool base_due = p->micro == 0 && o->eval_on_start && r->valid.n &&
-                    o->eval_strategy != HONE_NEVER && !r->stop;
-    /* Beside the base: a run that was stopped before it came to the validation that was due. */
-    if (base_due || (p->step > 0 && validation_due(r))) {
-        int rc = validate(r, err);
-        if (rc)
-            return rc;
-        window_start = hn_now();
-    }
-    while (p->micro < r->length.total_micro && !r->stop && !early_stop(r)) {
+    struct reporter rep = {.start = hn_now(), .tokens = p->tokens};
+    int rc = 0;
+    if (p->step == 0)
+        p->rate = rate_now(r);
+    if (p->micro == 0 && !r->stop)
+        rc = validate_base(r, err);
+    else if (p->step > 0) /* a run that was stopped before it came to what was due */
+        rc = validate_step(r, HN_MAX(p->micro - 1, 0), err);
+    rep.start = hn_now();
+    while (!rc && p->micro < r->length.total_micro && !r->stop && !early_stop(r)) {
         struct window w = {.started = hn_now()};
-        bool epoch_end = false, last = false;
-        int rc = 0;
-        for (int64_t k = 0; k < o->grad_accumulation_steps && !epoch_end && !last && !rc; k++) {
-            rc = micro_batch(r, &w, err);
-            epoch_end = p->micro % r->length.micro_per_epoch == 0;
-            last = p->micro >= r->length.total_micro;
-        }
-        if (!rc)
-            rc = update(r, &w, &norm, &rate, err);
+        int64_t before = p->micro;
+        bool whole = false;
+        rc = gather(r, &w, &rep, &whole, err);
+        if (!rc && whole)
+            rc = update(r, &w, err);
         if (rc)
             return rc;
-        p->step++;
+        p->step += whole;
         p->seconds += hn_now() - w.started;
-        if (p->step % HN_MAX(o->steps_per_report, 1) == 0 || last)
-            rc = report(r, norm, rate, &window_start, &window_tokens, err);
+        if (report_due(r))
+            rc = report(r, &rep, !whole, err);
         double pause = hn_now();
-        if (!rc && !r->stop && validation_due(r))
-            rc = validate(r, err);
-        if (!rc && save_due(r, epoch_end, last))
+        if (!rc && !r->stop)
+            rc = validate_step(r, before, err);
+        if (!rc && save_due(r, before, p->micro >= r->length.total_micro))
             rc = save(r, err);
-        window_start += hn_now() - pause; /* reports count training alone */
-        if (rc)
-            return rc;
+        rep.start += hn_now() - pause; /* reports count training alone */
     }
-    return save(r, err);
+    return rc ? rc : save(r, err);
 }
 
 /* After the last step: why it was the last, and which parameters are left. */

@@ -44,6 +44,8 @@ static int open_rows(struct hn_run *r, const char *path, struct hone_dataset **o
         .max_seq_length = r->o->max_seq_length,
         .append_eos = r->o->append_eos,
         .mask_prompt = r->o->mask_prompt,
+        .train_last_turn = r->o->train_last_turn,
+        .train_padding = r->o->train_padding,
     };
     return hone_dataset_open(out, &path, 1, &o, err);
 }
@@ -138,13 +140,15 @@ static int64_t largest_batch(struct hn_run *r)
             most = HN_MAX(most, hn_view_length(&r->train, (uint64_t)i));
         return most;
     }
-    int64_t per_epoch = r->length.micro_per_epoch;
-    for (int64_t micro = 0; micro < r->length.total_micro; micro++) {
+    int64_t per_epoch = r->length.micro_per_epoch, total = r->length.total_micro;
+    if (r->o->batch_order == HONE_ORDER_MLX) /* the same batches in every epoch */
+        total = HN_MIN(total, per_epoch);
+    for (int64_t micro = 0; micro < total; micro++) {
         int64_t at = micro % per_epoch, sum = 0;
         if (at == 0)
-            hn_epoch_order(r->o, micro / per_epoch, r->order, r->train.n);
+            hn_order_epoch(&r->order, micro / per_epoch);
         for (int64_t i = at * b; i < HN_MIN((at + 1) * b, r->train.n); i++)
-            sum += hn_view_length(&r->train, r->order[i]);
+            sum += hn_view_length(&r->train, r->order.rows[i]);
         most = HN_MAX(most, sum);
     }
     return most;
@@ -306,8 +310,38 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
         .n_targets = o->n_target_modules,
         .num_layers = o->num_layers,
         .seed = o->seed,
+        .mlx_start = o->adapter_start == HONE_START_MLX,
     };
     return hn_adapters_make(m, &c, err);
+}
+
+/* Keys of the records of a view's rows, where an order asks for them. */
+static int view_keys(const struct hn_run *r, const struct hn_rows_view *v, uint16_t **keys,
+                     struct hone_err *err)
+{
+    *keys = NULL;
+    if (r->o->batch_order != HONE_ORDER_MLX || v->n == 0)
+        return 0;
+    *keys = hn_calloc((size_t)v->n, sizeof **keys);
+    if (!*keys)
+        return hn_fail_memory(err, "ordering the rows");
+    for (int64_t i = 0; i < v->n; i++)
+        (*keys)[i] = (uint16_t)hone_dataset_keys(v->data, v->index ? v->index[i] : (uint64_t)i);
+    return 0;
+}
+
+static int make_order(struct hn_run *r, struct hone_err *err)
+{
+    uint16_t *keys = NULL, *valid_keys = NULL;
+    int rc = view_keys(r, &r->train, &keys, err);
+    if (!rc)
+        rc = view_keys(r, &r->valid, &valid_keys, err);
+    if (!rc)
+        rc = hn_order_init(&r->order, r->o, &r->length, r->train.n, keys, r->valid.n, valid_keys,
+                           err);
+    hn_free(keys);
+    hn_free(valid_keys);
+    return rc;
 }
 
 /* Options that no table can check alone. */
@@ -331,7 +365,6 @@ int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train
                 void *arg, struct hone_err *err)
 {
     *r = (struct hn_run){.o = o, .on_event = on_event, .arg = arg, .saved_step = -1};
-    r->order_epoch = -1;
     r->progress.best_loss = INFINITY;
     int rc = check_options(o, err);
     if (!rc)
@@ -347,9 +380,17 @@ int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train
     if (rc)
         return rc;
     hn_run_length(o, r->train.n, &r->length);
-    r->order = hn_calloc((size_t)r->train.n, sizeof *r->order);
-    if (!r->order)
-        return hn_fail_memory(err, "preparing a run");
+    rc = make_order(r, err);
+    if (!rc && r->length.total_steps < 1)
+        rc = hn_fail(err, HONE_USAGE,
+                     "%lld iterations are less than the %lld of one optimizer step "
+                     "(grad-accumulation-steps): mlx_lm's step rule would update nothing",
+                     (long long)r->length.total_micro, (long long)o->grad_accumulation_steps);
+    if (!rc)
+        rc = hn_rate_init(&r->rate, o, r->length.total_steps, err);
+    if (rc)
+        return rc;
+    hn_plateau_init(&r->rate, &r->progress.plateau);
     int64_t eval_tokens = 0;
     for (int64_t i = 0; i < r->valid.n; i++)
         eval_tokens = HN_MAX(eval_tokens, hn_view_length(&r->valid, (uint64_t)i));
@@ -380,7 +421,7 @@ void hn_run_release(struct hn_run *r)
         r->model->backend->unbind(r->model->dev, &r->arena);
     hn_batch_release(&r->batch);
     hone_row_release(&r->row);
-    hn_free(r->order);
+    hn_order_release(&r->order);
     hn_free(r->losses);
     hn_free(r->param);
     hn_free(r->grad);

@@ -48,6 +48,15 @@ Testing
 Test loss *, Test ppl *. (glob)
 $ hone lora --model $TEST/golden/llama-tied --data data --adapter-path adapters --iters 2 | head -1 | cut -c1-58
 Defaults that are not mlx_lm.lora's: max_seq_length 1024 (
+# mlx_lm's own run: its defaults, order, start and rule.
+$ cat d.jsonl d.jsonl d.jsonl > data/train.jsonl; hone lora --preset mlx-lm --model $TEST/golden/llama-tied --data data --num-layers 2 --iters 6 --steps-per-report 2 --save-every 4 --adapter-path as-mlx | grep Iter
+Iter 2: Train loss *, Learning Rate 1.000e-05, It/sec *, Tokens/sec *, Trained Tokens *, Peak mem * GB (glob)
+Iter 4: Train loss *, Learning Rate 1.000e-05, It/sec *, Tokens/sec *, Trained Tokens *, Peak mem * GB (glob)
+Iter 4: Saved adapter weights to as-mlx/checkpoints/0000004.
+Iter 6: Train loss *, Learning Rate 1.000e-05, It/sec *, Tokens/sec *, Trained Tokens *, Peak mem * GB (glob)
+Iter 6: Saved adapter weights to as-mlx/checkpoints/0000006.
+$ hone train --config as-mlx/train.yaml --adapter-path again > log.txt; cmp again/adapters.safetensors as-mlx/adapters.safetensors; grep -c mlx-lm as-mlx/train.yaml
+3
 # What cannot be.
 $ echo '{"text": 1}' > bad.jsonl; hone train --model $TEST/golden/llama-tied --data bad.jsonl
 2> hone: bad.jsonl, line 1: "text": found an integer, expected a string

@@ -30,13 +30,10 @@ $ hone lora --model m --data d --fine-tune-type full
 2> hone: --fine-tune-type full is not there yet; this version has lora, dora
 ? 2
 $ hone lora --optimizer muon
-2> hone: --optimizer muon is not there yet; this version has adamw, adam
+2> hone: --optimizer muon is not there yet; this version has adamw, adam, sgd
 ? 2
 $ hone train --lora-alpha 16 --lora-scale 20
 2> hone: both lora-alpha and a scale (mlx_lm's multiplier) are set: the multiplier is alpha/rank or the scale, so give one of them
-? 2
-$ hone train --preset mlx-lm
-2> hone: --preset mlx-lm is not there yet: * (glob)
 ? 2
 $ hone generate
 2> hone: --model is missing: a model's folder, a .gguf file, an adapter's folder or ORG/NAME

@@ -219,7 +219,8 @@ static void contradictions_are_refused(void **state)
     refuse(HN_TRAIN, "--save-strategy steps", "needs --save-every");
     refuse(HN_TRAIN, "--valid-data f --valid-fraction 0.1", "come from one of them");
     refuse(HN_TRAIN, "--target-modules ,", "nothing to train");
-    refuse(HN_TRAIN, "--preset mlx-lm", "--preset mlx-lm is not there yet");
+    refuse(HN_TRAIN, "--momentum 0.9", "are of --optimizer sgd alone");
+    refuse(HN_TRAIN, "--optimizer sgd --nesterov", "nesterov needs --momentum");
 }
 
 static void presets_stand_below_what_is_given(void **state)
@@ -241,6 +242,35 @@ static void presets_stand_below_what_is_given(void **state)
     hn_conf_release(&c);
 }
 
+static void the_preset_of_mlx_lm(void **state)
+{
+    (void)state;
+    struct hn_conf c;
+    struct hn_buf text = {0};
+    char store[1000];
+    accept(&c, HN_TRAIN, "--preset mlx-lm --model m", store);
+    const struct hone_train_options *t = &c.set.train;
+    assert_int_equal(t->batch_order, HONE_ORDER_MLX);
+    assert_int_equal(t->adapter_start, HONE_START_MLX);
+    assert_int_equal(t->step_rule, HONE_STEPS_MLX);
+    assert_int_equal(t->optimizer, HONE_ADAM);
+    assert_true(t->train_padding && t->train_last_turn && t->eval_on_start && t->append_eos);
+    assert_true(t->learning_rate == 1e-5 && t->lora_scale == 20 && t->lora_dropout == 0);
+    assert_true(t->max_grad_norm == 0 && t->weight_decay == 0 && !t->bias_correction);
+    assert_true(t->batch_size == 4 && t->iters == 1000 && t->num_layers == 16 && t->seed == 0);
+    assert_true(t->val_batches == 25 && t->steps_per_eval == 200 && t->save_every == 100);
+    assert_true(t->max_seq_length == 2048 && t->eval_strategy == HONE_STEPS);
+    hn_conf_mlx_differences(&c, &text);
+    assert_int_equal(text.len, 0);
+    hn_buf_release(&text);
+    hn_conf_release(&c);
+    accept(&c, HN_TRAIN,
+           "--preset mlx-lm --model m --optimizer adamw --num-epochs 2 --lora-alpha 8", store);
+    assert_true(t->weight_decay == 0.01 && t->iters == 0 && t->num_epochs == 2);
+    assert_true(t->lora_scale == 0 && t->lora_alpha == 8);
+    hn_conf_release(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +282,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(presets_stand_below_what_is_given),
+        cmocka_unit_test(the_preset_of_mlx_lm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,38 @@ static void mlx_lm_configs_are_understood(void **state)
     hn_conf_release(&c);
 }
 
+static void schedules_are_understood(void **state)
+{
+    (void)state;
+    struct hn_conf c;
+    start(&c, 0, NULL);
+    read_text(&c, "lr_schedule:\n"
+                  "  name: cosine_decay\n"
+                  "  warmup: 100 # steps of warm-up\n"
+                  "  warmup_init: 1e-7\n"
+                  "  arguments: [1e-5, 1000, 1e-7]\n");
+    const struct hone_train_options *t = &c.set.train;
+    assert_int_equal(t->lr_scheduler_type, HONE_COSINE_DECAY);
+    assert_true(t->warmup_steps == 100);
+    assert_int_equal(t->n_lr_scheduler_kwargs, 4);
+    assert_string_equal(t->lr_scheduler_kwargs[0], "warmup_init=1e-7");
+    assert_string_equal(t->lr_scheduler_kwargs[2], "decay_steps=1000");
+    hn_conf_release(&c);
+    start(&c, 0, NULL);
+    read_text(&c, "lr_schedule: null\nlr_scheduler_type: polynomial\n"
+                  "lr_scheduler_kwargs: {power: 2.0, lr_end: 1e-6}\n");
+    assert_int_equal(t->lr_scheduler_type, HONE_POLYNOMIAL);
+    assert_int_equal(t->n_lr_scheduler_kwargs, 2);
+    assert_string_equal(t->lr_scheduler_kwargs[1], "lr_end=1e-6");
+    hn_conf_release(&c);
+    start(&c, 0, NULL);
+    read_text(&c, "optimizer: sgd\n"
+                  "optimizer_config: {sgd: {momentum: 0.9, dampening: 0.1}, adamw: {eps: 1e-3}}\n");
+    assert_int_equal(t->optimizer, HONE_SGD);
+    assert_true(t->momentum == 0.9 && t->dampening == 0.1 && t->adam_epsilon == 1e-8);
+    hn_conf_release(&c);
+}
+
 static void what_is_written_reads_back(void **state)
 {
     (void)state;
@@ -156,8 +188,14 @@ static void mistakes_are_named_by_line(void **state)
     refuse("lora_parameters: 3\n", "should be a map");
     refuse("optimizer_config: {adamw: {betas: [1]}}\n", "a list of two numbers");
     refuse("optimizer_config: {lion: {}}\n", "unknown key \"optimizer_config.lion\"");
-    refuse("lr_schedule: {name: cosine_decay, arguments: [1e-5, 1000]}\n",
-           "mlx_lm's schedules are not there yet");
+    refuse("lr_schedule: {name: join_schedules, arguments: [1e-5, 1000]}\n",
+           "x.yaml:1: lr_schedule should name cosine_decay");
+    refuse("lr_schedule: {name: step_decay, arguments: [1e-5, 0.5, 3, 4]}\n",
+           "at most 3 arguments");
+    refuse("lr_schedule: {name: step_decay}\n", "a list of arguments");
+    refuse("lr_schedule: {name: step_decay, arguments: [1], warmups: 3}\n",
+           "unknown key \"lr_schedule.warmups\"");
+    refuse("lr_scheduler_kwargs: {num_cycles: [1]}\n", "num_cycles should be one value");
     refuse("lora_rank: 8\nlora_parameters: {rank: 16}\n",
            "x.yaml:2: rank sets what an earlier key has set (lora-rank)");
     refuse("config: other.yaml\n", "belongs on the command line");
@@ -194,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_line_wins_over_the_file),
         cmocka_unit_test(mlx_lm_configs_are_understood),
+        cmocka_unit_test(schedules_are_understood),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(mistakes_are_named_by_line),
         cmocka_unit_test(hostile_files_are_bounded),

@@ -177,6 +177,47 @@ static void resumes_after_every_event(void **state)
     assert_true(k > 30); /* every part of the run was met */
 }
 
+/* mlx_lm's order and rule: one stream of random numbers behind batches and validations, steps that
+ * reach across epochs, validations before their iterations, SGD's momentum and a rate that falls.
+ */
+static void resumes_as_mlx_lm(void **state)
+{
+    static const char *const kwargs[] = {"patience=0"};
+    (void)state;
+    struct folder f;
+    char whole[96], part[96];
+    write_rows(&f);
+    snprintf(whole, sizeof whole, "%s/whole", f.root);
+    struct hone_train_options o = options(&f, whole);
+    o.batch_order = HONE_ORDER_MLX;
+    o.step_rule = HONE_STEPS_MLX;
+    o.adapter_start = HONE_START_MLX;
+    o.train_padding = true;
+    o.eval_on_start = true;
+    o.val_batches = 1;
+    o.max_steps = 0;
+    o.iters = 33; /* the last one updates nothing */
+    o.optimizer = HONE_SGD;
+    o.momentum = 0.9;
+    o.lr_scheduler_type = HONE_PLATEAU;
+    o.lr_scheduler_kwargs = kwargs;
+    o.n_lr_scheduler_kwargs = 1;
+    const struct hone_train_options as = o;
+    must_train(&o);
+    bool killed = true;
+    int k = 1;
+    for (; killed; k += 7) {
+        snprintf(part, sizeof part, "%s/part%d", f.root, k);
+        o = as;
+        o.adapter_path = part;
+        killed = killed_at_event(&o, k);
+        o.resume = true;
+        must_train(&o);
+        check_same(whole, part, part);
+    }
+    assert_true(k > 30);
+}
+
 static void resumes_after_any_moment(void **state)
 {
     (void)state;
@@ -278,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumes_after_every_event),
+        cmocka_unit_test(resumes_as_mlx_lm),
         cmocka_unit_test(resumes_after_any_moment),
         cmocka_unit_test(a_checkpoint_without_its_adapter),
         cmocka_unit_test(a_stop_saves_and_goes_on),

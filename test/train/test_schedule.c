@@ -1,10 +1,9 @@
-/* schedule.h: lengths of runs, rates as transformers' schedulers give them, and orders. */
+/* schedule.h: lengths of runs, and orders. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <math.h>
 
 #include "base/compiler.h"
 #include "train/schedule.h"
@@ -38,24 +37,18 @@ static void lengths(void **state)
     assert_true(r.total_micro == 4 && r.total_steps == 2);
 }
 
-static void rates(void **state)
+static void lengths_as_mlx_lm(void **state)
 {
     (void)state;
+    struct hn_run_length r;
     struct hone_train_options o = defaults();
-    o.learning_rate = 1;
-    assert_true(hn_learning_rate(&o, 7, 10) == 1);
-    o.lr_scheduler_type = HONE_LINEAR;
-    assert_true(hn_learning_rate(&o, 0, 10) == 1);
-    assert_true(fabs(hn_learning_rate(&o, 9, 10) - 0.1) < 1e-12);
-    o.warmup_steps = 4;
-    assert_true(hn_learning_rate(&o, 0, 10) == 0);
-    assert_true(fabs(hn_learning_rate(&o, 3, 10) - 0.75) < 1e-12);
-    assert_true(fabs(hn_learning_rate(&o, 7, 10) - 0.5) < 1e-12);
-    o.lr_scheduler_type = HONE_COSINE;
-    assert_true(fabs(hn_learning_rate(&o, 7, 10) - 0.5) < 1e-12);
-    o.warmup_steps = 0.25; /* a fraction: ceil(2.5) = 3 steps */
-    assert_true(fabs(hn_learning_rate(&o, 2, 10) - 2 / 3.0) < 1e-12);
-    assert_true(hn_learning_rate(&o, 3, 10) == 1);
+    o.batch_order = HONE_ORDER_MLX, o.step_rule = HONE_STEPS_MLX;
+    o.batch_size = 4, o.grad_accumulation_steps = 3, o.iters = 20;
+    hn_run_length(&o, 21, &r); /* 5 micro-batches an epoch; the last 2 iterations update nothing */
+    assert_true(r.micro_per_epoch == 5 && r.total_micro == 20 && r.total_steps == 6);
+    o.max_steps = 4;
+    hn_run_length(&o, 21, &r);
+    assert_true(r.total_micro == 12 && r.total_steps == 4);
 }
 
 static void orders(void **state)
@@ -90,7 +83,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lengths),
-        cmocka_unit_test(rates),
+        cmocka_unit_test(lengths_as_mlx_lm),
         cmocka_unit_test(orders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

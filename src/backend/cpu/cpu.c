@@ -343,6 +343,7 @@ const struct hn_backend hn_backend_cpu = {
     .eval = cpu_eval,
     .begin = cpu_begin,
     .zero = hn_cpu_zero,
+    .scale = hn_cpu_scale,
     .embed_fwd = hn_cpu_embed_fwd,
     .rms_norm_fwd = hn_cpu_rms_norm_fwd,
     .rms_norm_bwd = hn_cpu_rms_norm_bwd,
@@ -368,4 +369,5 @@ const struct hn_backend hn_backend_cpu = {
     .head_loss = hn_cpu_head_loss,
     .sum_squares = hn_cpu_sum_squares,
     .adamw = hn_cpu_adamw,
+    .sgd = hn_cpu_sgd,
 };

@@ -144,6 +144,7 @@ void hn_cpu_glu_bwd(struct hn_device *dev, struct hn_tensor *dgate, struct hn_te
 void hn_cpu_add(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
 void hn_cpu_copy(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
 void hn_cpu_zero(struct hn_device *dev, struct hn_tensor *x);
+void hn_cpu_scale(struct hn_device *dev, struct hn_tensor *x, float factor);
 void hn_cpu_gather_rows(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
 void hn_cpu_scatter_rows(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x);
 int hn_cpu_sum_squares(struct hn_device *dev, struct hn_tensor *const *x, size_t n, double *out,
@@ -151,5 +152,8 @@ int hn_cpu_sum_squares(struct hn_device *dev, struct hn_tensor *const *x, size_t
 void hn_cpu_adamw(struct hn_device *dev, struct hn_tensor *const *param,
                   struct hn_tensor *const *grad, struct hn_tensor *const *m,
                   struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);
+void hn_cpu_sgd(struct hn_device *dev, struct hn_tensor *const *param,
+                struct hn_tensor *const *grad, struct hn_tensor *const *m, size_t n,
+                const struct hn_sgd *o);
 
 #endif

@@ -7,6 +7,7 @@ struct job {
     const struct hn_cpu_vector *vector;
     const struct hn_batch *batch;
     int64_t n, cols;
+    float factor;
     float *y, *y2;
     const float *x, *x2, *x3;
 };
@@ -98,6 +99,20 @@ void hn_cpu_zero(struct hn_device *dev, struct hn_tensor *x)
 {
     struct job j = {.n = count(x), .y = x->data}; /* both element types have 4 bytes */
     hn_cpu_run(dev, zero_part, &j, j.n);
+}
+
+static void scale_part(void *arg, int thread, int n_threads)
+{
+    const struct job *j = arg;
+    int64_t i, end;
+    hn_pool_split(j->n, HN_CPU_GRAIN, thread, n_threads, &i, &end);
+    j->vector->scale(j->y + i, j->y + i, j->factor, end - i);
+}
+
+void hn_cpu_scale(struct hn_device *dev, struct hn_tensor *x, float factor)
+{
+    struct job j = {.vector = dev->vector, .n = count(x), .y = x->data, .factor = factor};
+    hn_cpu_run(dev, scale_part, &j, j.n);
 }
 
 static void gather_part(void *arg, int thread, int n_threads)
