@@ -24,7 +24,7 @@ static const char *const golden_names[] = {
     "gguf-q4_1",       "gguf-q8_0",       "gguf-f16",       "gguf-qwen3", "qwen3-only-o",
     "qwen3-only-down", "qwen3-last-gate", "qwen3-k-and-up", "bnb-nf4",    "bnb-fp4",
     "bnb-int8",        "qwen2-dora",      "linear-dora",    "mlx-q4-dora", "mixed-dora",
-    "drop-dora",
+    "drop-dora",       "full-llama",      "full-qwen3",     "full-last",
 };
 enum { N_GOLDEN = HN_COUNT(golden_names), GOLDEN_PATH_SIZE = 1024 };
 
@@ -88,6 +88,14 @@ static inline double golden_dropout(const struct golden *g)
     return p;
 }
 
+/* 0: an adapter is trained; else the weights: of all blocks and beyond (-1), or the last N. */
+static inline int64_t golden_full(const struct golden *g)
+{
+    int64_t n = 0;
+    (void)hn_json_int(hn_json_get(g->facts, "full"), &n);
+    return n;
+}
+
 static inline void golden_open(struct golden *g, const char *name)
 {
     char path[GOLDEN_PATH_SIZE];
@@ -143,6 +151,12 @@ static inline void golden_adapter(const struct golden *g, struct hone_model *m)
 {
     struct hn_adapter_file file = {0};
     struct hone_err err = {0};
+    if (golden_full(g)) {
+        const struct hn_adapter_config c = {.full = true, .num_layers = golden_full(g)};
+        if (hn_adapters_make(m, &c, &err))
+            fail_msg("%s: %s", g->name, err.message);
+        return;
+    }
     if (hn_adapter_read(&file, g->adapter_path, &err) ||
         hn_adapters_load(m, &file, true, (float)golden_dropout(g), &err))
         fail_msg("%s: %s", g->name, err.message);
@@ -266,6 +280,17 @@ static inline double golden_adapter_l2(const struct golden *g, const struct hone
     assert_non_null(values);
     if (hn_adapters_read(m, part, values, &err))
         fail_msg("%s: %s", g->name, err.message);
+    for (size_t i = 0; m->adapters.full && i < m->adapters.n_params; i++) {
+        char name[160];
+        const struct hn_tensor *t = &m->adapters.params[i].part[part];
+        snprintf(name, sizeof name, "%s.%s", prefix, m->adapters.names[i]);
+        double far = golden_l2(at, scale, golden_array(g, name, t->rows * t->cols), t->rows * t->cols);
+        at += t->rows * t->cols;
+        if (far > worst || isnan(far)) {
+            worst = far;
+            snprintf(where, 160, "%s", name);
+        }
+    }
     for (int64_t i = 0; i < m->spec.n_layers * HN_LINEAR_COUNT; i++) {
         enum hn_linear_id id = (enum hn_linear_id)(i % HN_LINEAR_COUNT);
         const struct hn_lora *lo = hn_adapters_get(m, i / HN_LINEAR_COUNT, id);

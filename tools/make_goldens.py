@@ -22,6 +22,9 @@ A folder per model:
                                                       gradients of the mean loss over all or the trained tokens
                                                       of all sequences; the adapter after the optimizer steps
 
+With "full" in golden.json there is no adapter: the weights themselves are trained, all of them (-1) or those of the
+last N blocks, and M is a parameter's own name ("model.norm.weight").
+
 With "dropout" in golden.json, the dropout of training has hone's own masks (Philox, of seed 7), so that a program with
 those masks must come to the same numbers: what dropout does to the base's part of a DoRA is tested, not only A and B.
 
@@ -107,6 +110,9 @@ def models():
         "drop-dora": dict(base="llama-linear", dropout=0.25,
                           lora=dict(LORA, use_dora=True, target_modules=["q_proj", "v_proj", "o_proj", "gate_proj",
                                                                          "down_proj"], layers_to_transform=[1, 2])),
+        "full-llama": dict(base="llama-linear", full=-1, steps=dict(lr=1e-3, loss="completion", weight_decay=0.1)),
+        "full-qwen3": dict(base="qwen3-v4", full=-1, steps=dict(lr=1e-3)),
+        "full-last": dict(base="qwen2-window", full=2, steps=dict(lr=1e-3, max_grad_norm=0.0)),
         "qwen3-v4": dict(kind="qwen3", dtype="bfloat16", dialect=4,
                          lora=dict(LORA, r=3, target_modules="all-linear"),
                          config=dict(SMALL, head_dim=16, tie_word_embeddings=True, rms_norm_eps=1e-6,
@@ -537,6 +543,17 @@ def adapter_parameters(model):
             for n, p in model.named_parameters() if p.requires_grad}
 
 
+def full_parameters(model, last):
+    """Every parameter, or those of the last blocks: the others are frozen."""
+    blocks = len(model.model.layers)
+    out = {}
+    for n, p in model.named_parameters():
+        m = re.search(r"layers\.(\d+)\.", n)
+        p.requires_grad = last < 0 or bool(m and int(m[1]) >= blocks - last)
+        if p.requires_grad: out[n] = p
+    return out
+
+
 def reference(spec, config, weights, adapter, name, double):
     """Everything golden of one model, in one precision."""
     set_precision(spec["kind"], double)
@@ -548,12 +565,15 @@ def reference(spec, config, weights, adapter, name, double):
     got = {}
     with torch.no_grad():
         got["logits"] = torch.cat([model(input_ids=s["ids"][None]).logits[0] for s in seqs])
-    model = PeftModel.from_pretrained(model, adapter, is_trainable=True, autocast_adapter_dtype=False).to(dtype)
-    params = adapter_parameters(model)
+    if spec.get("full"):
+        params = full_parameters(model, spec["full"])
+    else:
+        model = PeftModel.from_pretrained(model, adapter, is_trainable=True, autocast_adapter_dtype=False).to(dtype)
+        params = adapter_parameters(model)
     assert all(p.dtype == dtype for p in params.values())
     with torch.no_grad():
         got["logits_adapter"] = model(input_ids=seqs[-1]["ids"][None]).logits[0]
-    facts = {}
+    facts = dict(full=spec["full"]) if spec.get("full") else {}
     for kind in ("all", "masked"):
         with torch.no_grad(): facts[f"loss_{kind}"] = mean_loss(model, seqs, kind).item()
     if spec.get("dropout"):
@@ -638,7 +658,7 @@ def make(name, spec, root):
     if not base and spec.get("make") != make_gguf:
         write_tokenizer(out, vocab)
         check_text(out, seqs, vocab)
-    make_adapter(name, spec, config, weights, out / "adapter")
+    if not spec.get("full"): make_adapter(name, spec, config, weights, out / "adapter")
     exact, facts = reference(spec, config, weights, out / "adapter", name, True)
     single, facts32 = reference(spec, config, weights, out / "adapter", name, False)
     worst = noise(exact, single)

@@ -8,6 +8,7 @@
 enum hone_fine_tune_type {
     HONE_LORA,
     HONE_DORA, /* LoRA whose rows have trained lengths, as in PEFT (use_dora) */
+    HONE_FULL, /* the weights themselves: all, or those of the last num_layers blocks */
 };
 enum hone_schedule {
     /* transformers' get_scheduler: a linear warm-up from 0, then as the name says */

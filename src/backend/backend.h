@@ -139,6 +139,7 @@ struct hn_limits {
     int64_t max_rank;
     int64_t max_context; /* longest sequence, cache included */
     bool training;
+    bool full; /* weights get gradients */
 };
 
 struct hn_backend {
@@ -161,6 +162,11 @@ struct hn_backend {
                        struct hone_err *err);
     void (*weight_close)(struct hn_device *dev, struct hn_weight **w);
     size_t (*weight_private_size)(const struct hn_device *dev, const struct hn_matrix *m);
+
+    /* A weight whose values are those of a float32 tensor, whatever they become: of a trained weight.
+     * t outlives it. */
+    int (*weight_of_tensor)(struct hn_device *dev, const struct hn_tensor *t,
+                            struct hn_weight **out, struct hone_err *err);
 
     /* Storage for n tensors whose offsets in one arena of arena_size bytes are planned; fills their
      * data.  unbind frees it.  Contents are undefined at first. */
@@ -289,6 +295,19 @@ struct hn_backend {
      * [n_rows, 1] = 1 where the target is the arg max, when not NULL. */
     void (*head_loss)(struct hn_device *dev, struct hn_tensor *loss, struct hn_tensor *hit,
                       struct hn_tensor *dx, const struct hn_tensor *x, const struct hn_weight *w);
+
+    /* Gradients of trained weights (class exact).
+     * linear: dw [out, in] += dy^T x, dbias [1, out] += the sum of dy over tokens; each NULL: not
+     * wanted.  norm: dw [1, n] += sum over runs of dy * x / sqrt(mean(x^2) + eps).  embed: dw [V, D]
+     * += dy [T, D] in the rows that the batch's tokens name.  head: dw [V, D] += (softmax(x w^T) -
+     * onehot)^T x, where loss is what head_loss gave for the same x and w. */
+    void (*linear_grad)(struct hn_device *dev, struct hn_tensor *dw, struct hn_tensor *dbias,
+                        const struct hn_tensor *dy, const struct hn_tensor *x);
+    void (*rms_norm_grad)(struct hn_device *dev, struct hn_tensor *dw, const struct hn_tensor *dy,
+                          const struct hn_tensor *x, float eps);
+    void (*embed_grad)(struct hn_device *dev, struct hn_tensor *dw, const struct hn_tensor *dy);
+    void (*head_grad)(struct hn_device *dev, struct hn_tensor *dw, const struct hn_tensor *loss,
+                      const struct hn_tensor *x, const struct hn_weight *w);
 
     /* Sum of squares over n tensors in double precision; a barrier. */
     int (*sum_squares)(struct hn_device *dev, struct hn_tensor *const *x, size_t n, double *out,

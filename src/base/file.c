@@ -40,6 +40,17 @@ int hn_map_open(struct hn_map *m, const char *path, struct hone_err *err)
     return rc;
 }
 
+void hn_map_forget(const void *p, size_t n)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    if (page <= 0)
+        return;
+    uintptr_t size = (uintptr_t)page, begin = ((uintptr_t)p + size - 1) / size * size;
+    uintptr_t end = ((uintptr_t)p + n) / size * size;
+    if (begin < end) /* a hint: nothing depends on it */
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 void hn_map_close(struct hn_map *m)
 {
     if (m->data)

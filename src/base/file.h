@@ -13,6 +13,9 @@ struct hn_map {
 };
 HN_MUST_USE int hn_map_open(struct hn_map *m, const char *path, struct hone_err *err);
 void hn_map_close(struct hn_map *m);
+/* Bytes of a mapped file that will not be read soon: the memory they take is given back, and they
+ * are read from the file again where they are needed after all. */
+void hn_map_forget(const void *p, size_t n);
 
 /* The whole file, appended to out; an error when it is larger than max bytes. */
 HN_MUST_USE int hn_file_read(const char *path, size_t max, struct hn_buf *out,

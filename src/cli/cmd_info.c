@@ -57,7 +57,10 @@ static void print_model(const struct report *r, struct hn_ui *ui)
         hn_ui_count((uint64_t)r->tok.vocab_size, a), r->tok.adds_bos ? ", adds a start token" : "",
         r->tok.adds_eos ? ", adds an end token" : "");
     add(&t, "chat template", "%s", r->tok.chat_template ? "yes" : "none");
-    if (m->adapter_path)
+    if (m->adapter_path && !m->adapter_rank)
+        add(&t, "trained", "%s, %s weights in the place of the base's", m->adapter_path,
+            hn_ui_count((uint64_t)m->adapter_parameters, a));
+    else if (m->adapter_path)
         add(&t, "adapter", "%s, rank %lld, %s parameters", m->adapter_path,
             (long long)m->adapter_rank, hn_ui_count((uint64_t)m->adapter_parameters, a));
     add(&t, "device", "%s", m->device);

@@ -10,6 +10,8 @@
 #include "cli/cli.h"
 #include "cli/run_report.h"
 #include "conf/config_file.h"
+#include "hone/convert.h"
+#include "hone/fuse.h"
 #include "hone/test.h"
 #include "hone/train.h"
 
@@ -204,6 +206,36 @@ static int run(struct view *v, struct hone_err *err)
     return rc;
 }
 
+static int on_convert(void *arg, const struct hone_convert_progress *p)
+{
+    hn_ui_progress(arg, p->total ? (double)p->done / (double)p->total : 0, false, "%s", p->tensor);
+    return hn_cli_interrupted();
+}
+
+/* Full fine-tuning ends with a model that needs no base: a Hugging Face folder. */
+static int write_model(struct view *v, struct hone_err *err)
+{
+    const struct hone_train_options *t = &v->c->set.train;
+    struct hone_model *model = NULL;
+    char *path = hn_path_join(t->adapter_path, "model");
+    struct hone_convert_options o;
+    hone_convert_defaults(&o);
+    o.output = path;
+    o.to = HONE_FORMAT_HF;
+    o.overwrite = true;
+    o.n_threads = v->c->set.device.n_threads;
+    int rc = path ? hone_model_open(&model, t->adapter_path, &v->c->set.device, err)
+                  : hn_fail_memory(err, "writing the model");
+    if (!rc)
+        rc = hone_fuse(model, &o, on_convert, &v->ui, NULL, NULL, err);
+    hn_ui_clear(&v->ui);
+    if (!rc)
+        hn_ui_say(&v->ui, HN_GREEN, "Saved the whole model, which needs no base, to %s.", path);
+    hone_model_close(&model);
+    hn_free(path);
+    return rc;
+}
+
 /* mlx_lm's --test: the loss on test.jsonl beside the training data, with the adapter. */
 static int test(struct view *v, struct hone_err *err)
 {
@@ -252,6 +284,8 @@ int hn_cmd_train(struct hn_conf *c, struct hone_err *err)
     bool only_test = c->set.test_after && !c->set.train_flag;
     if (!rc && !only_test)
         rc = run(&v, err);
+    if (!rc && !only_test && c->set.train.fine_tune_type == HONE_FULL)
+        rc = write_model(&v, err);
     if (!rc && c->set.test_after)
         rc = test(&v, err);
     return rc;

@@ -78,7 +78,7 @@ static const struct hn_choice step_rules[] = {
 static const struct hn_choice fine_tune_types[] = {
     {"lora", HONE_LORA},
     {"dora", HONE_DORA},
-    {"full", HN_NOT_YET},
+    {"full", HONE_FULL},
     {0},
 };
 static const struct hn_choice strategies[] = {
@@ -256,7 +256,8 @@ const struct hn_option hn_options_train[] = {
      .def = "lora",
      .flags = HN_OPTION_MLX,
      .group = "Adapter",
-     .help = "what is trained: low-rank adapters, or with dora also the length of each row"},
+     .help = "lora and dora train low-rank adapters (dora also the length of each row), full the "
+             "weights of an unquantised base"},
     {.name = "use-dora",
      .commands = PLAN,
      BOOL,
@@ -331,7 +332,7 @@ const struct hn_option hn_options_train[] = {
      .mlx = "16",
      .flags = HN_OPTION_MLX,
      .group = "Adapter",
-     .help = "adapters in the last N blocks; -1 for all"},
+     .help = "train the last N blocks; -1 for all (with full: embedding, norm and head too)"},
     {.name = "adapter-path",
      .aliases = "output-dir adapter-dir",
      .commands = ONLY | HN_BIT(HN_REPORT),

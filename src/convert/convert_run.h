@@ -25,6 +25,9 @@ struct hn_convert_patch {
     /* Change w[cols], row `row` (in Hugging Face order) of that matrix: it holds the base's values
      * in float32.  Called on several threads at once, for rows in any order. */
     void (*apply)(void *arg, const char *module, int64_t row, int64_t cols, float *w);
+    /* Instead of module, both get the tensor's whole name ("model.norm.weight"), and vectors are
+     * asked for too; one is [n, 1]. */
+    bool by_name;
 };
 
 /* hone_convert with a patch (NULL: none). */

@@ -73,6 +73,35 @@ static void apply(void *arg, const char *module, int64_t row, int64_t cols, floa
         set_length(w, cols, m->magnitude[row]);
 }
 
+/* ---- full fine-tuning: the trained weights take the place of the base's ---------------------- */
+
+static bool has_weight(void *arg, const char *name)
+{
+    return hn_st_find(&((const struct hn_adapter_file *)arg)->weights, name) != NULL;
+}
+
+static void take_row(void *arg, const char *name, int64_t row, int64_t cols, float *w)
+{
+    const struct hn_st_tensor *t =
+        hn_st_find(&((const struct hn_adapter_file *)arg)->weights, name);
+    for (int64_t i = 0; i < cols; i++)
+        w[i] = hn_dtype_load(t->dtype, t->data, (size_t)(row * cols + i));
+}
+
+static int fuse_full(const struct hone_model *model, struct hone_convert_options *o,
+                     hone_convert_fn *on_progress, void *arg, size_t *n_fused,
+                     struct hone_convert_report *report, struct hone_err *err)
+{
+    const struct hn_adapter_file *f = &model->adapter_file;
+    const struct hn_convert_patch patch = {(void *)(uintptr_t)f, has_weight, take_row, true};
+    o->model = model->files.path;
+    int rc = hn_convert_run(o, &patch, on_progress, arg, report, err);
+    if (!rc && n_fused)
+        for (size_t i = *n_fused = 0; i < f->weights.n; i++)
+            *n_fused += f->weights.tensors[i].n_dims == 2;
+    return rc;
+}
+
 int hone_fuse(const struct hone_model *model, const struct hone_convert_options *o,
               hone_convert_fn *on_progress, void *arg, size_t *n_fused,
               struct hone_convert_report *report, struct hone_err *err)
@@ -80,6 +109,8 @@ int hone_fuse(const struct hone_model *model, const struct hone_convert_options 
     const struct hn_adapter_file *file = &model->adapter_file;
     struct hone_convert_options with = *o;
     struct fuse f = {.n = file->n};
+    if (file->full)
+        return fuse_full(model, &with, on_progress, arg, n_fused, report, err);
     if (!file->n)
         return hn_fail(err, HONE_USAGE, "%s has no adapter that could be fused into it",
                        model->files.path);
@@ -90,7 +121,7 @@ int hone_fuse(const struct hone_model *model, const struct hone_convert_options 
         f.sorted[i] = &file->modules[i];
     qsort(f.sorted, f.n, sizeof *f.sorted, by_path);
     with.model = model->files.path;
-    const struct hn_convert_patch patch = {&f, changes, apply};
+    const struct hn_convert_patch patch = {&f, changes, apply, false};
     int rc = hn_convert_run(&with, &patch, on_progress, arg, report, err);
     if (!rc && n_fused)
         *n_fused = f.n;

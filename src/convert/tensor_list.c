@@ -50,7 +50,8 @@ static int matrix(struct lister *l, const char *name, int64_t rows, int64_t cols
     if (t->from.rows != rows || t->from.cols != cols)
         return wrong_shape(c, name, &t->from, rows, cols);
     t->is_matrix = true;
-    t->patched = c->patch && c->patch->changes(c->patch->arg, t->module);
+    t->patched = c->patch &&
+                 c->patch->changes(c->patch->arg, c->patch->by_name ? t->name : t->module);
     c->n++;
     return 0;
 }
@@ -74,6 +75,7 @@ static int vector(struct lister *l, const char *name, int64_t n)
     t->from.rows = n;
     t->from.cols = 1;
     t->from.row_size = hn_dtype_size(dtype);
+    t->patched = c->patch && c->patch->by_name && c->patch->changes(c->patch->arg, t->name);
     c->n++;
     return 0;
 }

@@ -48,7 +48,8 @@ static enum hn_encode_result encode(const struct job *j, int64_t row, struct hn_
     else
         hn_matrix_decode(&t->from, row, 0, cols, values);
     if (t->patched)
-        j->c->patch->apply(j->c->patch->arg, t->module, row, cols, values);
+        j->c->patch->apply(j->c->patch->arg, j->c->patch->by_name ? t->name : t->module, row, cols,
+                           values);
     return hn_encode_row(&t->to, values, cols, to);
 }
 

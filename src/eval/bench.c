@@ -138,6 +138,7 @@ static int measure_train(struct bench *b)
         .rank = t->lora_rank,
         .alpha = t->lora_alpha,
         .use_dora = t->fine_tune_type == HONE_DORA,
+        .full = t->fine_tune_type == HONE_FULL,
         .dropout = (float)t->lora_dropout,
         .targets = t->target_modules,
         .n_targets = t->n_target_modules,

@@ -87,6 +87,12 @@ static bool is_peft(const struct hn_safetensors *st)
     return false;
 }
 
+static bool is_full(const struct hn_adapter_file *f)
+{
+    struct hn_str type;
+    return hn_json_str(hn_json_get(f->config, "fine_tune_type"), &type) && hn_str_is(type, "full");
+}
+
 /* Read the weights at path with the config that is already in f. */
 static int read_weights(struct hn_adapter_file *f, const char *path, struct hone_err *err)
 {
@@ -98,6 +104,12 @@ static int read_weights(struct hn_adapter_file *f, const char *path, struct hone
         return rc;
     f->weights_path = path;
     read_common(f);
+    if (st.n && is_full(f) && !is_peft(&st)) {
+        f->full = true;
+        f->weights = st;
+        f->layout = HN_ADAPTER_MLX;
+        return 0;
+    }
     if (!st.n)
         rc = hn_fail(err, HONE_FAILED, "%s holds no tensors", path);
     else if (is_peft(&st))
@@ -217,6 +229,8 @@ static int read_dir(struct hn_adapter_file *f, const char *dir, struct hone_err 
                        mlx_file, peft_file);
     if (!has_mlx || !has_peft)
         return read_weights(f, has_mlx ? mlx : peft, err);
+    if (is_full(f))
+        return read_weights(f, mlx, err);
     bool knows_mlx = hn_json_get(f->config, "lora_parameters") != NULL;
     bool knows_peft = hn_json_get(f->config, "lora_alpha") || hn_json_get(f->config, "peft_type");
     bool use_peft = knows_peft || !knows_mlx;
@@ -246,6 +260,7 @@ int hn_adapter_read(struct hn_adapter_file *out, const char *path, struct hone_e
 
 void hn_adapter_release(struct hn_adapter_file *f)
 {
+    hn_st_release(&f->weights);
     hn_arena_release(&f->arena);
     *f = (struct hn_adapter_file){.num_layers = -1};
 }

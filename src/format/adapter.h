@@ -6,8 +6,7 @@
 #ifndef HN_FORMAT_ADAPTER_H
 #define HN_FORMAT_ADAPTER_H
 
-#include "base/arena.h"
-#include "base/json.h"
+#include "format/safetensors.h"
 
 enum hn_adapter_layout { HN_ADAPTER_MLX, HN_ADAPTER_PEFT };
 
@@ -28,6 +27,8 @@ struct hn_adapter_file {
     const char *base_model;        /* base_model_name_or_path or mlx-lm's "model"; NULL: not said */
     struct hn_adapter_module *modules; /* [n] in model order: by block, then as in the block */
     size_t n;
+    bool full;                     /* no modules: whole weights under Hugging Face's names, in: */
+    struct hn_safetensors weights; /* the opened file, when full */
     int64_t rank;   /* the largest */
     double alpha;   /* lora_alpha, or scale * rank */
     double dropout; /* lora_dropout */
@@ -42,8 +43,8 @@ bool hn_adapter_is_dir(const char *path);
 
 /* path: a directory, or a .safetensors file (its adapter_config.json is looked for beside it; a
  * PEFT file without one is an error, for then the scale is not known).  A directory that holds both
- * weight files must hold the same values in both.  What hone cannot apply faithfully (full
- * weights, embeddings, modules_to_save, biases, starts that changed the base) is refused by name.
+ * weight files must hold the same values in both.  What hone cannot apply faithfully
+ * (embeddings, modules_to_save, biases, starts that changed the base) is refused by name.
  */
 HN_MUST_USE int hn_adapter_read(struct hn_adapter_file *out, const char *path,
                                 struct hone_err *err);
@@ -73,5 +74,14 @@ struct hn_adapter_spec {
  * unequal scales is folded into lora_b there; PEFT gets rank_pattern and alpha_pattern. */
 HN_MUST_USE int hn_adapter_write(const char *dir, const struct hn_adapter_spec *spec,
                                  struct hone_err *err);
+
+/* mlx-lm's fine_tune_type "full": adapters.safetensors in dir, begun; the caller adds the data of
+ * the entries and commits.  The directory is made when it is missing. */
+HN_MUST_USE int hn_adapter_write_full(struct hn_st_writer *w, const char *dir,
+                                      const struct hn_st_entry *entries, size_t n,
+                                      struct hone_err *err);
+/* adapter_config.json beside it.  num_layers: the last N blocks; <= 0: everything. */
+HN_MUST_USE int hn_adapter_write_full_config(const char *dir, const char *base_model,
+                                             int64_t num_layers, struct hone_err *err);
 
 #endif

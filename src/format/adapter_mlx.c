@@ -13,8 +13,8 @@ static int check_config(const struct hn_adapter_file *f, double *scale, struct h
     if (hn_json_str(type, &name) && !hn_str_is(name, "lora") && !hn_str_is(name, "dora"))
         return hn_fail(
             err, HONE_FAILED,
-            "%s: adapter_config.json says fine_tune_type \"%.20s\"; hone applies \"lora\" "
-            "and \"dora\"",
+            "%s: adapter_config.json says fine_tune_type \"%.20s\"; hone applies "
+            "\"lora\", \"dora\" and \"full\"",
             f->weights_path, name.p);
     if (!f->config)
         return hn_fail(err, HONE_NOT_FOUND,

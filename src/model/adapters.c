@@ -1,5 +1,5 @@
 /* The trainable part of a model: made fresh, loaded, listed, read, written and saved. */
-#include "model/model.h"
+#include "model/full.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "model/adapter_start.h"
@@ -24,8 +24,14 @@ struct hn_lora *hn_adapters_get(const struct hone_model *m, int64_t block, enum 
     return lo->present ? lo : NULL;
 }
 
+bool hn_adapters_present(const struct hone_model *m)
+{
+    return m->adapters.n_present > 0 || m->adapters.n_replaced > 0;
+}
+
 void hn_adapters_release(struct hone_model *m)
 {
+    hn_full_release(m);
     if (m->adapters.arena)
         m->backend->unbind(m->dev, &m->adapters.arena);
     hn_free(m->adapters.loras);
@@ -59,6 +65,7 @@ static void give_params(const struct hone_model *m, struct hn_adapter_set *set, 
     }
     set->n_present++;
     set->n_parameters += lo->rank * (in + out) + (lo->mag ? out : 0);
+    set->largest = HN_MAX(set->largest, lo->rank * HN_MAX(in, out));
     set->max_rank = HN_MAX(set->max_rank, lo->rank);
     set->first_block = HN_MIN(set->first_block, i / HN_LINEAR_COUNT);
     lo->use.a = lo->still.a = &lo->a->part[HN_PART_PARAM];
@@ -237,6 +244,8 @@ static int start(struct hone_model *m, const struct hn_adapter_config *c, struct
 
 int hn_adapters_make(struct hone_model *m, const struct hn_adapter_config *c, struct hone_err *err)
 {
+    if (c->full)
+        return hn_full_make(m, c->num_layers, err);
     struct hn_adapter_set set = {.loras = new_loras(m), .dora = c->use_dora};
     if (!set.loras)
         return hn_fail_memory(err, "making an adapter");
@@ -307,6 +316,8 @@ int hn_adapters_load(struct hone_model *m, const struct hn_adapter_file *f, bool
                      float dropout, struct hone_err *err)
 {
     int64_t n_all = m->spec.n_layers * HN_LINEAR_COUNT;
+    if (f->full)
+        return hn_full_load(m, f, training, err);
     struct hn_adapter_set set = {.loras = new_loras(m), .dora = f->use_dora};
     const struct hn_adapter_module **from = hn_calloc((size_t)n_all, sizeof *from);
     int rc = set.loras && from ? take(m, f, set.loras, from, dropout, err)
@@ -371,6 +382,8 @@ int hn_adapters_save(const struct hone_model *m, const char *dir, const char *ba
                      struct hone_err *err)
 {
     const struct hn_adapter_set *set = &m->adapters;
+    if (set->full)
+        return hn_full_save(m, dir, base_model, num_layers, err);
     float *values = hn_calloc((size_t)set->n_parameters, sizeof *values), *at = values;
     char(*paths)[96] = hn_calloc((size_t)set->n_present, sizeof *paths);
     struct hn_adapter_module *modules = hn_calloc((size_t)set->n_present, sizeof *modules);

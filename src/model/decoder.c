@@ -67,6 +67,21 @@ static void norm_bwd(struct hn_build *b, hn_value dx, hn_value dy, hn_value x,
     op->eps = (float)b->m->spec.norm_eps;
 }
 
+/* The gradient of a trained norm at x, before dx takes the place of dy; nothing when it is frozen. */
+static void norm_grad(struct hn_build *b, struct hn_param *param, hn_value dy, hn_value x)
+{
+    struct hn_plan_op *op = param ? hn_plan_add(b->p, HN_DO_NORM_GRAD) : NULL;
+    if (op)
+        op->x = x, op->extra = dy, op->dw = param, op->eps = (float)b->m->spec.norm_eps;
+}
+
+/* What is trained of block l itself; all NULL where nothing is. */
+static struct hn_block_params trained_of(const struct hn_build *b, int64_t l)
+{
+    const struct hn_block_params none = {0};
+    return b->m->adapters.blocks ? b->m->adapters.blocks[l] : none;
+}
+
 static void unary(struct hn_build *b, enum hn_plan_code code, hn_value y, hn_value x)
 {
     struct hn_plan_op *op = hn_plan_add(b->p, code);
@@ -198,7 +213,7 @@ static void ffn_rows_bwd(struct hn_build *b, int64_t l, const struct hn_build_ro
     const struct hn_spec *spec = &b->m->spec;
     const struct hn_block *w = &b->m->blocks[l];
     hn_value a = HN_NONE, n2 = HN_NONE, dx = view(b, r, dx_all);
-    if (hn_adapters_get(b->m, l, HN_LINEAR_DOWN)) {
+    if (hn_build_adapted(b, l, HN_LINEAR_DOWN, HN_LINEAR_DOWN)) {
         a = hn_build_piece(b, r, spec->d_ff);
         glu(b, a, s->gate, s->up);
     }
@@ -217,8 +232,10 @@ static void ffn_rows_bwd(struct hn_build *b, int64_t l, const struct hn_build_ro
     }
     hn_value dn2 = go_on ? hn_build_piece(b, r, spec->d_model) : HN_NONE;
     hn_build_linears_bwd(b, l, HN_LINEAR_GATE, 2, dn2, dgu, n2, s, r);
-    if (go_on)
-        norm_bwd(b, dx, dn2, xm, w->ffn_norm, true);
+    if (!go_on)
+        return;
+    norm_grad(b, trained_of(b, l).ffn_norm, dn2, xm);
+    norm_bwd(b, dx, dn2, xm, w->ffn_norm, true);
 }
 
 static void ffn_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s,
@@ -243,9 +260,11 @@ static void ffn_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_
 }
 
 /* Gradients of q and k back through rope and the per-head norm. */
-static void rotate_back(struct hn_build *b, hn_value dq, hn_value q0, const struct hn_weight *w)
+static void rotate_back(struct hn_build *b, hn_value dq, hn_value q0, const struct hn_weight *w,
+                        struct hn_param *trained)
 {
     rope(b, HN_DO_ROPE_BWD, dq);
+    norm_grad(b, trained, dq, q0);
     if (w)
         norm_bwd(b, dq, dq, q0, w, false);
 }
@@ -256,7 +275,7 @@ static void attention_bwd(struct hn_build *b, int64_t l, hn_value dx, const stru
     const struct hn_spec *spec = &b->m->spec;
     const struct hn_block *w = &b->m->blocks[l];
     int64_t q_cols = spec->n_heads * spec->head_size, k_cols = spec->n_kv_heads * spec->head_size;
-    bool trained = hn_build_adapted(b, l, HN_LINEAR_Q, HN_LINEAR_V);
+    bool trained = b->m->adapters.blocks || hn_build_adapted(b, l, HN_LINEAR_Q, HN_LINEAR_V);
     bool go_on = !lowest || trained;
     const struct hn_build_rows r = all_rows(b);
     hn_value d_o = go_on ? tokens(b, q_cols) : HN_NONE;
@@ -272,19 +291,22 @@ static void attention_bwd(struct hn_build *b, int64_t l, hn_value dx, const stru
             op->more[i] = d[i];
         op->attention = attention_shape(b, l);
     }
-    rotate_back(b, d[0], s->q0, w->q_norm);
-    rotate_back(b, d[1], s->k0, w->k_norm);
+    const struct hn_block_params full = trained_of(b, l);
+    rotate_back(b, d[0], s->q0, w->q_norm, full.q_norm);
+    rotate_back(b, d[1], s->k0, w->k_norm, full.k_norm);
     hn_value n1 = trained ? norm(b, s->x, spec->d_model, w->attn_norm) : HN_NONE;
-    hn_value dn1 = lowest ? HN_NONE : tokens(b, spec->d_model);
+    hn_value dn1 = lowest && !full.attn_norm ? HN_NONE : tokens(b, spec->d_model);
     hn_build_linears_bwd(b, l, HN_LINEAR_Q, 3, dn1, d, n1, s, &r);
+    norm_grad(b, full.attn_norm, dn1, s->x);
     if (!lowest)
         norm_bwd(b, dx, dn1, s->x, w->attn_norm, true);
 }
 
 static void block_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s)
 {
-    bool lowest = l == b->m->adapters.first_block;
-    bool below = !lowest || hn_build_adapted(b, l, HN_LINEAR_Q, HN_LINEAR_O);
+    bool lowest = l == b->m->adapters.first_block && !b->m->adapters.embed;
+    bool full = b->m->adapters.blocks != NULL; /* the norms too */
+    bool below = !lowest || full || hn_build_adapted(b, l, HN_LINEAR_Q, HN_LINEAR_O);
     ffn_bwd(b, l, dx, s, below);
     if (below)
         attention_bwd(b, l, dx, s, lowest);
@@ -314,6 +336,12 @@ static hn_value head_loss(struct hn_build *b, hn_value x, bool backward)
     if (!backward)
         return HN_NONE;
     hn_plan_begin_backward(p);
+    const struct hn_adapter_set *set = &b->m->adapters;
+    struct hn_param *head = b->m->head == b->m->embed ? set->embed : set->head;
+    op = head ? hn_plan_add(p, HN_DO_HEAD_GRAD) : NULL;
+    if (op)
+        op->x = n, op->extra = p->loss, op->w = b->m->head, op->dw = head;
+    norm_grad(b, set->final_norm, dn, picked);
     norm_bwd(b, dn, dn, picked, b->m->final_norm, false);
     hn_value dx = tokens(b, d);
     unary(b, HN_DO_SCATTER, dx, dn);
@@ -363,6 +391,22 @@ static void segment_bwd(struct hn_build *b, int64_t l, int64_t end, hn_value dx,
     }
 }
 
+/* dx, the gradient of the last block's output, becomes that of the lowest trained one's input. */
+static void backward_blocks(struct hn_build *b, hn_value dx, struct hn_saved *saved)
+{
+    int64_t n = b->m->spec.n_layers, first = b->m->adapters.first_block;
+    if (b->o->keep <= HN_KEEP_ATTENTION) {
+        for (int64_t l = n - 1; l >= first; l--)
+            block_bwd(b, l, dx, &saved[l]);
+        return;
+    }
+    int64_t step = HN_MAX(1, b->o->segment), n_segments = (n - 1 - first + step - 1) / step;
+    if (first < n)
+        block_bwd(b, n - 1, dx, &saved[n - 1]);
+    for (int64_t i = n_segments - 1; i >= 0; i--)
+        segment_bwd(b, first + i * step, segment_end(b, first + i * step), dx, saved);
+}
+
 /* Forward and backward.  saved [L] belongs to the caller. */
 static void training(struct hn_build *b, struct hn_saved *saved)
 {
@@ -388,16 +432,10 @@ static void training(struct hn_build *b, struct hn_saved *saved)
             block_fwd(b, l, x, NULL, false);
     }
     hn_value dx = head_loss(b, x, true);
-    if (keep <= HN_KEEP_ATTENTION) {
-        for (l = n - 1; l >= first; l--)
-            block_bwd(b, l, dx, &saved[l]);
-        return;
-    }
-    int64_t step = HN_MAX(1, b->o->segment), n_segments = (n - 1 - first + step - 1) / step;
-    if (first < n)
-        block_bwd(b, n - 1, dx, &saved[n - 1]);
-    for (int64_t i = n_segments - 1; i >= 0; i--)
-        segment_bwd(b, first + i * step, segment_end(b, first + i * step), dx, saved);
+    backward_blocks(b, dx, saved);
+    op = b->m->adapters.embed ? hn_plan_add(b->p, HN_DO_EMBED_GRAD) : NULL;
+    if (op)
+        op->x = dx, op->dw = b->m->adapters.embed;
 }
 
 static void inference(struct hn_build *b)
@@ -440,6 +478,7 @@ int hn_decoder_plan(const struct hone_model *m, const struct hn_decoder_options 
         .max_rank = m->adapters.max_rank,
         .max_context = HN_MAX(o->max_context, o->max_tokens),
         .training = o->purpose == HN_FOR_TRAINING,
+        .full = o->purpose == HN_FOR_TRAINING && m->adapters.full,
     };
     hn_plan_init(out, &limits);
     out->kv = o->kv;

@@ -30,7 +30,7 @@ struct hn_build_rows {
 /* A tensor for these rows: of all rows, a whole one. */
 hn_value hn_build_piece(struct hn_build *b, const struct hn_build_rows *r, int64_t cols);
 
-/* Has any linear of first..last an adapter? */
+/* Is anything trained of the linears first..last: an adapter, or the weight itself? */
 bool hn_build_adapted(const struct hn_build *b, int64_t l, enum hn_linear_id first,
                       enum hn_linear_id last);
 

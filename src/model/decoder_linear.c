@@ -20,8 +20,10 @@ hn_value hn_build_piece(struct hn_build *b, const struct hn_build_rows *r, int64
 bool hn_build_adapted(const struct hn_build *b, int64_t l, enum hn_linear_id first,
                       enum hn_linear_id last)
 {
+    const struct hn_block_params *full = b->m->adapters.blocks;
     for (int id = (int)first; id <= (int)last; id++)
-        if (hn_adapters_get(b->m, l, (enum hn_linear_id)id))
+        if (hn_adapters_get(b->m, l, (enum hn_linear_id)id) ||
+            (full && (full[l].w[id] || full[l].bias[id])))
             return true;
     return false;
 }
@@ -143,6 +145,18 @@ static hn_value magnify_bwd(const struct group *g, int i, hn_value z, hn_value d
     return z;
 }
 
+/* The gradients of weights that are trained themselves. */
+static void full_grads(const struct group *g, const hn_value *dy, hn_value x)
+{
+    const struct hn_block_params *full = g->b->m->adapters.blocks;
+    for (int i = 0; i < g->n && full; i++) {
+        struct hn_param *w = full[g->l].w[g->id[i]], *bias = full[g->l].bias[g->id[i]];
+        struct hn_plan_op *op = w || bias ? hn_plan_add(g->b->p, HN_DO_LINEAR_GRAD) : NULL;
+        if (op)
+            op->x = x, op->extra = dy[i], op->dw = w, op->dbias = bias;
+    }
+}
+
 /* dx = gradient of the input of one linear, with or without its adapter's part. */
 static void one_bwd(const struct group *g, int i, hn_value dx, hn_value dy, hn_value x, hn_value h,
                     bool adapter)
@@ -179,6 +193,7 @@ void hn_build_linears_bwd(struct hn_build *b, int64_t l, enum hn_linear_id first
     const struct group g = open_group(b, l, first, n, r);
     hn_value dz[HN_LINEAR_MAX];
     bool add = false;
+    full_grads(&g, dy, x);
     for (int i = 0; i < n; i++)
         dz[i] = g.dora[i] && !g.wet[i] ? magnify_bwd(&g, i, s->z[g.id[i]], dy[i], x) : dy[i];
     for (int i = 0; i < n; i++) {

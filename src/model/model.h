@@ -40,6 +40,18 @@ struct hn_lora {
     struct hn_adapter still;  /* the same without dropout or gradients, for all other plans */
 };
 
+/* Full fine-tuning: what is trained of one block; NULL where it is frozen or not there. */
+struct hn_block_params {
+    struct hn_param *attn_norm, *ffn_norm, *q_norm, *k_norm;
+    struct hn_param *w[HN_LINEAR_COUNT], *bias[HN_LINEAR_COUNT];
+};
+
+/* A weight of the model that another one stands in for. */
+struct hn_replaced {
+    struct hn_weight **slot, *own;
+    bool tied; /* the head is the embedding and goes with it */
+};
+
 struct hn_adapter_set {
     struct hn_lora *loras; /* [n_layers * HN_LINEAR_COUNT], block by block */
     int64_t n_layers;
@@ -49,6 +61,15 @@ struct hn_adapter_set {
     int64_t n_parameters; /* numbers in them */
     int64_t first_block;  /* lowest block with an adapter; n_layers when there is none */
     bool training, dora;
+    /* full fine-tuning, full.h: */
+    bool full;
+    struct hn_block_params *blocks; /* [n_layers]; NULL unless weights are trained */
+    struct hn_param *embed, *final_norm, *head;
+    char (*names)[112]; /* [n_params] "model.norm.weight" */
+    int64_t largest;    /* numbers in the largest param */
+    struct hn_replaced *replaced;
+    size_t n_replaced;
+    int64_t mapped_change; /* of the model's mapped_bytes by what stands in for its weights */
     size_t arena_size;
     void *arena;
 };
@@ -85,6 +106,7 @@ struct hn_adapter_config {
     int64_t rank;
     double alpha, scale; /* scale > 0 wins over alpha */
     bool use_rslora, use_dora;
+    bool full; /* no adapter: the weights themselves; of the rest num_layers alone counts */
     float dropout;
     const char *const *targets; /* names ("q_proj", "self_attn.q_proj"), globs, or "all-linear" */
     size_t n_targets;
@@ -120,6 +142,9 @@ void hn_adapters_write(struct hone_model *m, enum hn_adapter_part part, const fl
 
 /* Pointers to every trainable tensor of a part, in the same order; list [n_params]. */
 void hn_adapters_list(struct hone_model *m, enum hn_adapter_part part, struct hn_tensor **list);
+
+/* Is there anything that is trained, or was? */
+bool hn_adapters_present(const struct hone_model *m);
 
 /* Write the adapter as a directory that serves mlx-lm and PEFT. */
 HN_MUST_USE int hn_adapters_save(const struct hone_model *m, const char *dir,

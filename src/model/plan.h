@@ -14,6 +14,7 @@
 #include "backend/backend.h"
 
 struct hn_lora; /* model.h */
+struct hn_param;
 
 /* How many rows a tensor has in a given step. */
 enum hn_rows { HN_ROWS_TOKENS, HN_ROWS_PICKED }; /* T, or the batch's n_rows */
@@ -40,6 +41,10 @@ enum hn_plan_code {
     HN_DO_GATHER,
     HN_DO_SCATTER,
     HN_DO_HEAD_LOSS,
+    HN_DO_LINEAR_GRAD,
+    HN_DO_NORM_GRAD,
+    HN_DO_EMBED_GRAD,
+    HN_DO_HEAD_GRAD,
 };
 
 /* Index of a tensor in its plan; HN_NONE where there is none. */
@@ -58,7 +63,8 @@ struct hn_plan_op {
     float eps;
     int64_t layer;
     bool flag;                  /* add to y instead of replacing it */
-    const struct hn_lora *lora; /* DoRA */
+    const struct hn_lora *lora;       /* DoRA */
+    struct hn_param *dw, *dbias;      /* trained weights, or NULL */
     const struct hn_rope *rope;
     struct hn_attention attention;
 };

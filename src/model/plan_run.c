@@ -65,6 +65,21 @@ static void run_dora(const struct run *r, const struct hn_plan_op *op)
         r->be->dropout_bwd(r->dev, y, x, extra, lo->dropout, module, op->flag);
 }
 
+static void run_grad(const struct run *r, const struct hn_plan_op *op)
+{
+    struct hn_tensor *x = get(r->p, op->x), *extra = get(r->p, op->extra);
+    struct hn_tensor *dw = op->dw ? &op->dw->part[HN_PART_GRAD] : NULL;
+    struct hn_tensor *dbias = op->dbias ? &op->dbias->part[HN_PART_GRAD] : NULL;
+    if (op->code == HN_DO_LINEAR_GRAD)
+        r->be->linear_grad(r->dev, dw, dbias, extra, x);
+    else if (op->code == HN_DO_NORM_GRAD)
+        r->be->rms_norm_grad(r->dev, dw, extra, x, op->eps);
+    else if (op->code == HN_DO_EMBED_GRAD)
+        r->be->embed_grad(r->dev, dw, x);
+    else
+        r->be->head_grad(r->dev, dw, extra, x, op->w);
+}
+
 static void run_attention(const struct run *r, const struct hn_plan_op *op)
 {
     struct hn_plan *p = r->p;
@@ -107,6 +122,12 @@ static void run_op(const struct run *r, const struct hn_plan_op *op)
     case HN_DO_DROPOUT:
     case HN_DO_DROPOUT_BWD:
         run_dora(r, op);
+        break;
+    case HN_DO_LINEAR_GRAD:
+    case HN_DO_NORM_GRAD:
+    case HN_DO_EMBED_GRAD:
+    case HN_DO_HEAD_GRAD:
+        run_grad(r, op);
         break;
     case HN_DO_ROPE:
         be->rope_fwd(dev, y, op->rope);

@@ -51,11 +51,12 @@ static void identity_json(const struct hn_checkpoint *c, struct hn_buf *out)
 static int write_state(const struct hn_checkpoint *c, const struct hn_progress *p, const char *dir,
                        struct hone_err *err)
 {
-    int64_t n = c->model->adapters.n_parameters;
+    const struct hn_adapter_set *set = &c->model->adapters;
+    int64_t n = set->n_parameters;
     struct hn_st_entry entries[HN_COUNT(parts)];
     struct hn_buf progress = {0}, identity = {0};
     struct hn_json_writer w;
-    float *values = hn_calloc((size_t)n, sizeof *values);
+    float *values = hn_calloc((size_t)set->largest, sizeof *values);
     char *path = hn_path_join(dir, state_name);
     for (size_t i = 0; i < HN_COUNT(parts); i++)
         entries[i] =
@@ -72,9 +73,11 @@ static int write_state(const struct hn_checkpoint *c, const struct hn_progress *
                                      HN_COUNT(metadata), err)
                  : hn_fail_memory(err, "saving a checkpoint");
     if (!rc) {
-        for (size_t i = 0; i < HN_COUNT(parts) && !rc; i++) {
-            rc = hn_adapters_read(c->model, parts[i].part, values, err);
-            hn_st_writer_add(&writer, values, (size_t)n * sizeof *values);
+        for (size_t i = 0; i < HN_COUNT(parts) * set->n_params && !rc; i++) {
+            const struct hn_tensor *t =
+                &set->params[i % set->n_params].part[parts[i / set->n_params].part];
+            rc = c->model->backend->read(c->model->dev, t, values, err);
+            hn_st_writer_add(&writer, values, (size_t)(t->rows * t->cols) * sizeof *values);
         }
         if (rc)
             hn_st_writer_cancel(&writer);
@@ -104,7 +107,7 @@ int hn_checkpoint_save(const struct hn_checkpoint *c, const struct hn_progress *
     int rc = final && temp ? hn_dir_remove(temp, err) : hn_fail_memory(err, "saving a checkpoint");
     if (!rc)
         rc = hn_dir_make(temp, err);
-    if (!rc)
+    if (!rc && !c->model->adapters.full) /* else the state is all there is, and large enough */
         rc = hn_adapters_save(c->model, temp, c->base_model, o->lora_alpha, o->lora_dropout,
                               o->use_rslora, o->num_layers, err);
     if (!rc)
@@ -181,6 +184,24 @@ static int compare_identity(const struct hn_json *got, const struct hn_json *wan
     return 0;
 }
 
+static int load_part(const struct hn_checkpoint *c, enum hn_adapter_part part,
+                     const unsigned char *from, struct hone_err *err)
+{
+    const struct hn_adapter_set *set = &c->model->adapters;
+    float *values = hn_calloc((size_t)set->largest, sizeof *values); /* the file may be unaligned */
+    if (!values)
+        return hn_fail_memory(err, "loading a checkpoint");
+    for (size_t i = 0; i < set->n_params; i++) {
+        struct hn_tensor *t = &set->params[i].part[part];
+        size_t size = (size_t)(t->rows * t->cols) * sizeof *values;
+        memcpy(values, from, size);
+        c->model->backend->write(c->model->dev, t, values);
+        from += size;
+    }
+    hn_free(values);
+    return 0;
+}
+
 static int load_state(const struct hn_checkpoint *c, const struct hn_safetensors *st,
                       struct hn_arena *arena, struct hn_progress *p, struct hone_err *err)
 {
@@ -204,13 +225,11 @@ static int load_state(const struct hn_checkpoint *c, const struct hn_safetensors
         if (!t || t->dtype != HN_F32 || t->n_elements != n)
             return hn_fail(err, HONE_FAILED, "the tensor \"%s\" is not the expected F32 [%lld]",
                            parts[i].name, (long long)n);
-        float *values = hn_calloc((size_t)n, sizeof *values); /* the file may be unaligned */
-        if (!values)
-            return hn_fail_memory(err, "loading a checkpoint");
-        memcpy(values, t->data, t->size);
-        hn_adapters_write(c->model, parts[i].part, values);
-        hn_free(values);
+        rc = load_part(c, parts[i].part, t->data, err);
+        hn_map_forget(t->data, t->size);
     }
+    if (!rc)
+        hn_adapters_refresh(c->model);
     return rc;
 }
 

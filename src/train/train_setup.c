@@ -186,7 +186,9 @@ static bool way_at(const struct hn_run *r, int i, struct way *out)
 static void sum_memory(struct hn_run *r, const struct way *way, bool eval)
 {
     const struct hn_plan *plans[] = {&r->train_plan, &r->eval_plan};
-    uint64_t host = (uint64_t)r->model->adapters.n_parameters * sizeof(float) * 2; /* saving */
+    const struct hn_adapter_set *set = &r->model->adapters;
+    uint64_t host = (uint64_t)(set->full ? set->largest : set->n_parameters * 2) * sizeof(float);
+    /* for saving */
     hn_memory_plan(r->model, plans, eval ? 2 : 1, 0, host, &r->memory);
     r->memory.checkpointing = way->name;
     r->memory.segment = way->segment;
@@ -291,12 +293,17 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
 {
     if (o->resume_adapter_file) {
         int rc = hn_adapter_read(&m->adapter_file, o->resume_adapter_file, err);
-        bool dora = o->fine_tune_type == HONE_DORA;
-        if (!rc && m->adapter_file.use_dora != dora)
+        static const char *const names[] = {"lora", "dora", "full"};
+        const struct hn_adapter_file *f = &m->adapter_file;
+        enum hone_fine_tune_type type = f->full       ? HONE_FULL
+                                        : f->use_dora ? HONE_DORA
+                                                      : HONE_LORA;
+        if (!rc && type != o->fine_tune_type)
             rc = hn_fail(err, HONE_FAILED,
-                         "%s holds a %s adapter, but fine-tune-type is %s: set --fine-tune-type %s",
-                         o->resume_adapter_file, dora ? "LoRA" : "DoRA", dora ? "dora" : "lora",
-                         dora ? "lora" : "dora");
+                         "%s is the result of fine-tune-type %s, but %s is set: give "
+                         "--fine-tune-type %s",
+                         o->resume_adapter_file, names[type], names[o->fine_tune_type],
+                         names[type]);
         return rc ? rc : hn_adapters_load(m, &m->adapter_file, true, (float)o->lora_dropout, err);
     }
     const struct hn_adapter_config c = {
@@ -305,6 +312,7 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
         .scale = o->lora_scale,
         .use_rslora = o->use_rslora,
         .use_dora = o->fine_tune_type == HONE_DORA,
+        .full = o->fine_tune_type == HONE_FULL,
         .dropout = (float)o->lora_dropout,
         .targets = o->target_modules,
         .n_targets = o->n_target_modules,

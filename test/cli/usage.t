@@ -26,9 +26,6 @@ $ hone train --model m
 $ hone train --model m --data nowhere
 2> hone: --data nowhere: there is no such folder or file here (a data set of a hub has to be written to a .jsonl file first)
 ? 1
-$ hone lora --model m --data d --fine-tune-type full
-2> hone: --fine-tune-type full is not there yet; this version has lora, dora
-? 2
 $ hone lora --optimizer muon
 2> hone: --optimizer muon is not there yet; this version has adamw, adam, sgd
 ? 2

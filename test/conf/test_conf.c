@@ -124,7 +124,7 @@ static void every_flag_of_mlx_lm_lora_is_known(void **state)
     assert_int_equal(c.set.train.grad_checkpoint, HONE_CHECKPOINT_BLOCKS);
     assert_true(c.mlx_only && c.set.test_after);
     hn_conf_release(&c);
-    refuse(HN_TRAIN, "--fine-tune-type full", "--fine-tune-type full is not there yet");
+    refuse(HN_TRAIN, "--fine-tune-type half", "expected one of lora, dora, full");
     refuse(HN_TRAIN, "--optimizer muon", "--optimizer muon is not there yet");
     refuse(HN_TRAIN, "--report-to wandb", "hone reports to no service");
 }

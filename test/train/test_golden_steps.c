@@ -107,7 +107,19 @@ static double final_distance(const struct golden *g, const char *dir)
     double worst = 0;
     if (hn_adapter_read(&f, dir, &err))
         fail_msg("%s: %s", g->name, err.message);
-    assert_int_equal(golden_count(g, "final."), (f.use_dora ? 3 : 2) * f.n);
+    assert_true(f.full == (golden_full(g) != 0));
+    for (size_t i = 0; i < f.weights.n; i++) {
+        const struct hn_st_tensor *t = &f.weights.tensors[i];
+        char name[160];
+        snprintf(name, sizeof name, "final.%s", t->name);
+        assert_int_equal(t->dtype, HN_F32);
+        worst = fmax(worst, golden_l2((const float *)(const void *)t->data, 1,
+                                      golden_array(g, name, t->n_elements), t->n_elements));
+    }
+    if (f.full)
+        assert_int_equal(golden_count(g, "final."), f.weights.n);
+    else
+        assert_int_equal(golden_count(g, "final."), (f.use_dora ? 3 : 2) * f.n);
     for (size_t i = 0; i < f.n; i++) {
         const struct hn_adapter_module *m = &f.modules[i];
         char name[160];
@@ -131,7 +143,10 @@ static void set_options(const struct golden *g, const struct hn_json *steps,
     hone_train_defaults(o);
     o->model = g->model_path;
     o->lora_dropout = golden_dropout(g);
-    o->fine_tune_type = strstr(g->name, "dora") ? HONE_DORA : HONE_LORA;
+    o->fine_tune_type = golden_full(g)            ? HONE_FULL
+                        : strstr(g->name, "dora") ? HONE_DORA
+                                                  : HONE_LORA;
+    o->num_layers = golden_full(g) ? golden_full(g) : -1;
     o->seed = GOLDEN_SEED;
     o->shuffle = false;
     o->append_eos = false;
@@ -162,7 +177,7 @@ static void train(const struct golden *g, const char *dir, int64_t batch_size)
     write_rows(g, data, o.mask_prompt);
     o.data = data;
     o.adapter_path = out;
-    o.resume_adapter_file = start;
+    o.resume_adapter_file = golden_full(g) ? NULL : start;
     o.batch_size = batch_size;
     o.grad_accumulation_steps = 2 / batch_size;
     o.device.n_threads = (int)batch_size;

@@ -2,6 +2,7 @@
  * Operations run when they are called; eval has nothing left to do, and nothing can fail late. */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/dora.h"
+#include "backend/cpu/grad.h"
 #include "backend/cpu/limits.h"
 #include "backend/cpu/matmul.h"
 #include "backend/cpu/vector.h"
@@ -199,7 +200,8 @@ static size_t op_scratch_size(const struct hn_device *dev, const struct hn_limit
 {
     size_t linear = hn_cpu_linear_scratch_size(dev, limits);
     size_t attention = hn_cpu_attention_scratch_size(dev, limits);
-    return HN_MAX(linear, attention);
+    size_t grad = limits->full ? hn_grad_scratch_size(dev, limits) : 0;
+    return HN_MAX(HN_MAX(linear, attention), grad);
 }
 
 static size_t rope_floats(const struct hn_limits *limits)
@@ -331,6 +333,7 @@ const struct hn_backend hn_backend_cpu = {
     .weight_open = hn_cpu_weight_open,
     .weight_close = hn_cpu_weight_close,
     .weight_private_size = hn_cpu_weight_private_size,
+    .weight_of_tensor = hn_cpu_weight_of_tensor,
     .bind = cpu_bind,
     .unbind = cpu_unbind,
     .scratch_size = cpu_scratch_size,
@@ -367,6 +370,10 @@ const struct hn_backend hn_backend_cpu = {
     .gather_rows = hn_cpu_gather_rows,
     .scatter_rows = hn_cpu_scatter_rows,
     .head_loss = hn_cpu_head_loss,
+    .linear_grad = hn_cpu_linear_grad,
+    .rms_norm_grad = hn_cpu_rms_norm_grad,
+    .embed_grad = hn_cpu_embed_grad,
+    .head_grad = hn_cpu_head_grad,
     .sum_squares = hn_cpu_sum_squares,
     .adamw = hn_cpu_adamw,
     .sgd = hn_cpu_sgd,

@@ -6,6 +6,7 @@
  *   matmul*.c    one blocked matrix product for every weight format; packers and micro-kernels
  *   linear.c     groups of linears with their adapters; head.c: LM head, loss, embedding
  *   dora.c       lengths of adapted rows; dropout.c: dropout's bits
+ *   grad.c, head_grad.c   gradients of trained weights
  *   attention.c, attention_bwd.c, kv.c, norm.c, rope.c, elementwise.c, optimizer.c
  *   limits.c     what this machine can do at most, measured
  *   vector_LEVEL.c, matmul_LEVEL.c   one const table per instruction set; C is the specification
@@ -83,6 +84,7 @@ void hn_cpu_kv_append(struct hn_device *dev, struct hn_kv *kv, int64_t layer,
 struct hn_weight {
     struct hn_matrix m;
     float *vector;        /* rows == 1: decoded to float32, owned; else NULL */
+    bool borrowed;        /* vector and m's bytes are a tensor's */
     unsigned char *repack; /* owned private copy in a faster layout, or NULL */
 };
 int hn_cpu_weight_open(struct hn_device *dev, const struct hn_matrix *m, struct hn_weight **out,

@@ -29,7 +29,8 @@ void hn_cpu_weight_close(struct hn_device *dev, struct hn_weight **w)
     (void)dev;
     if (!*w)
         return;
-    hn_free((*w)->vector);
+    if (!(*w)->borrowed)
+        hn_free((*w)->vector);
     hn_free((*w)->repack);
     hn_free(*w);
     *w = NULL;
