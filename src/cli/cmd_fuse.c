@@ -153,11 +153,14 @@ static void print_report(struct job *job)
 {
     const struct hone_convert_report *r = &job->report;
     char a[HN_UI_TEXT], b[HN_UI_TEXT];
+    struct hone_model_info info;
     struct hn_table t;
+    hone_model_info(job->model, &info);
     hn_table_init(&t, 2, 0);
     hn_table_add(&t, "weights");
     hn_table_add(&t, "%s, %.3f bits per weight", r->storage, r->bits_per_weight);
-    say_count(&t, "fused", job->n_fused, r->matrices, "had an adapter");
+    say_count(&t, "fused", job->n_fused, r->matrices,
+              info.adapter_rank ? "had an adapter" : "were trained");
     say_count(&t, "exact", r->kept, r->matrices, "have the base's values");
     say_count(&t, "rounded", r->rounded, r->matrices, "kept their codes; some scales were rounded");
     say_count(&t, "quantised", r->quantized, r->matrices, "were quantised");

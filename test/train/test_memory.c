@@ -47,13 +47,9 @@ static struct hone_train_options options(void)
 }
 
 /* Three steps of forward, backward and update, after a first one. */
-static void a_steady_step_allocates_nothing(void **state)
+static void steady(const char *model, const struct hn_adapter_config *config)
 {
-    (void)state;
-    static const char *const target = "all-linear";
     static const int32_t ids[] = {5, 9, 3, 7, 1, 2, 8, 4};
-    const struct hn_adapter_config config = {
-        .rank = 4, .alpha = 8, .dropout = 0.1f, .targets = &target, .n_targets = 1};
     const struct hn_decoder_options o = {
         .purpose = HN_FOR_TRAINING, .max_tokens = 16, .max_rows = 16, .max_seqs = 2};
     const struct hn_adamw adamw = {.learning_rate = 1e-3,
@@ -71,8 +67,8 @@ static void a_steady_step_allocates_nothing(void **state)
     long before = 0;
     if (!alloc_hook_works())
         skip();
-    assert_int_equal(hone_model_open(&m, HN_TEST_DIR "/golden/mlx-q4", NULL, &err), 0);
-    assert_int_equal(hn_adapters_make(m, &config, &err), 0);
+    assert_int_equal(hone_model_open(&m, model, NULL, &err), 0);
+    assert_int_equal(hn_adapters_make(m, config, &err), 0);
     assert_int_equal(hn_decoder_plan(m, &o, &plan, &err), 0);
     assert_int_equal(hn_plan_bind(plans, 1, m->backend, m->dev, &arena, &err), 0);
     assert_int_equal(hn_batch_init(&rows, 16, 2, &err), 0);
@@ -91,6 +87,7 @@ static void a_steady_step_allocates_nothing(void **state)
         assert_int_equal(m->backend->sum_squares(m->dev, lists[1], n, &squares, &err), 0);
         assert_true(squares > 0);
         m->backend->adamw(m->dev, lists[0], lists[1], lists[2], lists[3], n, &adamw);
+        hn_adapters_refresh(m);
         assert_int_equal(m->backend->eval(m->dev, &err), 0);
     }
     long made = atomic_load(&alloc_count) - before;
@@ -102,12 +99,28 @@ static void a_steady_step_allocates_nothing(void **state)
         fail_msg("three steps made %ld allocations", made);
 }
 
-static void every_failed_allocation_is_survived(void **state)
+static void a_steady_step_allocates_nothing(void **state)
 {
     (void)state;
+    static const char *const target = "all-linear";
+    struct hn_adapter_config config = {
+        .rank = 4, .alpha = 8, .dropout = 0.1f, .targets = &target, .n_targets = 1};
+    steady(HN_TEST_DIR "/golden/mlx-q4", &config);
+    config.use_dora = true;
+    steady(HN_TEST_DIR "/golden/mlx-q4", &config);
+    config.full = true;
+    steady(HN_TEST_DIR "/golden/qwen3-v4", &config);
+}
+
+/* *state: the fine_tune_type. */
+static void every_failed_allocation_is_survived(void **state)
+{
     struct hone_train_options o = options();
     if (!alloc_hook_works())
         skip();
+    o.fine_tune_type = (enum hone_fine_tune_type)(uintptr_t)*state;
+    if (o.fine_tune_type == HONE_FULL)
+        o.model = HN_TEST_DIR "/golden/qwen3-v4";
     o.max_steps = 1;
     const char *all = getenv("HN_TORTURE"); /* each one instead of a sample */
     int rc = -1;
@@ -132,7 +145,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_steady_step_allocates_nothing),
-        cmocka_unit_test(every_failed_allocation_is_survived),
+        {"lora: every failed allocation is survived", every_failed_allocation_is_survived, NULL,
+         NULL, (void *)(uintptr_t)HONE_LORA},
+        {"dora: every failed allocation is survived", every_failed_allocation_is_survived, NULL,
+         NULL, (void *)(uintptr_t)HONE_DORA},
+        {"full: every failed allocation is survived", every_failed_allocation_is_survived, NULL,
+         NULL, (void *)(uintptr_t)HONE_FULL},
     };
     return cmocka_run_group_tests(tests, make_folder, NULL);
 }

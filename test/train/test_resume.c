@@ -298,6 +298,43 @@ static void a_stop_saves_and_goes_on(void **state)
     check_same(whole, part, part);
 }
 
+/* DoRA's lengths and whole weights go on as a LoRA does: stopped, and killed at any event. */
+static void every_type_goes_on(void **state)
+{
+    (void)state;
+    static const struct {
+        enum hone_fine_tune_type type;
+        const char *model;
+    } types[] = {{HONE_DORA, HN_TEST_DIR "/golden/mlx-q4"},
+                 {HONE_FULL, HN_TEST_DIR "/golden/qwen3-v4"}};
+    for (size_t i = 0; i < HN_COUNT(types); i++) {
+        struct folder f;
+        char whole[96], part[96];
+        struct hone_err err = {0};
+        int step = 5;
+        write_rows(&f);
+        snprintf(whole, sizeof whole, "%s/whole", f.root);
+        struct hone_train_options o = options(&f, whole);
+        o.model = types[i].model;
+        o.fine_tune_type = types[i].type;
+        must_train(&o);
+        snprintf(part, sizeof part, "%s/part", f.root);
+        o.adapter_path = part;
+        assert_int_equal(hone_train(&o, NULL, stop_at, &step, &err), HONE_INTERRUPTED);
+        o.resume = true;
+        must_train(&o);
+        check_same(whole, part, part);
+        for (int k = 4; k < 40; k += 9) {
+            snprintf(part, sizeof part, "%s/killed%d", f.root, k);
+            o.resume = false;
+            (void)killed_at_event(&o, k);
+            o.resume = true;
+            must_train(&o);
+            check_same(whole, part, part);
+        }
+    }
+}
+
 static void another_run_is_not_resumed(void **state)
 {
     (void)state;
@@ -323,6 +360,7 @@ int main(void)
         cmocka_unit_test(resumes_after_any_moment),
         cmocka_unit_test(a_checkpoint_without_its_adapter),
         cmocka_unit_test(a_stop_saves_and_goes_on),
+        cmocka_unit_test(every_type_goes_on),
         cmocka_unit_test(another_run_is_not_resumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
