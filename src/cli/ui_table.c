@@ -84,7 +84,7 @@ void hn_ui_plan(struct hn_ui *ui, const struct hone_memory_plan *p, const char *
         {"weights", p->weights, "the model's file, mapped"},
         {"repacked", p->repacked, "copies of weights in a faster layout"},
         {"adapter", p->adapter, "its parameters"},
-        {"gradients", p->gradients, "of the adapter"},
+        {"gradients", p->gradients, "of what is trained"},
         {"optimizer", p->optimizer, "its state"},
         {"kept", p->kept, kept},
         {"working", p->working, "activations within a block, scratch"},

@@ -359,8 +359,10 @@ static void fine_tune_type(struct hn_migrator *m, const struct hn_rule *rule,
                            const struct hn_place *place, const struct hn_py_value *v)
 {
     bool lora = hn_py_is_text(v, "lora");
-    if (hn_py_is_text(v, "dora")) {
-        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, "dora", HONE_MIGRATE_CARRIED, "");
+    bool full = hn_py_is_text(v, "full");
+    if (full || hn_py_is_text(v, "dora")) {
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, full ? "full" : "dora",
+                    HONE_MIGRATE_CARRIED, "");
         return;
     }
     hn_plan_row(m->plan, place, lora ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
