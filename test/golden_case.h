@@ -18,13 +18,14 @@
 #include "model/decoder.h"
 
 static const char *const golden_names[] = {
-    "llama-tied",      "llama-rope3",     "llama-linear",   "mistral",    "mistral-v4",
-    "qwen2",           "qwen2-v4",        "qwen2-window",   "qwen3",      "qwen3-v4",
-    "mlx-q4",          "mlx-q4-g32",      "mlx-q8",         "mlx-mixed",  "gguf-q4_0",
-    "gguf-q4_1",       "gguf-q8_0",       "gguf-f16",       "gguf-qwen3", "qwen3-only-o",
-    "qwen3-only-down", "qwen3-last-gate", "qwen3-k-and-up", "bnb-nf4",    "bnb-fp4",
+    "llama-tied",      "llama-rope3",     "llama-linear",   "mistral",     "mistral-v4",
+    "qwen2",           "qwen2-v4",        "qwen2-window",   "qwen3",       "qwen3-v4",
+    "mlx-q4",          "mlx-q4-g32",      "mlx-q8",         "mlx-mixed",   "gguf-q4_0",
+    "gguf-q4_1",       "gguf-q8_0",       "gguf-f16",       "gguf-qwen3",  "qwen3-only-o",
+    "qwen3-only-down", "qwen3-last-gate", "qwen3-k-and-up", "bnb-nf4",     "bnb-fp4",
     "bnb-int8",        "qwen2-dora",      "linear-dora",    "mlx-q4-dora", "mixed-dora",
-    "drop-dora",       "full-llama",      "full-qwen3",     "full-last",
+    "drop-dora",       "full-llama",      "full-qwen3",     "full-last",   "gguf-k",
+    "gguf-low",
 };
 enum { N_GOLDEN = HN_COUNT(golden_names), GOLDEN_PATH_SIZE = 1024 };
 
@@ -284,7 +285,8 @@ static inline double golden_adapter_l2(const struct golden *g, const struct hone
         char name[160];
         const struct hn_tensor *t = &m->adapters.params[i].part[part];
         snprintf(name, sizeof name, "%s.%s", prefix, m->adapters.names[i]);
-        double far = golden_l2(at, scale, golden_array(g, name, t->rows * t->cols), t->rows * t->cols);
+        double far =
+            golden_l2(at, scale, golden_array(g, name, t->rows * t->cols), t->rows * t->cols);
         at += t->rows * t->cols;
         if (far > worst || isnan(far)) {
             worst = far;

@@ -81,7 +81,8 @@ def gguf_types():
     w.add_tensor("F16", half); expected["F16"] = half.astype(np.float32)
     for t, halves in ((T.Q4_0, [0]), (T.Q4_1, [0, 2]), (T.Q8_0, [0]), (T.Q4_K, [0, 2]),
                       (T.Q5_K, [0, 2]), (T.Q6_K, [208]), (T.BF16, None), (T.Q5_0, [0]),
-                      (T.Q5_1, [0, 2])):
+                      (T.Q5_1, [0, 2]), (T.Q2_K, [80, 82]), (T.Q3_K, [108]), (T.IQ4_NL, [0]),
+                      (T.IQ4_XS, [0]), (T.MXFP4, [])):
         block, size = gguf.GGML_QUANT_SIZES[t]
         if halves is None:
             raw = gguf.quants.quantize(plain, t)
@@ -89,7 +90,7 @@ def gguf_types():
             raw = blocks(4, 512, block, size, halves)
         w.add_tensor(t.name, raw, raw_dtype=t)
         expected[t.name] = gguf.quants.dequantize(raw, t).astype(np.float32)
-    w.add_tensor("Q2_K", blocks(1, 256, 256, 84, [80, 82]), raw_dtype=T.Q2_K)
+    w.add_tensor("IQ3_S", blocks(16, 256, 256, 110, [0]), raw_dtype=T.IQ3_S)
     w.write_header_to_file(); w.write_kv_data_to_file(); w.write_tensors_to_file(); w.close()
     save_file(expected, root / "types.safetensors")
 
@@ -280,8 +281,43 @@ def bnb():
     save_torch(expected, root / "bnb.safetensors")
 
 
+def bnb_encode():
+    """What bitsandbytes' quantisers make of plain weights, as transformers calls them."""
+    import bitsandbytes as bnb, bitsandbytes.functional as B
+    g, out = torch.Generator().manual_seed(5), {}
+    torch.set_num_threads(1)
+    for kind in ("nf4", "nf4x2", "fp4", "fp4x2", "int8"):
+        for name, dtype in (("f32", torch.float32), ("f16", torch.float16), ("bf16", torch.bfloat16)):
+            for rows, cols in ((7, 18), (5, 128), (280, 64) if name == "bf16" and kind.endswith("x2") else (3, 64)):
+                w = torch.randn(rows, cols, generator=g) * 10.0 ** torch.randint(-3, 2, (rows, 1), generator=g)
+                if rows == 5:
+                    w[0] = 0                                          # blocks and a row of zeros
+                    w[1, :64] = torch.linspace(-1, 1, 64)             # halves of the largest, and its opposite
+                    w[2, :6] = torch.tensor([0.0, -0.0, 1e-30, 4, -4, 2])
+                    w[3] = 0.5 * torch.arange(128) - 32               # ties of int8
+                w = w.to(dtype)
+                p = f"{kind}.{name}.{rows}"
+                out[p + ".source"] = w
+                if kind == "int8":
+                    m = bnb.nn.Int8Params(w.clone(), requires_grad=False).to("cpu")
+                    out[p + ".codes"], out[p + ".scales"] = m.data, m.SCB
+                    out[p + ".decoded"] = B.int8_vectorwise_dequant(m.data, m.SCB)
+                    continue
+                m = bnb.nn.Params4bit(w.clone(), requires_grad=False, quant_type=kind[:3], compress_statistics=kind.endswith("x2")).to("cpu")
+                s = m.quant_state
+                out[p + ".codes"], out[p + ".scales"] = m.data, s.absmax
+                if s.nested: out[p + ".outer"], out[p + ".map"], out[p + ".offset"] = s.state2.absmax, s.state2.code, s.offset.reshape(1)
+                b, absmax = m.data.reshape(-1), B.dequantize_blockwise(s.absmax, s.state2) + s.offset if s.nested else s.absmax
+                codes = torch.stack([b >> 4, b & 15], 1).reshape(-1).long()
+                out[p + ".decoded"] = (s.code[codes] * absmax[torch.arange(codes.numel()) // 64]).to(dtype).float().reshape(rows, cols)
+                assert cols % 64 or torch.equal(out[p + ".decoded"], B.dequantize_4bit(m.data, s).float())
+                if rows == 280: del out[p + ".decoded"]               # large, and says nothing new
+    save_torch({k: v.clone().contiguous() for k, v in out.items()}, root / "bnb_encode.safetensors")
+
+
 affine()
 gguf_types()
 models()
 adapters()
 bnb()
+bnb_encode()

@@ -145,10 +145,10 @@ def models():
                          config=dict(SMALL, tie_word_embeddings=False, rope_parameters=LLAMA3)),
         "gguf-qwen3": dict(kind="qwen3", make=make_gguf, quant="BF16", check=check_llama_cpp,
                            config=dict(SMALL, head_dim=16, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
-        "gguf-k": dict(kind="llama", make=make_gguf, quant="Q4_K", check=check_llama_cpp,
+        "gguf-k": dict(kind="llama", make=make_gguf, quant="Q4_K", check=check_llama_cpp, steps=dict(lr=2e-3),
                        quants=dict(k_proj="Q5_K", v_proj="Q6_K", gate_proj="Q5_K", down_proj="Q6_K", embed_tokens="Q6_K"),
                        config=dict(WIDE, tie_word_embeddings=True, rope_parameters=rope(5000.0))),
-        "gguf-low": dict(kind="qwen3", make=make_gguf, quant="Q3_K", check=check_llama_cpp,
+        "gguf-low": dict(kind="qwen3", make=make_gguf, quant="Q3_K", check=check_llama_cpp, steps=dict(lr=2e-3),
                          quants=dict(k_proj="Q2_K", v_proj="IQ4_NL", o_proj="IQ4_XS", gate_proj="Q2_K", up_proj="IQ4_XS",
                                      embed_tokens="Q2_K", lm_head="IQ4_NL"),
                          config=dict(WIDE, tie_word_embeddings=False, rope_parameters=rope(5000.0))),
@@ -183,7 +183,7 @@ def random_weights(name, config):
         r = rng(name, key)
         if key.endswith("norm.weight"): w = 1 + 0.2 * r.standard_normal(shape)
         elif key.endswith("bias"): w = 0.3 * r.standard_normal(shape)
-        elif "embed" in key: w = 0.4 * r.standard_normal(shape)
+        elif "embed" in key: w = min(0.4, 3.2 / math.sqrt(shape[1])) * r.standard_normal(shape)
         else: w = r.standard_normal(shape) / math.sqrt(shape[1])
         out[key] = torch.tensor(w, dtype=torch.float32)
     return out

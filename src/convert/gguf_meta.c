@@ -166,9 +166,11 @@ static void copy_pairs(const struct hn_gguf *g, struct hn_gguf_meta *m)
 static uint32_t file_type(enum hn_layout layout)
 {
     static const uint8_t types[HN_LAYOUT_COUNT] = {
-        [HN_LAYOUT_F16] = 1,   [HN_LAYOUT_Q4_0] = 2,  [HN_LAYOUT_Q4_1] = 3,  [HN_LAYOUT_Q8_0] = 7,
-        [HN_LAYOUT_Q5_0] = 8,  [HN_LAYOUT_Q5_1] = 9,  [HN_LAYOUT_Q4_K] = 15, [HN_LAYOUT_Q5_K] = 17,
-        [HN_LAYOUT_Q6_K] = 18, [HN_LAYOUT_BF16] = 32,
+        [HN_LAYOUT_F16] = 1,     [HN_LAYOUT_Q4_0] = 2,    [HN_LAYOUT_Q4_1] = 3,
+        [HN_LAYOUT_Q8_0] = 7,    [HN_LAYOUT_Q5_0] = 8,    [HN_LAYOUT_Q5_1] = 9,
+        [HN_LAYOUT_Q4_K] = 15,   [HN_LAYOUT_Q5_K] = 17,   [HN_LAYOUT_Q6_K] = 18,
+        [HN_LAYOUT_BF16] = 32,   [HN_LAYOUT_Q2_K] = 10,   [HN_LAYOUT_Q3_K] = 12,
+        [HN_LAYOUT_IQ4_NL] = 25, [HN_LAYOUT_IQ4_XS] = 30, [HN_LAYOUT_MXFP4] = 38,
     };
     return types[layout];
 }

@@ -10,9 +10,12 @@
 static uint32_t ggml_number(enum hn_layout layout)
 {
     static const uint8_t numbers[HN_LAYOUT_COUNT] = {
-        [HN_LAYOUT_F32] = 0,   [HN_LAYOUT_F16] = 1,   [HN_LAYOUT_BF16] = 30, [HN_LAYOUT_Q4_0] = 2,
-        [HN_LAYOUT_Q4_1] = 3,  [HN_LAYOUT_Q5_0] = 6,  [HN_LAYOUT_Q5_1] = 7,  [HN_LAYOUT_Q8_0] = 8,
-        [HN_LAYOUT_Q4_K] = 12, [HN_LAYOUT_Q5_K] = 13, [HN_LAYOUT_Q6_K] = 14,
+        [HN_LAYOUT_F32] = 0,    [HN_LAYOUT_F16] = 1,     [HN_LAYOUT_BF16] = 30,
+        [HN_LAYOUT_Q4_0] = 2,   [HN_LAYOUT_Q4_1] = 3,    [HN_LAYOUT_Q5_0] = 6,
+        [HN_LAYOUT_Q5_1] = 7,   [HN_LAYOUT_Q8_0] = 8,    [HN_LAYOUT_Q2_K] = 10,
+        [HN_LAYOUT_Q3_K] = 11,  [HN_LAYOUT_Q4_K] = 12,   [HN_LAYOUT_Q5_K] = 13,
+        [HN_LAYOUT_Q6_K] = 14,  [HN_LAYOUT_IQ4_NL] = 20, [HN_LAYOUT_IQ4_XS] = 23,
+        [HN_LAYOUT_MXFP4] = 39,
     };
     return numbers[layout];
 }

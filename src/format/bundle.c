@@ -176,8 +176,8 @@ static int find_usable(const struct hn_bundle *b, const char *name, int n_dims,
                        "%s (%s): tensor \"%s\" is of type %s, which hone does not compute with%s",
                        b->path, t->file, t->stored, t->type,
                        b->kind == HN_BUNDLE_GGUF
-                           ? "; take the model as F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, or "
-                             "as a Q4_K, Q5_K or Q6_K file"
+                           ? "; take the model as an F16, BF16, Q8_0, Q6_K, Q5_…, Q4_…, IQ4_…, "
+                             "Q3_K or Q2_K file"
                            : "");
     if (t->n_dims != n_dims)
         return hn_fail(err, HONE_FAILED, "%s (%s): tensor \"%s\" has %d dimensions, expected %d",
@@ -282,6 +282,14 @@ size_t hn_bundle_eos(const struct hn_bundle *b, const int32_t **ids)
 int32_t hn_bundle_bos(const struct hn_bundle *b)
 {
     return b->bos;
+}
+
+bool hn_bundle_is_quantized(const struct hn_bundle *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->tensors[i].layout > HN_LAYOUT_BF16)
+            return true;
+    return false;
 }
 
 size_t hn_bundle_n_tensors(const struct hn_bundle *b)

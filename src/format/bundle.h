@@ -65,6 +65,9 @@ HN_MUST_USE int hn_bundle_vector(const struct hn_bundle *b, const char *name, st
 HN_MUST_USE int hn_bundle_decode_vector(const struct hn_bundle *b, const char *name, float *out,
                                         int64_t n, struct hone_err *err);
 
+/* Is any matrix stored in another form than plain floats? */
+bool hn_bundle_is_quantized(const struct hn_bundle *b);
+
 /* All tensors as stored, for listings (scales and biases included): in file order.  bitsandbytes'
  * 4-bit codes are listed with the matrix's shape, and NF4 or FP4 as their type. */
 struct hn_bundle_tensor {

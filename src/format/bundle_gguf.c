@@ -11,10 +11,12 @@ static int layout_of(uint32_t type)
     static const struct {
         uint32_t type;
         enum hn_layout layout;
-    } table[] = {{0, HN_LAYOUT_F32},   {1, HN_LAYOUT_F16},  {30, HN_LAYOUT_BF16},
-                 {2, HN_LAYOUT_Q4_0},  {3, HN_LAYOUT_Q4_1}, {6, HN_LAYOUT_Q5_0},
-                 {7, HN_LAYOUT_Q5_1},  {8, HN_LAYOUT_Q8_0}, {12, HN_LAYOUT_Q4_K},
-                 {13, HN_LAYOUT_Q5_K}, {14, HN_LAYOUT_Q6_K}};
+    } table[] = {{0, HN_LAYOUT_F32},   {1, HN_LAYOUT_F16},     {30, HN_LAYOUT_BF16},
+                 {2, HN_LAYOUT_Q4_0},  {3, HN_LAYOUT_Q4_1},    {6, HN_LAYOUT_Q5_0},
+                 {7, HN_LAYOUT_Q5_1},  {8, HN_LAYOUT_Q8_0},    {10, HN_LAYOUT_Q2_K},
+                 {11, HN_LAYOUT_Q3_K}, {12, HN_LAYOUT_Q4_K},   {13, HN_LAYOUT_Q5_K},
+                 {14, HN_LAYOUT_Q6_K}, {20, HN_LAYOUT_IQ4_NL}, {23, HN_LAYOUT_IQ4_XS},
+                 {39, HN_LAYOUT_MXFP4}};
     for (size_t i = 0; i < HN_COUNT(table); i++)
         if (table[i].type == type)
             return (int)table[i].layout;

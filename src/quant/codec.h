@@ -11,9 +11,14 @@ void hn_decode_q4_1(const unsigned char *row, int64_t col, int64_t n, float *out
 void hn_decode_q5_0(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q5_1(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q8_0(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q2_k(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_q3_k(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q4_k(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q5_k(const unsigned char *row, int64_t col, int64_t n, float *out);
 void hn_decode_q6_k(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_iq4_nl(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_iq4_xs(const unsigned char *row, int64_t col, int64_t n, float *out);
+void hn_decode_mxfp4(const unsigned char *row, int64_t col, int64_t n, float *out);
 
 /* bitsandbytes: out[n] = elements [col, col+n) of stored row `row` of m. */
 void hn_decode_bnb4(const struct hn_matrix *m, int64_t row, int64_t col, int64_t n, float *out);

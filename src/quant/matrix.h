@@ -5,7 +5,9 @@
  *   HN_LAYOUT_AFFINE        MLX: codes as one LSB-first bit stream per row; value = q*scale + bias,
  *                           scale and bias [rows, cols/group], widened to float32 first
  *   HN_LAYOUT_Q4_0 …        GGUF blocks of 32 along a row (18, 20, 22, 24, 34 bytes)
- *   HN_LAYOUT_Q4_K …        GGUF blocks of 256 along a row (144, 176, 210 bytes)
+ *   HN_LAYOUT_Q2_K …        GGUF blocks of 256 along a row (84, 110, 144, 176, 210 bytes)
+ *   HN_LAYOUT_IQ4_NL …      GGUF blocks of 32, 256 and 32 whose codes name entries of a table
+ *                           (18, 136, 17 bytes)
  *   HN_LAYOUT_BNB4          bitsandbytes NF4 and FP4: two codes in a byte, the first one high
  *   HN_LAYOUT_BNB8          bitsandbytes int8: value = code * scale of the row * float32(1/127)
  *
@@ -26,9 +28,14 @@ enum hn_layout {
     HN_LAYOUT_Q5_0,
     HN_LAYOUT_Q5_1,
     HN_LAYOUT_Q8_0,
+    HN_LAYOUT_Q2_K,
+    HN_LAYOUT_Q3_K,
     HN_LAYOUT_Q4_K,
     HN_LAYOUT_Q5_K,
     HN_LAYOUT_Q6_K,
+    HN_LAYOUT_IQ4_NL,
+    HN_LAYOUT_IQ4_XS,
+    HN_LAYOUT_MXFP4,
     HN_LAYOUT_BNB4,
     HN_LAYOUT_BNB8,
     HN_LAYOUT_COUNT

@@ -101,10 +101,13 @@ static void test_gguf(void **state)
     static const struct {
         const char *name;
         enum hn_layout layout;
-    } cases[] = {{"F32", HN_LAYOUT_F32},   {"F16", HN_LAYOUT_F16},   {"BF16", HN_LAYOUT_BF16},
-                 {"Q4_0", HN_LAYOUT_Q4_0}, {"Q4_1", HN_LAYOUT_Q4_1}, {"Q5_0", HN_LAYOUT_Q5_0},
-                 {"Q5_1", HN_LAYOUT_Q5_1}, {"Q8_0", HN_LAYOUT_Q8_0}, {"Q4_K", HN_LAYOUT_Q4_K},
-                 {"Q5_K", HN_LAYOUT_Q5_K}, {"Q6_K", HN_LAYOUT_Q6_K}};
+    } cases[] = {
+        {"F32", HN_LAYOUT_F32},    {"F16", HN_LAYOUT_F16},       {"BF16", HN_LAYOUT_BF16},
+        {"Q4_0", HN_LAYOUT_Q4_0},  {"Q4_1", HN_LAYOUT_Q4_1},     {"Q5_0", HN_LAYOUT_Q5_0},
+        {"Q5_1", HN_LAYOUT_Q5_1},  {"Q8_0", HN_LAYOUT_Q8_0},     {"Q4_K", HN_LAYOUT_Q4_K},
+        {"Q5_K", HN_LAYOUT_Q5_K},  {"Q6_K", HN_LAYOUT_Q6_K},     {"Q2_K", HN_LAYOUT_Q2_K},
+        {"Q3_K", HN_LAYOUT_Q3_K},  {"IQ4_NL", HN_LAYOUT_IQ4_NL}, {"IQ4_XS", HN_LAYOUT_IQ4_XS},
+        {"MXFP4", HN_LAYOUT_MXFP4}};
     struct hone_err err = {0};
     struct hn_gguf g;
     struct hn_safetensors st;

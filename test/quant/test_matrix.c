@@ -91,10 +91,11 @@ static void test_parts(void **state)
         memcpy(scales + 2 * i, &half, 2);
         memcpy(biases + 2 * i, &bias, 2);
     }
-    static const enum hn_layout layouts[] = {HN_LAYOUT_F32,    HN_LAYOUT_F16,  HN_LAYOUT_BF16,
-                                             HN_LAYOUT_AFFINE, HN_LAYOUT_Q4_0, HN_LAYOUT_Q4_1,
-                                             HN_LAYOUT_Q5_0,   HN_LAYOUT_Q5_1, HN_LAYOUT_Q8_0,
-                                             HN_LAYOUT_Q4_K,   HN_LAYOUT_Q5_K, HN_LAYOUT_Q6_K};
+    static const enum hn_layout layouts[] = {
+        HN_LAYOUT_F32,    HN_LAYOUT_F16,  HN_LAYOUT_BF16, HN_LAYOUT_AFFINE, HN_LAYOUT_Q4_0,
+        HN_LAYOUT_Q4_1,   HN_LAYOUT_Q5_0, HN_LAYOUT_Q5_1, HN_LAYOUT_Q8_0,   HN_LAYOUT_Q4_K,
+        HN_LAYOUT_Q5_K,   HN_LAYOUT_Q6_K, HN_LAYOUT_Q2_K, HN_LAYOUT_Q3_K,   HN_LAYOUT_IQ4_NL,
+        HN_LAYOUT_IQ4_XS, HN_LAYOUT_MXFP4};
     for (size_t k = 0; k < HN_COUNT(layouts); k++) {
         struct hn_matrix m = {.layout = layouts[k], .rows = 2, .cols = 128, .data = data};
         if (m.layout == HN_LAYOUT_AFFINE) {

@@ -35,6 +35,9 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
     for (int k = 0; k < HN_LAYOUT_COUNT; k++) /* formats without a row in any table */
         if (!out->decode[k])
             out->decode[k] = hn_matrix_decode;
+    for (int k = 0; k < HN_LAYOUT_COUNT && level >= HN_CPU_AVX2; k++)
+        if (hn_cpu_decode_avx2.layout[k])
+            out->decode[k] = hn_cpu_decode_avx2.layout[k];
     for (int k = 0; k <= (int)level && k < HN_CPU_LEVEL_COUNT; k++)
         if (tables[k])
             overlay(out, tables[k]);

@@ -87,6 +87,12 @@ struct hn_cpu_matmul {
     int64_t (*softmax_step)(float *x, int64_t n, float *max, double *sum);
 };
 
+/* A level's decoders that its table above leaves out. */
+struct hn_cpu_decode {
+    hn_mm_decode_fn *layout[HN_LAYOUT_COUNT];
+};
+
+extern const struct hn_cpu_decode hn_cpu_decode_avx2;
 extern const struct hn_cpu_matmul hn_cpu_matmul_c, hn_cpu_matmul_avx2, hn_cpu_matmul_avx512;
 extern const struct hn_mm_kernel hn_mm_kernel_amx;
 

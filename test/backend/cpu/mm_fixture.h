@@ -93,6 +93,10 @@ static const struct format formats[] = {
     {"Q4_K", HN_LAYOUT_Q4_K, 4, 256, 0},
     {"Q5_K", HN_LAYOUT_Q5_K, 5, 256, 0},
     {"Q6_K", HN_LAYOUT_Q6_K, 6, 256, 0},
+    {"Q2_K", HN_LAYOUT_Q2_K, 2, 256, 0},
+    {"Q3_K", HN_LAYOUT_Q3_K, 3, 256, 0},
+    {"IQ4_NL", HN_LAYOUT_IQ4_NL, 4, 32, 0},
+    {"IQ4_XS", HN_LAYOUT_IQ4_XS, 4, 256, 0},
 };
 
 struct weight {
@@ -145,6 +149,10 @@ static inline void fill_blocks(struct weight *w, const struct format *f)
         [HN_LAYOUT_Q4_K] = {{0, 2}, {1 / 1024.0f, 1 / 64.0f}},
         [HN_LAYOUT_Q5_K] = {{0, 2}, {1 / 2048.0f, 1 / 64.0f}},
         [HN_LAYOUT_Q6_K] = {{208, 0}, {1 / 4096.0f, 0}},
+        [HN_LAYOUT_Q2_K] = {{80, 82}, {1 / 64.0f, 1 / 16.0f}},
+        [HN_LAYOUT_Q3_K] = {{108, 0}, {1 / 128.0f, 0}},
+        [HN_LAYOUT_IQ4_NL] = {{0, 0}, {1 / 128.0f, 0}},
+        [HN_LAYOUT_IQ4_XS] = {{0, 0}, {1 / 4096.0f, 0}},
     };
     size_t block = m->row_size / (size_t)(m->cols / hn_layout_block(m->layout));
     for (size_t i = 0; i < n; i += block) {

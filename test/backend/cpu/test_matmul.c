@@ -155,28 +155,28 @@ static void test_spread(void **state)
 static void test_decode(void **state)
 {
     (void)state;
-    EACH_LEVEL(level, mm)
-    for (size_t k = 0; k < HN_COUNT(formats); k++) {
-        const struct format *f = &formats[k];
-        if (!mm->decode[f->layout])
-            continue;
-        for (int blocks = 1; blocks <= 9; blocks += 2) {
-            struct weight w;
-            int64_t cols = f->group == 8 ? 8 * blocks + 3 : f->group * blocks, rows = 12;
-            weight_open(&w, f, rows, cols, blocks % 4 == 1 ? 6 : 0);
-            for (int64_t row = 0; row < rows; row++) {
-                int64_t col = f->group * (int64_t)hn_rng_below(&rng, (uint64_t)blocks);
-                struct guarded out = guarded_open((size_t)(cols - col) * sizeof(float));
-                float *want = malloc((size_t)cols * sizeof *want);
-                hn_matrix_decode(&w.w.m, row, col, cols - col, want);
-                mm->decode[f->layout](&w.w.m, row, col, cols - col, floats(&out));
-                same_bits(f->name, level, out.data, want, (size_t)(cols - col) * sizeof *want);
-                free(want);
-                guarded_close(&out);
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++)
+        for (size_t k = 0; k < HN_COUNT(formats) && level_tested((enum hn_cpu_level)level); k++) {
+            const struct format *f = &formats[k];
+            struct hn_cpu_matmul mm;
+            hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level);
+            for (int blocks = 1; blocks <= 9; blocks += 2) {
+                struct weight w;
+                int64_t cols = f->group == 8 ? 8 * blocks + 3 : f->group * blocks, rows = 12;
+                weight_open(&w, f, rows, cols, blocks % 4 == 1 ? 6 : 0);
+                for (int64_t row = 0; row < rows; row++) {
+                    int64_t col = f->group * (int64_t)hn_rng_below(&rng, (uint64_t)blocks);
+                    struct guarded out = guarded_open((size_t)(cols - col) * sizeof(float));
+                    float *want = malloc((size_t)cols * sizeof *want);
+                    hn_matrix_decode(&w.w.m, row, col, cols - col, want);
+                    mm.decode[f->layout](&w.w.m, row, col, cols - col, floats(&out));
+                    same_bits(f->name, level, out.data, want, (size_t)(cols - col) * sizeof *want);
+                    free(want);
+                    guarded_close(&out);
+                }
+                weight_close(&w);
             }
-            weight_close(&w);
         }
-    }
 }
 
 /* All 65,536 halves and bfloats, NaN and subnormals too. */
@@ -378,6 +378,18 @@ static void check_gemv(int level, const struct hn_cpu_gemv *table, const struct 
     weight_close(&w);
 }
 
+/* The level's decoder from any even column on, where C's row is given. */
+static void check_decode_bnb(int level, const struct hn_matrix *m, int64_t row, const float *want)
+{
+    struct hn_cpu_matmul mm;
+    hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level);
+    int64_t col = 2 * (int64_t)hn_rng_below(&rng, (uint64_t)m->cols / 2), n = m->cols - col;
+    struct guarded out = guarded_open((size_t)n * sizeof(float));
+    mm.decode[m->layout](m, row, col, n, floats(&out));
+    same_bits(hn_layout_name(m->layout), level, out.data, want + col, (size_t)n * sizeof(float));
+    guarded_close(&out);
+}
+
 /* bitsandbytes: both layouts, every type of result, nested scales, blocks that span rows. */
 static void check_gemv_bnb(int level, const struct hn_cpu_gemv *table, int64_t cols, int nt,
                            enum hn_dtype dtype, int64_t block, bool nested)
@@ -413,13 +425,14 @@ static void check_gemv_bnb(int level, const struct hn_cpu_gemv *table, int64_t c
     for (int i = 0; i < 2; i++) {
         struct hn_matrix m = both[i];
         m.rows = ROWS, m.cols = cols;
-        if (table->layout[m.layout].suits && !table->layout[m.layout].suits(&m))
-            continue;
         for (int64_t r = 0; r < ROWS; r++) {
             hn_matrix_decode(&m, r, 0, cols, row);
+            check_decode_bnb(level, &m, r, row);
             for (int64_t k = 0; k < cols; k++)
                 value[r * cols + k] = (double)row[k];
         }
+        if (table->layout[m.layout].suits && !table->layout[m.layout].suits(&m))
+            continue;
         check_gemv_of(level, table, i ? "int8" : "4 bits of bitsandbytes", &m, value, NULL, 1, nt);
     }
     free(value);
