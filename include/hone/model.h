@@ -11,12 +11,25 @@ struct hone_model; /* an opened base model with, at most, one adapter; used by o
 
 enum hone_compute { HONE_EXACT, HONE_BF16, HONE_INT8 };
 
+/* bitsandbytes' quantisation of a base whose files hold none, made while it is opened: the same
+ * codes and scales as BitsAndBytesConfig of the same names gives, of the linear layers that
+ * transformers would choose.  A base that is quantised already is left alone. */
+enum hone_bnb_type { HONE_NF4, HONE_FP4 };
+struct hone_quantize_options {
+    bool load_in_4bit, load_in_8bit;
+    enum hone_bnb_type bnb_4bit_quant_type;
+    bool bnb_4bit_use_double_quant;
+    const char *const *llm_int8_skip_modules; /* NULL: lm_head */
+    size_t n_llm_int8_skip_modules;
+};
+
 struct hone_device_options {
     const char *backend; /* NULL or "auto": the best one built in; "cpu" */
     int n_threads;       /* <= 0: all */
     const char
         *cpu_level; /* NULL: the best the processor has; "c", "avx2", "avx512", "amx", "neon" */
     enum hone_compute compute;
+    struct hone_quantize_options quantize;
 };
 
 /* path: a model directory (Hugging Face or MLX layout), a .gguf file, or an adapter directory,
@@ -41,6 +54,7 @@ struct hone_model_info {
     const char *format;         /* "GGUF v3", "safetensors", "MLX" */
     const char *quantization;   /* "Q4_1", "affine 4-bit, groups of 64", "none (bfloat16)"… */
     const char *device;         /* "cpu, 2 threads, avx512" */
+    const char *note;           /* NULL, or a sentence on an option that changed nothing */
     int64_t n_parameters, weight_bytes, file_bytes;
     double bits_per_weight;
     int64_t n_layers, d_model, n_heads, n_kv_heads, head_size, d_ff, vocab_size, context_length;

@@ -70,6 +70,14 @@ static int set_template(const struct hn_conf *c, struct hone_tokenizer *tok, con
     return rc;
 }
 
+static void show_note(const struct hone_model *model)
+{
+    struct hone_model_info info;
+    hone_model_info(model, &info);
+    if (info.note)
+        fprintf(stderr, "hone: note: %s\n", info.note);
+}
+
 int hn_cli_open(const struct hn_conf *c, struct hone_model **model, struct hone_tokenizer **tok,
                 struct hone_err *err)
 {
@@ -84,6 +92,8 @@ int hn_cli_open(const struct hn_conf *c, struct hone_model **model, struct hone_
                        "ORG/NAME");
     int rc = hn_cli_locate(name, false, &path, err);
     rc = rc ? rc : open_path(c, path, model, err);
+    if (!rc)
+        show_note(*model);
     if (!rc && tok) {
         struct hone_model_info info;
         hone_model_info(*model, &info);

@@ -98,10 +98,21 @@ static void put_option(struct hn_buf *out, const struct hn_option *o, int width)
 /* The headings in the order in which a reader needs them; "Accepted" is for other systems' scripts
  * and stands in docs/options.md alone. */
 static const char *const headings[] = {
-    "Model",     "Data",   "Input",      "Adapter",
-    "Optimizer", "Length", "Generation", "Evaluation and saving",
-    "Run",       "Plan",   "Weights",    "Memory and device",
-    "PyTorch",   "Output",
+    "Model",
+    "Quantisation",
+    "Data",
+    "Input",
+    "Adapter",
+    "Optimizer",
+    "Length",
+    "Generation",
+    "Evaluation and saving",
+    "Run",
+    "Plan",
+    "Weights",
+    "Memory and device",
+    "PyTorch",
+    "Output",
 };
 
 static bool has_group(enum hn_command_id command, const char *group)

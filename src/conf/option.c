@@ -8,7 +8,10 @@ const struct hn_option *hn_option_at(size_t i)
     if (i < hn_n_options_train)
         return &hn_options_train[i];
     i -= hn_n_options_train;
-    return i < hn_n_options_other ? &hn_options_other[i] : NULL;
+    if (i < hn_n_options_other)
+        return &hn_options_other[i];
+    i -= hn_n_options_other;
+    return i < hn_n_options_quantize ? &hn_options_quantize[i] : NULL;
 }
 
 /* Names are equal when they differ in dashes and underscores at most. */

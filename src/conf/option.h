@@ -55,9 +55,9 @@ struct hn_option {
     const char *help;
 };
 
-extern const struct hn_option hn_options_train[], hn_options_other[];
+extern const struct hn_option hn_options_train[], hn_options_other[], hn_options_quantize[];
 extern const struct hn_choice hn_choices_format[];
-extern const size_t hn_n_options_train, hn_n_options_other;
+extern const size_t hn_n_options_train, hn_n_options_other, hn_n_options_quantize;
 
 /* All rows, the training ones first; NULL when i is past the end. */
 const struct hn_option *hn_option_at(size_t i);

@@ -223,6 +223,8 @@ int hone_bench(const char *model_path, const struct hone_bench_options *o, hone_
     struct hn_session s = {0};
     *out = (struct hone_bench_result){0};
     int rc = hone_model_open(&b.m, model_path, &o->device, err);
+    if (!rc && b.m->note[0])
+        rc = tell(on_note, arg, b.m->note, err);
     if (!rc)
         rc = tell(on_note, arg, "measuring the machine's limits", err);
     if (!rc)

@@ -98,6 +98,21 @@ static void mlx(struct hn_migrator *m)
     }
 }
 
+/* BitsAndBytesConfig's default, and what unsloth quantises to. */
+static void quantisation(struct hn_migrator *m)
+{
+    const struct hn_call_info *info =
+        m->lora && m->lora->type == HN_PY_OBJECT ? hn_call_find(m->lora) : NULL;
+    bool unsloth = info && info->kind == HN_C_UNSLOTH_PEFT;
+    if (!is(m, "load_in_4bit", "true"))
+        return;
+    put(m, unsloth ? "FastLanguageModel" : "BitsAndBytesConfig", "bnb_4bit_quant_type",
+        "bnb_4bit_quant_type", unsloth ? "nf4" : "fp4", "");
+    if (unsloth)
+        put(m, "FastLanguageModel", "bnb_4bit_use_double_quant", "bnb_4bit_use_double_quant",
+            "true", "");
+}
+
 void hn_defaults_apply(struct hn_migrator *m)
 {
     if (m->mlx) {
@@ -105,6 +120,7 @@ void hn_defaults_apply(struct hn_migrator *m)
         return;
     }
     lora(m);
+    quantisation(m);
     if (m->trainer || m->args)
         training(m);
 }

@@ -34,19 +34,21 @@ static void model_name(struct hn_migrator *m, const struct hn_rule *rule,
     hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, text, HONE_MIGRATE_CARRIED, "");
 }
 
-/* hone never quantises while it loads: it trains on the file as it is. */
+/* hone quantises while it loads, to the same codes; files that are quantised it takes as they are. */
 static void quantised(struct hn_migrator *m, const struct hn_rule *rule,
                       const struct hn_place *place, const struct hn_py_value *v)
 {
     (void)rule;
+    const char *key = strstr(place->argument, "8bit") ? "load_in_8bit" : "load_in_4bit";
     if (hn_py_truth(v) == 0)
         hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "as in hone");
+    else if (hn_py_truth(v) == 1)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, key, "true", HONE_MIGRATE_CARRIED,
+                    "bitsandbytes' own codes, made while the model is loaded; files that are "
+                    "quantised are used as they are");
     else
-        hn_plan_row(
-            m->plan, place, HONE_MIGRATE_CHANGED, "",
-            "native quantisation: hone trains on the weights as the model's files hold them "
-            "(bitsandbytes 4- and 8-bit, MLX and GGUF files are read as they are); a model "
-            "whose files are not quantised is trained unquantised, from mapped memory");
+        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    hn_plan_text(m->plan, "only a run would tell its value: set %s yourself", key));
 }
 
 static void config_object(struct hn_migrator *m, const struct hn_rule *rule,
@@ -60,13 +62,13 @@ static void config_object(struct hn_migrator *m, const struct hn_rule *rule,
 
 static const struct hn_rule bnb[] = {
     CALL("load_in_4bit load_in_8bit", NULL, quantised),
-    AUTO("bnb_4bit_quant_type bnb_4bit_use_double_quant bnb_4bit_quant_storage",
-         "as the model's own files have it"),
+    CARRY("bnb_4bit_quant_type", "bnb_4bit_quant_type"),
+    CARRY("bnb_4bit_use_double_quant", "bnb_4bit_use_double_quant"),
+    AUTO("bnb_4bit_quant_storage", "how torch names the same bytes"),
     AUTO("bnb_4bit_compute_dtype",
          "hone computes as exactly as float32 whatever the weights are stored in"),
-    LOST("llm_int8_threshold", "6.0|6", "hone multiplies every column exactly"),
-    LOST("llm_int8_skip_modules", "None|[]",
-         "the model's own files say which layers are quantised"),
+    AUTO("llm_int8_threshold", "hone multiplies every column exactly"),
+    CARRY("llm_int8_skip_modules", "llm_int8_skip_modules"),
     AUTO("llm_int8_enable_fp32_cpu_offload llm_int8_has_fp16_weight",
          "of bitsandbytes' memory; hone maps the weights"),
 };

@@ -16,8 +16,26 @@ static void count_weight(struct hone_model *m, const struct hn_matrix *w)
     m->read_bytes += hn_matrix_size(w);
 }
 
+/* w becomes what the options make of the matrix of this module, in memory of the model's own. */
+static int quantize(struct hone_model *m, const char *name, struct hn_pool *pool,
+                    struct hn_matrix *w, struct hone_err *err)
+{
+    struct hn_quantized *q;
+    int rc = hn_quantize_open(&q, w, name, &m->quantize, pool, err);
+    if (rc)
+        return hn_fail_prefix(err, "%s", m->files.path);
+    q->next = m->quantized;
+    m->quantized = q;
+    m->saved_bytes += (int64_t)hn_matrix_size(w) - (int64_t)q->size;
+    m->private_bytes += q->size;
+    m->read_bytes += q->size;
+    *w = q->m;
+    return 0;
+}
+
+/* pool: quantise it; NULL: as it is. */
 static int open_matrix(struct hone_model *m, const char *name, int64_t rows, int64_t cols,
-                       struct hn_weight **out, struct hone_err *err)
+                       struct hn_pool *pool, struct hn_weight **out, struct hone_err *err)
 {
     struct hn_matrix w;
     int rc = hn_bundle_matrix(m->bundle, name, &w, err);
@@ -29,8 +47,11 @@ static int open_matrix(struct hone_model *m, const char *name, int64_t rows, int
                        "[%lld, %lld]",
                        m->files.path, name, (long long)w.rows, (long long)w.cols, (long long)rows,
                        (long long)cols);
-    count_weight(m, &w);
-    return m->backend->weight_open(m->dev, &w, out, err);
+    if (pool)
+        rc = quantize(m, name, pool, &w, err);
+    else
+        count_weight(m, &w);
+    return rc ? rc : m->backend->weight_open(m->dev, &w, out, err);
 }
 
 static int open_vector(struct hone_model *m, const char *name, int64_t n, struct hn_weight **out,
@@ -53,14 +74,24 @@ static int open_vector(struct hone_model *m, const char *name, int64_t n, struct
     return rc;
 }
 
-static int open_linear(struct hone_model *m, int64_t l, enum hn_linear_id id, struct hone_err *err)
+/* The pool when the module's weight is to be quantised, else NULL. */
+static struct hn_pool *pool_for(const struct hone_model *m, struct hn_pool *pool,
+                                const char *module)
+{
+    return hn_quantize_wanted(&m->quantize) && hn_quantize_takes(&m->quantize, module) ? pool
+                                                                                       : NULL;
+}
+
+static int open_linear(struct hone_model *m, int64_t l, enum hn_linear_id id, struct hn_pool *pool,
+                       struct hone_err *err)
 {
     struct hn_block *b = &m->blocks[l];
     char path[96], name[112];
     int64_t out = hn_linear_out(&m->spec, id);
     hn_linear_path(l, id, path);
     snprintf(name, sizeof name, "%s.weight", path);
-    int rc = open_matrix(m, name, out, hn_linear_in(&m->spec, id), &b->w[id], err);
+    int rc = open_matrix(m, name, out, hn_linear_in(&m->spec, id), pool_for(m, pool, path),
+                         &b->w[id], err);
     if (rc)
         return rc;
     snprintf(name, sizeof name, "%s.bias", path);
@@ -70,7 +101,7 @@ static int open_linear(struct hone_model *m, int64_t l, enum hn_linear_id id, st
     return open_vector(m, name, out, &b->bias[id], err);
 }
 
-static int open_block(struct hone_model *m, int64_t l, struct hone_err *err)
+static int open_block(struct hone_model *m, int64_t l, struct hn_pool *pool, struct hone_err *err)
 {
     const struct {
         const char *name;
@@ -91,12 +122,12 @@ static int open_block(struct hone_model *m, int64_t l, struct hone_err *err)
             rc = open_vector(m, name, norms[i].n, norms[i].out, err);
     }
     for (int id = 0; id < HN_LINEAR_COUNT && !rc; id++)
-        rc = open_linear(m, l, (enum hn_linear_id)id, err);
+        rc = open_linear(m, l, (enum hn_linear_id)id, pool, err);
     return rc;
 }
 
 /* Tied when the configuration says so; when it is silent, tied when there is no head. */
-static int open_head(struct hone_model *m, struct hone_err *err)
+static int open_head(struct hone_model *m, struct hn_pool *pool, struct hone_err *err)
 {
     static const char name[] = "lm_head.weight";
     bool has = hn_bundle_has(m->bundle, name);
@@ -106,7 +137,8 @@ static int open_head(struct hone_model *m, struct hone_err *err)
         m->head = m->embed;
         return 0;
     }
-    return open_matrix(m, name, m->spec.vocab_size, m->spec.d_model, &m->head, err);
+    return open_matrix(m, name, m->spec.vocab_size, m->spec.d_model, pool_for(m, pool, "lm_head"),
+                       &m->head, err);
 }
 
 static int open_rope(struct hone_model *m, struct hone_err *err)
@@ -134,20 +166,42 @@ static int open_rope(struct hone_model *m, struct hone_err *err)
     return rc;
 }
 
-static int open_weights(struct hone_model *m, struct hone_err *err)
+/* Drops a wish to quantise that the files have fulfilled already, with a note. */
+static void settle_quantize(struct hone_model *m, const struct hone_quantize_options *o)
+{
+    char text[64];
+    if (!hn_quantize_wanted(o))
+        return;
+    if (hn_bundle_is_quantized(m->bundle)) {
+        snprintf(
+            m->note, sizeof m->note,
+            "the model's files are quantised already (%.60s): %s is unnecessary, they are used "
+            "as they are",
+            m->files.quantization, o->load_in_8bit ? "load_in_8bit" : "load_in_4bit");
+        return;
+    }
+    m->quantize = *o;
+    /* "none (bfloat16)" */
+    snprintf(m->quantization, sizeof m->quantization, "%s, made of the files' %.*s",
+             hn_quantize_text(o, text), (int)strcspn(m->files.quantization + 6, ")"),
+             m->files.quantization + 6);
+    m->files.quantization = m->quantization;
+}
+
+static int open_weights(struct hone_model *m, struct hn_pool *pool, struct hone_err *err)
 {
     m->blocks = hn_calloc((size_t)m->spec.n_layers, sizeof *m->blocks);
     if (!m->blocks)
         return hn_fail_memory(err, "opening the model");
-    int rc = open_matrix(m, "model.embed_tokens.weight", m->spec.vocab_size, m->spec.d_model,
+    int rc = open_matrix(m, "model.embed_tokens.weight", m->spec.vocab_size, m->spec.d_model, NULL,
                          &m->embed, err);
     uint64_t embedding = m->read_bytes;
     for (int64_t l = 0; l < m->spec.n_layers && !rc; l++)
-        rc = open_block(m, l, err);
+        rc = open_block(m, l, pool, err);
     if (!rc)
         rc = open_vector(m, "model.norm.weight", m->spec.d_model, &m->final_norm, err);
     if (!rc)
-        rc = open_head(m, err);
+        rc = open_head(m, pool, err);
     if (m->head != m->embed)
         m->read_bytes -= embedding;
     if (!rc)
@@ -191,7 +245,18 @@ static int open_base(struct hone_model *m, const char *path,
         m->spec.eos[i] = eos[i];
     m->spec.bos = hn_bundle_bos(m->bundle);
     rc = open_device(m, options, err);
-    return rc ? rc : open_weights(m, err);
+    if (!rc && options)
+        rc = hn_quantize_check(&options->quantize, err);
+    if (rc)
+        return rc;
+    struct hn_pool *pool = NULL;
+    if (options)
+        settle_quantize(m, &options->quantize);
+    if (hn_quantize_wanted(&m->quantize))
+        rc = hn_pool_open(&pool, options->n_threads, err);
+    rc = rc ? rc : open_weights(m, pool, err);
+    hn_pool_close(&pool);
+    return rc;
 }
 
 static char *dup_text(const char *s)
@@ -273,6 +338,7 @@ void hone_model_close(struct hone_model **model)
             m->backend->weight_close(m->dev, &m->final_norm);
         m->backend->close(&m->dev);
     }
+    hn_quantize_close(&m->quantized);
     hn_adapter_release(&m->adapter_file);
     hn_free(m->adapter_path);
     hn_free(m->blocks);
@@ -325,11 +391,13 @@ void hone_model_info(const struct hone_model *m, struct hone_model_info *out)
         .format = m->files.format,
         .quantization = m->files.quantization,
         .device = m->device_text,
+        .note = m->note[0] ? m->note : NULL,
         .n_parameters = m->files.n_parameters,
-        .weight_bytes = m->files.weight_bytes,
+        .weight_bytes = m->files.weight_bytes - m->saved_bytes,
         .file_bytes = m->files.file_bytes,
         .bits_per_weight = m->files.n_parameters
-                               ? 8.0 * (double)m->files.weight_bytes / (double)m->files.n_parameters
+                               ? 8.0 * (double)(m->files.weight_bytes - m->saved_bytes) /
+                                     (double)m->files.n_parameters
                                : 0,
         .n_layers = s->n_layers,
         .d_model = s->d_model,

@@ -6,6 +6,7 @@
 #include "format/adapter.h"
 #include "format/bundle.h"
 #include "hone/model.h"
+#include "model/quantize.h"
 #include "model/spec.h"
 
 /* The frozen weights of one block; NULL where the model has none. */
@@ -89,6 +90,10 @@ struct hone_model {
     uint64_t private_bytes; /* weights repacked by the backend */
     uint64_t mapped_bytes;  /* weights read in place */
     uint64_t read_bytes;    /* weights that every token reads: all but an untied embedding */
+    struct hn_quantized *quantized;        /* what of the base was quantised here; a list */
+    struct hone_quantize_options quantize; /* as it was: none set when nothing was */
+    int64_t saved_bytes;                   /* of weights, by that */
+    char quantization[160], note[160];
     uint64_t touched_bytes; /* mapped pages that opening made resident, most of them weights */
     struct hn_adapter_set adapters;
     char *adapter_path;

@@ -377,6 +377,8 @@ int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train
     int rc = check_options(o, err);
     if (!rc)
         rc = hone_model_open(&r->model, o->model, &o->device, err);
+    if (!rc && r->model->note[0])
+        hn_run_note(r, r->model->note);
     if (!rc)
         rc = hone_tokenizer_open(&r->tok, r->model->files.tokenizer_path, err);
     if (!rc && r->o->chat_template)
