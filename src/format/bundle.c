@@ -161,11 +161,28 @@ bool hn_bundle_has(const struct hn_bundle *b, const char *name)
     return hn_bundle_find(b, name) != NULL;
 }
 
+/* Is there a P.qweight where P.weight is asked for?  Old files of GPTQ say so nowhere else. */
+static bool is_packed(const struct hn_bundle *b, const char *name)
+{
+    static const char end[] = "weight";
+    char packed[512];
+    size_t n = strlen(name), m = sizeof end - 1;
+    if (!hn_ends_with(name, ".weight") || n + 2 > sizeof packed)
+        return false;
+    snprintf(packed, sizeof packed, "%.*sq%s", (int)(n - m), name, end);
+    return hn_bundle_find(b, packed) != NULL;
+}
+
 /* The usable tensor of this name, with the number of dimensions that was asked for. */
 static int find_usable(const struct hn_bundle *b, const char *name, int n_dims,
                        const struct hn_stored **out, struct hone_err *err)
 {
     const struct hn_stored *t = hn_bundle_find(b, name);
+    if (!t && is_packed(b, name))
+        return hn_fail(err, HONE_FAILED,
+                       "%s holds \"%s\" as GPTQ or AWQ packs it (qweight), which hone does not "
+                       "read; use an MLX or a GGUF version of the model, or the original one",
+                       b->path, name);
     if (!t)
         return hn_fail(err, HONE_NOT_FOUND, "%s holds no tensor \"%s\"", b->path, name);
     if (t->refusal)

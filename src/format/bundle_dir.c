@@ -318,7 +318,8 @@ static int check_method(const struct hn_bundle *b, const struct hn_json **quanti
     return hn_fail(
         err, HONE_FAILED,
         "%s is quantised by %.*s (quantization_config in config.json), which hone does not "
-        "read; use the original model, an MLX or a GGUF version of it",
+        "read; use an MLX or a GGUF version of it, or the original model, which load_in_4bit "
+        "quantises while it is loaded",
         b->path, (int)HN_MIN(method.n, (size_t)40), method.p);
 }
 

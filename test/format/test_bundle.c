@@ -3,6 +3,7 @@
 #include "golden.h"
 #include "base/file.h"
 #include "format/bundle.h"
+#include "format/gguf_write.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -356,12 +357,61 @@ static void test_methods(void **state)
     refuse("gptq");
     put("config.json", "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"awq\"}}}");
     refuse("awq");
+    put("config.json", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}");
+    refuse("fp8|load_in_4bit");
+    put("config.json", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\"}}");
+    refuse("compressed-tensors|GGUF");
     put("config.json", "{}");
     put("hf_quant_config.json", "{}");
     refuse("ModelOpt");
     put("generation_config.json", "{\"eos_token_id\":");
     put("config.json", "{}");
     refuse("generation_config.json");
+}
+
+/* What holds no word of its method, or a type that only newer or rarer files have, is refused where
+ * its weight is asked for. */
+static void test_unknown_weights(void **state)
+{
+    (void)state;
+    char path[128];
+    static const int64_t shape[] = {4, 4};
+    static const float values[16] = {0};
+    const struct hn_st_entry e[] = {
+        {"model.embed_tokens.weight", HN_F32, 2, shape, values},
+        {"model.layers.0.mlp.up_proj.qweight", HN_I32, 2, shape, values},
+    };
+    struct hone_err err = {0};
+    struct hn_matrix m;
+    put("config.json", "{}");
+    snprintf(path, sizeof path, "%s/model.safetensors", scratch);
+    assert_int_equal(hn_st_write(path, e, 2, NULL, 0, &err), 0);
+    struct hn_bundle *b = open_bundle(scratch);
+    assert_int_equal(hn_bundle_matrix(b, "model.layers.0.mlp.up_proj.weight", &m, &err),
+                     HONE_FAILED);
+    expect_message(err.message, "up_proj.weight|GPTQ or AWQ|GGUF version");
+    hn_bundle_close(&b);
+
+    struct hn_gguf g;
+    struct hn_gguf_meta meta = {0};
+    struct hn_gguf_writer w;
+    const struct hn_gguf_entry entry = {
+        .name = "blk.0.ffn_up.weight", .type = 21, .n_dims = 2, .shape = {256, 2}, .size = 220};
+    static const unsigned char zeros[220] = {0};
+    assert_int_equal(hn_gguf_open(&g, DATA "llama.gguf", &err), 0);
+    for (size_t i = 0; i < g.n_pairs; i++)
+        hn_gguf_meta_copy(&meta, &g.pairs[i]);
+    snprintf(path, sizeof path, "%s/x.gguf", scratch);
+    assert_int_equal(hn_gguf_writer_open(&w, path, &meta, &entry, 1, &err), 0);
+    hn_gguf_writer_add(&w, zeros, sizeof zeros);
+    assert_int_equal(hn_gguf_writer_commit(&w, &err), 0);
+    hn_gguf_meta_release(&meta);
+    hn_gguf_release(&g);
+    b = open_bundle(path);
+    assert_int_equal(hn_bundle_matrix(b, "model.layers.0.mlp.up_proj.weight", &m, &err),
+                     HONE_FAILED);
+    expect_message(err.message, "blk.0.ffn_up.weight|type IQ3_S|Q3_K or Q2_K file");
+    hn_bundle_close(&b);
 }
 
 /* What the config does not say is told from the shapes; what it says wrongly is an error. */
@@ -521,7 +571,7 @@ int main(void)
         scratch_test(test_pickle),        scratch_test(test_index),
         scratch_test(test_missing_shard), scratch_test(test_methods),
         scratch_test(test_mlx_config),    scratch_test(test_other_prefixes),
-        scratch_test(test_bnb_states),
+        scratch_test(test_bnb_states),    scratch_test(test_unknown_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
