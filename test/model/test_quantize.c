@@ -16,7 +16,7 @@
 static const struct hn_st_tensor *part(const struct hn_safetensors *st, const char *name,
                                        const char *what)
 {
-    char full[64];
+    char full[96];
     snprintf(full, sizeof full, "%s.%s", name, what);
     return hn_st_find(st, full);
 }
