@@ -92,7 +92,8 @@ int hn_cli_open(const struct hn_conf *c, struct hone_model **model, struct hone_
                        "ORG/NAME");
     int rc = hn_cli_locate(name, false, &path, err);
     rc = rc ? rc : open_path(c, path, model, err);
-    if (!rc)
+    /* train says it as it begins, and compare shows what each side is */
+    if (!rc && (c->command == HN_GENERATE || c->command == HN_TEST || c->command == HN_INFO))
         show_note(*model);
     if (!rc && tok) {
         struct hone_model_info info;

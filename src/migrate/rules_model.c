@@ -34,7 +34,7 @@ static void model_name(struct hn_migrator *m, const struct hn_rule *rule,
     hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, text, HONE_MIGRATE_CARRIED, "");
 }
 
-/* hone quantises while it loads, to the same codes; files that are quantised it takes as they are. */
+/* hone quantises while it loads, to the same codes; files that are quantised are taken as such. */
 static void quantised(struct hn_migrator *m, const struct hn_rule *rule,
                       const struct hn_place *place, const struct hn_py_value *v)
 {

@@ -43,29 +43,37 @@ static float largest_of(const float *x, int64_t n)
     return largest;
 }
 
+/* Loops of PART turns, which compilers make vectors of. */
+enum { PART = 64 };
+
+/* code[i] = the entry nearest to x[i]. */
+static void nearest_entries(const float bound[15], const float x[PART], int32_t code[PART])
+{
+    for (int i = 0; i < PART; i++)
+        code[i] = 0;
+    for (int k = 0; k < 15; k++)
+        for (int i = 0; i < PART; i++)
+            code[i] += x[i] > bound[k];
+}
+
 void hn_bnb4_encode(bool fp4, const float *x, int64_t n, bool whole, unsigned char *codes,
                     float *absmax)
 {
-    enum { PART = 64 };
     const float least = 1e-38f;
     float bound[15], largest = largest_of(x, n), safe = largest > least ? largest : least;
     float inverse = 1.0f / safe;
     find_bounds(fp4, bound);
     for (int64_t from = 0; from < n; from += PART) {
         int m = (int)HN_MIN(PART, n - from);
-        float scaled[PART];
-        uint8_t code[PART + 1] = {0};
-        for (int i = 0; i < m; i++) {
-            float v = whole ? x[from + i] * inverse : x[from + i] / safe;
-            scaled[i] = v < -1 ? -1 : v > 1 ? 1 : v;
+        float scaled[PART] = {0}; /* bitsandbytes fills up with a value of 0 */
+        int32_t code[PART];
+        for (int i = 0; i < m; i++)
+            scaled[i] = whole ? x[from + i] * inverse : x[from + i] / safe;
+        for (int i = 0; i < PART; i++) {
+            float v = scaled[i] < -1 ? -1 : scaled[i];
+            scaled[i] = v > 1 ? 1 : v;
         }
-        for (int k = 0; k < 15; k++)
-            for (int i = 0; i < m; i++)
-                code[i] = (uint8_t)(code[i] + (scaled[i] > bound[k]));
-        if (m % 2 && from + m == n) { /* bitsandbytes fills up with a value of 0 */
-            for (int k = 0; k < 15; k++)
-                code[m] = (uint8_t)(code[m] + (0.0f > bound[k]));
-        }
+        nearest_entries(bound, scaled, code);
         for (int i = 0; i < m && fp4; i++)
             code[i] = fp4_order[code[i]];
         if (m % 2 && fp4)
@@ -210,18 +218,62 @@ void hn_bnb_nest(const float *absmax, int64_t n, float offset, unsigned char *co
 
 /* ---- int8 ---------------------------------------------------------------------------------- */
 
-bool hn_bnb8_encode(const float *x, int64_t n, unsigned char *codes, float *scale)
+/* Bits of a float32 that is not NaN, rounded to float16; 65536 or more has no place there. */
+static uint32_t rounded_16(uint32_t bits)
 {
-    float largest = 0;
-    for (int64_t i = 0; i < n; i++) {
-        float v = fabsf(hn_f16_to_f32(hn_f16_from_f32(x[i])));
-        largest = v > largest ? v : largest;
+    float v, small;
+    uint32_t tiny, magnitude = bits & 0x7fffffff;
+    memcpy(&v, &magnitude, sizeof v);
+    small = (v + 0.5f) - 0.5f; /* below 2^-14, in units of 2^-24 */
+    memcpy(&tiny, &small, sizeof tiny);
+    uint32_t normal = (magnitude + 0xfff + (magnitude >> 13 & 1)) & ~0x1fffu;
+    return (magnitude < 0x38800000 ? tiny : normal) | (bits & 0x80000000);
+}
+
+/* x rounded; the bits of the largest magnitude. */
+static uint32_t round_part(float x[PART])
+{
+    uint32_t bits[PART], most = 0;
+    memcpy(bits, x, sizeof bits);
+    for (int i = 0; i < PART; i++)
+        bits[i] = rounded_16(bits[i]);
+    for (int i = 0; i < PART; i++)
+        most = (bits[i] & 0x7fffffff) > most ? bits[i] & 0x7fffffff : most;
+    memcpy(x, bits, sizeof bits);
+    return most;
+}
+
+/* codes[i] = x[i] * factor, to the nearest integer, of two the even one. */
+static void code_part(const float x[PART], float factor, int32_t code[PART])
+{
+    const float whole = 12582912.0f; /* 1.5 * 2^23: no sum with it has a fraction */
+    for (int i = 0; i < PART; i++)
+        code[i] = (int32_t)((x[i] * factor + whole) - whole);
+}
+
+bool hn_bnb8_encode(float *x, int64_t n, unsigned char *codes, float *scale)
+{
+    float part[PART] = {0};
+    uint32_t most = 0;
+    for (int64_t from = 0; from < n; from += PART) {
+        size_t m = (size_t)HN_MIN(PART, n - from);
+        memset(part, 0, sizeof part);
+        memcpy(part, x + from, m * sizeof *part);
+        uint32_t top = round_part(part);
+        most = top > most ? top : most;
+        memcpy(x + from, part, m * sizeof *part);
     }
-    float factor = 1.0f / largest * 127.0f; /* torch's number / tensor */
-    for (int64_t i = 0; i < n; i++) {
-        float v = hn_f16_to_f32(hn_f16_from_f32(x[i])) * factor;
-        codes[i] = largest > 0 ? (unsigned char)(signed char)nearbyintf(v) : 0;
+    memcpy(scale, &most, sizeof *scale);
+    if (*scale >= 65536)
+        return false;
+    float factor = *scale > 0 ? 1.0f / *scale * 127.0f : 0; /* torch's number / tensor */
+    for (int64_t from = 0; from < n; from += PART) {
+        int32_t code[PART];
+        size_t m = (size_t)HN_MIN(PART, n - from);
+        memcpy(part, x + from, m * sizeof *part);
+        code_part(part, factor, code);
+        for (size_t i = 0; i < m; i++)
+            codes[(size_t)from + i] = (unsigned char)(signed char)code[i];
     }
-    *scale = largest;
-    return isfinite(largest) != 0;
+    return true;
 }

@@ -31,7 +31,8 @@ float hn_bnb_mean(const float *x, int64_t n);
 /* codes[n] of absmax[n] - offset, and a scale for every 256. */
 void hn_bnb_nest(const float *absmax, int64_t n, float offset, unsigned char *codes, float *scales);
 
-/* A row: codes (int8), its scale.  False: a value has no place in float16. */
-HN_MUST_USE bool hn_bnb8_encode(const float *x, int64_t n, unsigned char *codes, float *scale);
+/* A row, which is rounded to float16: codes (int8), its scale.  False: a value has no place there.
+ */
+HN_MUST_USE bool hn_bnb8_encode(float *x, int64_t n, unsigned char *codes, float *scale);
 
 #endif
