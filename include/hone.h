@@ -10,6 +10,7 @@
 #include "hone/tokenizer.h"
 #include "hone/data.h"
 #include "hone/generate.h"
+#include "hone/conversation.h"
 #include "hone/test.h"
 #include "hone/compare.h"
 #include "hone/train.h"

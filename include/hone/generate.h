@@ -25,13 +25,15 @@ struct hone_generation {
     struct hone_tokens tokens; /* generated, the end token left out */
     float *logprobs;           /* [tokens.n] natural logarithms, or NULL */
     int64_t prompt_tokens, generation_tokens;
+    int64_t cached_tokens; /* of the prompt, that a conversation's cache held: not read again */
     double prompt_seconds, generation_seconds; /* generation counts from the first token on */
     double first_token_seconds;                /* from the process's start to the first token */
     const char *finish_reason;                 /* "stop", "length" or "interrupted" */
 };
 void hone_generation_release(struct hone_generation *g);
 
-/* Called with each piece of text as it becomes certain; a non-zero result ends the generation. */
+/* Called with each piece of text as it becomes certain, and with none (n = 0) now and then while
+ * there is none, as when a long prompt is read; a non-zero result ends the generation. */
 typedef int hone_text_fn(void *arg, const char *text, size_t n);
 
 /* Continue prompt[n_prompt].  on_text may be NULL. */

@@ -1,8 +1,6 @@
 #include "hone/generate.h"
 #include "base/mem.h"
-#include "base/os.h"
-#include "infer/session.h"
-#include "infer/writer.h"
+#include "infer/answer.h"
 #include "model/memory.h"
 
 void hone_generate_defaults(struct hone_generate_options *o)
@@ -18,53 +16,11 @@ void hone_generation_release(struct hone_generation *g)
     *g = (struct hone_generation){0};
 }
 
-/* Move what the writer gathered into the result. */
-static int finish(struct hn_writer *w, struct hone_generation *out, struct hone_err *err)
-{
-    out->finish_reason = w->finish;
-    out->generation_tokens = (int64_t)w->tokens.n;
-    out->tokens = w->tokens;
-    w->tokens = (struct hone_tokens){0};
-    out->logprobs = w->logprobs;
-    w->logprobs = NULL;
-    out->text_size = w->text.len;
-    out->text = hn_buf_take(&w->text);
-    return out->text ? 0 : hn_fail_memory(err, "generating");
-}
-
 static int check(const struct hone_model *m, const int32_t *prompt, size_t n, struct hone_err *err)
 {
     if (n == 0)
         return hn_fail(err, HONE_USAGE, "the prompt is empty: it has no token to go on from");
     return hn_tokens_check(m, prompt, n, err);
-}
-
-static int write_answer(struct hn_session *s, struct hn_writer *w, const int32_t *prompt,
-                        size_t n_prompt, struct hone_generation *g, struct hone_err *err)
-{
-    const float *logits;
-    const int32_t slot = 0;
-    int32_t id;
-    double start = hn_now();
-    int rc = hn_session_prefill(s, 0, prompt, (int64_t)n_prompt, &logits, err);
-    if (rc)
-        return rc;
-    g->prompt_tokens = (int64_t)n_prompt;
-    g->prompt_seconds = hn_now() - start;
-    if (w->o->max_tokens <= 0)
-        w->finish = "length";
-    start = hn_now();
-    for (int64_t i = 0; !w->finish; i++) {
-        rc = hn_writer_next(w, logits, &id, err);
-        if (i == 0)
-            g->first_token_seconds = hn_process_age();
-        if (!rc && !w->finish)
-            rc = hn_session_step(s, &slot, &id, 1, &logits, err);
-        if (rc)
-            return rc;
-    }
-    g->generation_seconds = hn_now() - start;
-    return hn_writer_end(w, err);
 }
 
 int hone_generate(struct hone_model *m, const struct hone_tokenizer *tok, const int32_t *prompt,
@@ -75,15 +31,19 @@ int hone_generate(struct hone_model *m, const struct hone_tokenizer *tok, const 
     struct hn_writer w = {0};
     struct hone_generation g = {0};
     int64_t need = (int64_t)n_prompt + HN_MAX(o->max_tokens, 0);
+    int64_t context = o->context > 0 ? o->context : need;
     int rc = check(m, prompt, n_prompt, err);
+    if (!rc)
+        rc = hn_answer_fits(m, context, (int64_t)n_prompt, "--max-tokens", err);
     if (!rc)
         rc = hn_writer_open(&w, m, tok, prompt, n_prompt, o, on_text, arg, err);
     if (!rc)
-        rc = hn_session_open(&s, m, 1, o->context > 0 ? o->context : need, err);
+        rc = hn_session_open(&s, m, 1, context, err);
     if (!rc)
-        rc = write_answer(&s, &w, prompt, n_prompt, &g, err);
+        rc = hn_answer_write(&s, &w, prompt, n_prompt, NULL, &g, err);
     if (!rc)
-        rc = finish(&w, &g, err);
+        rc = hn_answer_take(&w, &g, err);
+    g.prompt_tokens = (int64_t)n_prompt;
     hn_session_close(&s);
     hn_writer_close(&w);
     if (rc)

@@ -64,6 +64,12 @@ void hn_session_reset(struct hn_session *s, int64_t slot)
     s->past[slot] = 0;
 }
 
+void hn_session_cut(struct hn_session *s, int64_t slot, int64_t n)
+{
+    HN_ASSERT(n >= 0 && n <= s->past[slot]);
+    s->past[slot] = (int32_t)n;
+}
+
 /* Run the batch that is laid out, and fetch its logits. */
 static int run(struct hn_session *s, struct hn_plan *p, struct hone_err *err)
 {

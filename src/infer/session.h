@@ -24,6 +24,8 @@ HN_MUST_USE int hn_session_open(struct hn_session *s, struct hone_model *m, int6
                                 int64_t context, struct hone_err *err);
 void hn_session_close(struct hn_session *s);
 void hn_session_reset(struct hn_session *s, int64_t slot); /* forget what the slot holds */
+/* Forget all but the first n tokens of what the slot holds. */
+void hn_session_cut(struct hn_session *s, int64_t slot, int64_t n);
 
 /* Append ids[n] to a slot, in chunks; *logits [V] (borrowed until the next step) are those after
  * the last.  More tokens than the context holds are an error. */

@@ -123,6 +123,12 @@ int hn_writer_next(struct hn_writer *w, const float *logits, int32_t *id, struct
     return rc;
 }
 
+void hn_writer_poll(struct hn_writer *w)
+{
+    if (!w->finish && w->on_text && w->on_text(w->arg, "", 0))
+        w->finish = "interrupted";
+}
+
 int hn_writer_end(struct hn_writer *w, struct hone_err *err)
 {
     const char *text;

@@ -32,6 +32,8 @@ void hn_writer_close(struct hn_writer *w);
 /* Choose the token after logits [V]; sets finish when the answer is over, else *id is the next
  * input. */
 int hn_writer_next(struct hn_writer *w, const float *logits, int32_t *id, struct hone_err *err);
+/* Ask on_text, with no text, whether to stop: what is long between two pieces calls it. */
+void hn_writer_poll(struct hn_writer *w);
 /* Flush the text that was held back; call once, when finish is set. */
 int hn_writer_end(struct hn_writer *w, struct hone_err *err);
 
