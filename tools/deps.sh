@@ -9,7 +9,7 @@ set -eu
 # command or pkg-config module : Debian package
 needs='cc:gcc cmake:cmake pkg-config:pkg-config make:make
        @yaml-0.1:libyaml-dev @libpcre2-8:libpcre2-dev @libutf8proc:libutf8proc-dev
-       @libcurl:libcurl4-openssl-dev'
+       @libcurl:libcurl4-openssl-dev @libedit:libedit-dev'
 case "${1:-}" in
 test) needs="$needs nm:binutils @cmocka:libcmocka-dev" ;;
 esac
@@ -40,6 +40,6 @@ if command -v apt-get >/dev/null 2>&1; then
     echo "    sudo apt-get install$missing" >&2
 else
     echo "Some libraries that hone is built with are missing; under Debian's names:$missing" >&2
-    echo "(Homebrew: brew install cmake pkg-config libyaml pcre2 utf8proc curl cmocka)" >&2
+    echo "(Homebrew: brew install cmake pkg-config libyaml pcre2 utf8proc curl libedit cmocka)" >&2
 fi
 exit 1

@@ -16,9 +16,10 @@ struct hone_conversation_options {
                             * up to 8192, less where memory is short */
 };
 
-/* model and tok must outlive the conversation; options may be NULL.  A model without a chat template
- * gets a plain format (info.plain): "User: …", "Assistant: …", and an answer ends where the next
- * "User:" would begin.  A context that does not fit into memory is refused with one that does. */
+/* model and tok must outlive the conversation; options may be NULL.  A model without a chat
+ * template gets a plain format (info.plain): "User: …", "Assistant: …", and an answer ends where
+ * the next "User:" would begin.  A context that does not fit into memory is refused with one that
+ * does. */
 int hone_conversation_open(struct hone_conversation **out, struct hone_model *model,
                            const struct hone_tokenizer *tok,
                            const struct hone_conversation_options *options, struct hone_err *err);
@@ -26,8 +27,8 @@ void hone_conversation_close(struct hone_conversation **c);
 
 /* Add text[n] as the user's turn and write the answer: the tokens that hone_generate gives for the
  * same rendered text (o->context is not used).  out->finish_reason may also be "context": the cache
- * is full.  An answer that was interrupted stays in the conversation as far as it went; when nothing
- * of it was written, the user's turn is taken back too.  On failure nothing has changed. */
+ * is full.  An answer that was interrupted stays in the conversation as far as it went; when
+ * nothing of it was written, the user's turn is taken back too.  On failure nothing has changed. */
 int hone_conversation_say(struct hone_conversation *c, const char *text, size_t n,
                           const struct hone_generate_options *o, hone_text_fn *on_text, void *arg,
                           struct hone_generation *out, struct hone_err *err);
@@ -48,8 +49,8 @@ void hone_conversation_reset(struct hone_conversation *c);
 struct hone_conversation_info {
     const char *system; /* borrowed, or NULL */
     size_t n_turns;     /* messages of user and assistant */
-    int64_t tokens;     /* that the cache holds */
-    int64_t context;    /* that it can hold */
+    int64_t tokens;     /* of the turns and what the template puts around them */
+    int64_t context;    /* that there is room for */
     bool plain;         /* no chat template is used */
 };
 void hone_conversation_info(const struct hone_conversation *c, struct hone_conversation_info *out);

@@ -13,7 +13,7 @@
 typedef int hn_cmd_fn(struct hn_conf *c, struct hone_err *err);
 hn_cmd_fn hn_cmd_prepare, hn_cmd_train, hn_cmd_generate, hn_cmd_test, hn_cmd_tokenize, hn_cmd_info,
     hn_cmd_bench, hn_cmd_migrate, hn_cmd_pull, hn_cmd_report, hn_cmd_compare, hn_cmd_convert,
-    hn_cmd_fuse, hn_cmd_help, hn_cmd_version;
+    hn_cmd_fuse, hn_cmd_chat, hn_cmd_help, hn_cmd_version;
 
 /* The one positional argument where there is one, else value. */
 const char *hn_cli_argument(const struct hn_conf *c, const char *value);
@@ -40,5 +40,10 @@ void hn_cli_json_plan(struct hn_json_writer *w, const char *key,
 /* From the first call on, the first Ctrl-C asks for an orderly stop and the second one kills. */
 void hn_cli_catch_interrupts(void);
 bool hn_cli_interrupted(void);
+/* For what goes on after Ctrl-C: each one is seen by hn_cli_interrupted until it is forgotten, and
+ * none kills.  SIGTERM does.  With break_reads, a read that waits is ended by it (EINTR). */
+void hn_cli_catch_each_interrupt(void);
+void hn_cli_break_reads(bool on);
+void hn_cli_forget_interrupts(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* Ctrl-C and SIGTERM.  The first asks for an orderly stop, through a flag that the commands look at
+/* Ctrl-C and SIGTERM.  For most commands the first asks for an orderly stop, through a flag that the commands look at
  * between steps; the second ends the program at once.  What comes within a third of a second of the
  * first is its echo (timeout and some shells signal a program and its group), not a second one. */
 #include <signal.h>
@@ -34,6 +34,29 @@ static void on_signal(int number)
         ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
         (void)written; /* nothing can be done about it here */
     }
+}
+
+static void on_each(int number)
+{
+    (void)number;
+    stop_requested = 1;
+}
+
+void hn_cli_break_reads(bool on)
+{
+    struct sigaction action = {.sa_handler = on_each, .sa_flags = on ? 0 : SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+}
+
+void hn_cli_catch_each_interrupt(void)
+{
+    hn_cli_break_reads(false);
+}
+
+void hn_cli_forget_interrupts(void)
+{
+    stop_requested = 0;
 }
 
 void hn_cli_catch_interrupts(void)

@@ -14,6 +14,7 @@ static hn_cmd_fn *const functions[HN_N_COMMANDS] = {
     [HN_BENCH] = hn_cmd_bench,     [HN_MIGRATE] = hn_cmd_migrate,   [HN_PULL] = hn_cmd_pull,
     [HN_REPORT] = hn_cmd_report,   [HN_HELP] = hn_cmd_help,         [HN_VERSION] = hn_cmd_version,
     [HN_COMPARE] = hn_cmd_compare, [HN_CONVERT] = hn_cmd_convert,   [HN_FUSE] = hn_cmd_fuse,
+    [HN_CHAT] = hn_cmd_chat,
 };
 
 static int exit_status(int code)

@@ -47,6 +47,21 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
             .examples = "hone generate --model ./model --prompt \"What is a fjord?\"\n"
                         "hone generate --model adapters --prompt - < question.txt\n",
         },
+    [HN_CHAT] =
+        {
+            .name = "chat",
+            .summary = "talk with a model, turn by turn",
+            .arguments = "[MODEL]",
+            .max_arguments = 1,
+            .text = "Keeps the conversation and its cache between turns: only what is new is read. "
+                    "Ctrl-C stops an answer, not the program; Ctrl-D ends. /help lists the "
+                    "commands: /reset, /system TEXT, /save FILE (a record that hone prepare "
+                    "reads), /retry, /undo. Lines may also come through a pipe, one message each; "
+                    "then nothing but the answers is printed.",
+            .examples = "hone chat ./model\n"
+                        "hone chat adapters --temp 0.7 --system-prompt \"Answer in one sentence.\"\n"
+                        "printf 'Hello\\n/save talk.jsonl\\n' | hone chat ./model\n",
+        },
     [HN_TEST] =
         {
             .name = "test",

@@ -9,6 +9,7 @@ enum hn_command_id {
     HN_PREPARE,
     HN_TRAIN,
     HN_GENERATE,
+    HN_CHAT,
     HN_TEST,
     HN_TOKENIZE,
     HN_INFO,

@@ -224,7 +224,8 @@ const struct hn_option hn_options_train[] = {
     {.name = "chat-template",
      .aliases = "chat-template-path",
      .commands =
-         TRAIN | HN_BIT(HN_GENERATE) | HN_BIT(HN_TEST) | HN_BIT(HN_PREPARE) | HN_BIT(HN_COMPARE),
+         TRAIN | HN_BIT(HN_GENERATE) | HN_BIT(HN_CHAT) | HN_BIT(HN_TEST) | HN_BIT(HN_PREPARE) |
+         HN_BIT(HN_COMPARE),
      STRING("FILE|NAME"),
      AT(train.chat_template),
      .group = "Data",
@@ -697,7 +698,7 @@ const struct hn_option hn_options_train[] = {
      .group = "Accepted",
      .help = "without effect, as in mlx_lm: hone keeps no cache between steps"},
     {.name = "trust-remote-code",
-     .commands = TRAIN | HN_BIT(HN_GENERATE),
+     .commands = TRAIN | HN_BIT(HN_GENERATE) | HN_BIT(HN_CHAT),
      BOOL,
      NOWHERE,
      .def = "false",

@@ -16,7 +16,8 @@ HN_MUST_USE int hn_answer_take(struct hn_writer *w, struct hone_generation *g,
                                struct hone_err *err);
 
 /* The longest context, at most want, whose cache and working memory fit beside what the process
- * holds by now; 0: none does.  Weights do not count: their pages are the file's, and come and go. */
+ * holds by now; 0: none does.  Weights do not count: their pages are the file's, and come and go.
+ */
 HN_MUST_USE int hn_answer_longest(const struct hone_model *m, int64_t want, int64_t *context,
                                   struct hone_err *err);
 /* Refuse a context that does not fit, with the memory that it would need and one that fits; option

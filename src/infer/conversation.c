@@ -140,11 +140,12 @@ static int check_room(const struct hone_conversation *c, size_t n, struct hone_e
 {
     if ((int64_t)n < c->session.context)
         return 0;
-    return hn_fail(err, HONE_FAILED,
-                   "the conversation has grown to %zu tokens, but it may hold %lld with the answer: "
-                   "/reset begins anew, /undo takes the last turn back, and --max-kv-size N gives "
-                   "more room from the start",
-                   n, (long long)c->session.context);
+    return hn_fail(
+        err, HONE_FAILED,
+        "the conversation has grown to %zu tokens, but it may hold %lld with the answer: "
+        "/reset begins anew, /undo takes the last turn back, and --max-kv-size N gives "
+        "more room from the start",
+        n, (long long)c->session.context);
 }
 
 static int write_answer(struct hone_conversation *c, const struct hone_tokens *ids,
@@ -196,6 +197,8 @@ static int answer(struct hone_conversation *c, const struct hone_generate_option
     bool nothing = !rc && strcmp(g.finish_reason, "interrupted") == 0 && g.text_size == 0;
     if (!rc && !nothing)
         rc = hn_turns_add(&c->turns, true, g.text, g.text_size, err);
+    if (!rc && !nothing)
+        c->turns.items[c->turns.n - 1].tokens = g.prompt_tokens + g.generation_tokens;
     hone_tokens_release(&ids);
     if (rc) {
         hone_generation_release(&g);
@@ -271,9 +274,10 @@ void hone_conversation_reset(struct hone_conversation *c)
 
 void hone_conversation_info(const struct hone_conversation *c, struct hone_conversation_info *out)
 {
+    size_t n = c->turns.n;
     *out = (struct hone_conversation_info){.system = c->turns.system,
-                                           .n_turns = c->turns.n,
-                                           .tokens = (int64_t)c->cached.n,
+                                           .n_turns = n,
+                                           .tokens = n ? c->turns.items[n - 1].tokens : 0,
                                            .context = c->session.context,
                                            .plain = c->plain};
 }

@@ -53,8 +53,8 @@ void hn_turns_json(const struct hn_turns *t, bool record, struct hn_buf *out)
     if (t->system)
         put_message(&w, "system", t->system, strlen(t->system));
     for (size_t i = 0; i < t->n; i++)
-        put_message(&w, t->items[i].assistant ? "assistant" : "user",
-                    hn_buf_str(&t->items[i].text), t->items[i].text.len);
+        put_message(&w, t->items[i].assistant ? "assistant" : "user", hn_buf_str(&t->items[i].text),
+                    t->items[i].text.len);
     hn_jw_close(&w, ']');
     if (record)
         hn_jw_close(&w, '}');

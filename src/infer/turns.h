@@ -9,6 +9,7 @@
 
 struct hn_turn {
     bool assistant;
+    int64_t tokens; /* of the conversation up to here, when it was written; the user's: 0 */
     struct hn_buf text;
 };
 

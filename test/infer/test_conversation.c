@@ -270,9 +270,9 @@ static void context_is_a_limit(void **state)
     open_with(&f, "llama-tied", SIMPLE, 80);
     hone_generate_defaults(&o);
     memset(longest, 'o', sizeof longest);
-    assert_int_equal(hone_conversation_say(f.talk, longest, sizeof longest, &o, NULL, NULL, &g,
-                                           &f.err),
-                     HONE_FAILED);
+    assert_int_equal(
+        hone_conversation_say(f.talk, longest, sizeof longest, &o, NULL, NULL, &g, &f.err),
+        HONE_FAILED);
     assert_non_null(strstr(f.err.message, "/reset"));
     assert_non_null(strstr(f.err.message, "may hold 80"));
     hone_conversation_info(f.talk, &info);
