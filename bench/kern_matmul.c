@@ -1,6 +1,7 @@
 /* Rates of the CPU backend's matrix products beside this machine's own limits:
  *
  *   kern_matmul [-l LEVEL] [-t TOKENS] [-f FORMAT] [-s NxK] [-j THREADS] [-r REPEATS] [-c 1]
+ *               [-p exact|bf16]
  *
  * For many tokens GFLOP/s and the fraction of the FMA rate that the level's registers reach; for
  * one token the GB/s of stored weights read and the fraction of the read bandwidth.  Best of
@@ -206,7 +207,8 @@ static void matrix_free(struct hn_matrix *m)
 struct options {
     int level, threads, repeats;
     int64_t tokens, n, k;
-    const char *format, *product;
+    const char *format;
+    enum hn_class compute;
 };
 
 static void floats(float *p, size_t n)
@@ -275,7 +277,7 @@ static void run_level(const struct options *o, int level)
     struct limit limit = {.level = level, .words = 128 << 17};
     struct hn_limits limits = {.max_tokens = o->tokens ? o->tokens : 512, .max_width = 8192};
     struct hn_device_options options = {o->threads, hn_cpu_level_name((enum hn_cpu_level)level),
-                                        HN_CLASS_EXACT};
+                                        o->compute};
     struct hone_err err;
     struct hn_device *dev;
     if (hn_backend_cpu.open(&options, &dev, &err) != 0 ||
@@ -290,8 +292,8 @@ static void run_level(const struct options *o, int level)
     double threads = dev->n_threads;
     double fma = best_rate(dev->pool, fma_job, &limit, fma_flops(level) * threads, 30);
     double read = best_rate(dev->pool, read_job, &limit, (double)limit.words * 8, 10);
-    printf("# %s: %d threads, fma %.1f GFLOP/s, read %.1f GB/s\n", hn_cpu_level_name(dev->level),
-           dev->n_threads, fma * 1e-9, read * 1e-9);
+    printf("# %s; fma %.1f GFLOP/s, read %.1f GB/s\n", hn_backend_cpu.describe(dev), fma * 1e-9,
+           read * 1e-9);
     static const int64_t shapes[][2] = {{576, 576},  {192, 576},   {1536, 576},
                                         {576, 1536}, {2048, 2048}, {5632, 2048}};
     static const int64_t tokens[] = {250, 32, 1};
@@ -340,6 +342,9 @@ int main(int argc, char **argv)
             break;
         case 'r':
             o.repeats = (int)strtol(v, NULL, 10);
+            break;
+        case 'p':
+            o.compute = strcmp(v, "bf16") == 0 ? HN_CLASS_BF16 : HN_CLASS_EXACT;
             break;
         case 'c':
             o.threads = 1;

@@ -135,9 +135,11 @@ static inline void golden_close(struct golden *g)
 }
 
 /* The opened model; NULL when the machine lacks this level. */
-static inline struct hone_model *golden_model(const struct golden *g, const char *level)
+static inline struct hone_model *golden_model_class(const struct golden *g, const char *level,
+                                                    enum hone_compute compute)
 {
-    struct hone_device_options o = {.n_threads = level ? 1 : 2, .cpu_level = level};
+    struct hone_device_options o = {
+        .n_threads = level ? 1 : 2, .cpu_level = level, .compute = compute};
     struct hone_model *m = NULL;
     struct hone_err err = {0};
     bool may_lack = level && strcmp(level, "c") != 0;
@@ -145,6 +147,11 @@ static inline struct hone_model *golden_model(const struct golden *g, const char
     if (rc && !(rc == HONE_USAGE && may_lack))
         fail_msg("%s: %s", g->name, err.message);
     return m;
+}
+
+static inline struct hone_model *golden_model(const struct golden *g, const char *level)
+{
+    return golden_model_class(g, level, HONE_EXACT);
 }
 
 /* Apply the adapter where training starts, with gradients. */

@@ -141,6 +141,27 @@ static double loss_error(const struct golden *g, struct hone_model *m, bool mask
     return fabs(mean - golden_fact(g, masked ? "loss_masked" : "loss_all"));
 }
 
+/* The class bf16: every product of a token's way through the model may be off by 2^-8 of its terms,
+ * and the ways' errors add up: four linears deep in each block, then the head. */
+static void forward_bf16(const struct golden *g, const char *level)
+{
+    struct hone_model *m = golden_model_class(g, level, HONE_BF16);
+    if (!m)
+        return;
+    double far = packed_logits(g, m), bound = (double)(4 * m->spec.n_layers + 1) * 0x1p-8;
+    golden_adapter(g, m);
+    double all = loss_error(g, m, false);
+    print_message("%-16s %-44s logits: packed %.1e  loss: %.1e\n", g->name, m->device_text, far,
+                  all);
+    assert_true(far <= bound);
+    assert_true(all <= bound); /* a mean over tokens of what should cancel */
+    if (strstr(m->device_text, "bf16 products"))
+        assert_true(far > 1e-5); /* it did round */
+    else
+        assert_true(far <= max_far);
+    hone_model_close(&m);
+}
+
 static void forward(void **state)
 {
     struct golden g;
@@ -166,6 +187,8 @@ static void forward(void **state)
         assert_true(masked <= max_loss);
         hone_model_close(&m);
     }
+    for (size_t l = 0; l < HN_COUNT(golden_levels) && hn_st_find(&g.arrays, "logits"); l++)
+        forward_bf16(&g, golden_levels[l]);
     golden_close(&g);
 }
 

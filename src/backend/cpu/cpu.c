@@ -118,13 +118,18 @@ static void cpu_close(struct hn_device **dev)
     *dev = NULL;
 }
 
+/* What the class asked for comes to at this level. */
+static const char *class_text(const struct hn_device *dev)
+{
+    if (dev->compute != HN_CLASS_BF16)
+        return dev->compute == HN_CLASS_INT8 ? ", int8" : "";
+    return dev->matmul->main.class == HN_CLASS_BF16 ? ", bf16 products"
+                                                    : ", exact products (it has none in bf16)";
+}
+
 static int cpu_open(const struct hn_device_options *o, struct hn_device **out, struct hone_err *err)
 {
     enum hn_cpu_level level = HN_CPU_C;
-    if (o->compute == HN_CLASS_BF16)
-        return hn_fail(err, HONE_USAGE,
-                       "the cpu backend has no kernels of the class bf16 yet; it computes in the "
-                       "classes exact and int8");
     int rc = choose_level(o->level, &level, err);
     if (rc)
         return rc;
@@ -146,14 +151,13 @@ static int cpu_open(const struct hn_device_options *o, struct hn_device **out, s
     dev->n_threads = hn_pool_size(dev->pool);
     dev->level = level;
     dev->compute = o->compute;
-    hn_cpu_matmul_select(&tables->matmul, level);
+    hn_cpu_matmul_select(&tables->matmul, level, o->compute);
     hn_cpu_vector_select(&tables->vector, level);
     dev->matmul = &tables->matmul;
     dev->vector = &tables->vector;
     find_caches(dev);
     snprintf(dev->description, sizeof dev->description, "cpu, %d thread%s, %s%s", dev->n_threads,
-             dev->n_threads == 1 ? "" : "s", hn_cpu_level_name(level),
-             o->compute == HN_CLASS_INT8 ? ", int8" : "");
+             dev->n_threads == 1 ? "" : "s", hn_cpu_level_name(level), class_text(dev));
     *out = dev;
     return 0;
 }
@@ -280,6 +284,9 @@ static struct hn_op_info cpu_op_info(const struct hn_device *dev, enum hn_op op)
             return (struct hn_op_info){HN_CLASS_INT8, 1.0 / 254};
         /* FALLTHROUGH */
     case HN_OP_HEAD_LOSS:
+        /* Two operands rounded to nearest are off by 2^-9 each. */
+        if (dev->matmul->main.class == HN_CLASS_BF16)
+            return (struct hn_op_info){HN_CLASS_BF16, 0x1p-8 + 0x1p-18 + 1344 * u};
         /* 2^15 terms, 6 sqrt(n) = 1086; operands split in three bfloat16 terms add 4 u. */
         return (struct hn_op_info){HN_CLASS_EXACT, 1344 * u};
     case HN_OP_RMS_NORM:

@@ -4,6 +4,7 @@
  *   detect.c     which instruction sets the processor and the operating system offer
  *   weight.c     frozen weights: views of the mapped file
  *   matmul*.c    one blocked matrix product for every weight format; packers and micro-kernels
+ *                (matmul_bf16_c.c, matmul_bf16_amx.c: those of the class bf16)
  *   linear.c     groups of linears with their adapters; head.c: LM head, loss, embedding
  *   dora.c       lengths of adapted rows; dropout.c: dropout's bits
  *   grad.c, head_grad.c   gradients of trained weights

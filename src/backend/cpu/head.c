@@ -230,7 +230,9 @@ void hn_cpu_head_loss(struct hn_device *dev, struct hn_tensor *loss, struct hn_t
 
 size_t hn_cpu_head_scratch_size(const struct hn_device *dev, const struct hn_limits *limits)
 {
-    /* main's needs are the larger */
-    return take(&dev->matmul->main, NULL, NULL, limits->max_rows, limits->d_model,
-                hn_pool_size(dev->pool));
+    int threads = hn_pool_size(dev->pool);
+    size_t main = take(&dev->matmul->main, NULL, NULL, limits->max_rows, limits->d_model, threads);
+    size_t plain =
+        take(&dev->matmul->plain, NULL, NULL, limits->max_rows, limits->d_model, threads);
+    return HN_MAX(main, plain);
 }

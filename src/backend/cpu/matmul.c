@@ -21,7 +21,18 @@ static void overlay(struct hn_cpu_matmul *out, const struct hn_cpu_matmul *table
     OVERLAY(out, table, softmax_step);
 }
 
-void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
+/* A kernel that takes panels as plain makes them, and so has the same nr. */
+static void put_main(struct hn_cpu_matmul *out, const struct hn_mm_kernel *kernel)
+{
+    if (!kernel->tile)
+        return;
+    out->main = *kernel;
+    out->main.transpose = out->plain.transpose;
+    out->main.spread = out->plain.spread;
+    HN_ASSERT(out->main.nr == out->plain.nr);
+}
+
+void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level, enum hn_class compute)
 {
     static const struct hn_cpu_matmul *const tables[HN_CPU_LEVEL_COUNT] = {
         [HN_CPU_AVX2] = &hn_cpu_matmul_avx2,
@@ -30,6 +41,10 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
     static const struct hn_cpu_gemv *const gemv[HN_CPU_LEVEL_COUNT] = {
         [HN_CPU_AVX2] = &hn_cpu_gemv_avx2,
         [HN_CPU_AVX512] = &hn_cpu_gemv_avx512,
+    };
+    static const struct hn_mm_kernel *const bf16[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_C] = &hn_mm_kernel_bf16_c,
+        [HN_CPU_AMX] = &hn_mm_kernel_bf16_amx,
     };
     *out = hn_cpu_matmul_c;
     for (int k = 0; k < HN_LAYOUT_COUNT; k++) /* formats without a row in any table */
@@ -46,12 +61,10 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level)
             if (gemv[k]->layout[i].rows)
                 out->gemv.layout[i] = gemv[k]->layout[i];
     out->main = out->plain;
-    if (level >= HN_CPU_AMX && hn_mm_kernel_amx.tile) {
-        out->main = hn_mm_kernel_amx;
-        out->main.transpose = out->plain.transpose;
-        out->main.spread = out->plain.spread;
-        HN_ASSERT(out->main.nr == out->plain.nr);
-    }
+    if (compute == HN_CLASS_BF16 && bf16[level]) /* a lower level's would be slower than exact */
+        put_main(out, bf16[level]);
+    else if (level == HN_CPU_AMX)
+        put_main(out, &hn_mm_kernel_amx);
     if (out->plain.tile == hn_cpu_matmul_avx512.plain.tile && out->plain.tile)
         out->panel = hn_cpu_panel_avx512; /* of the same nr */
     else if (out->plain.tile == hn_cpu_matmul_avx2.plain.tile && out->plain.tile)
@@ -558,7 +571,8 @@ void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, in
 size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
 {
     size_t threads = (size_t)hn_pool_size(dev->pool);
-    size_t block = block_floats(&dev->matmul->main, n_tokens); /* plain's are no larger */
+    size_t block = HN_MAX(block_floats(&dev->matmul->main, n_tokens),
+                          block_floats(&dev->matmul->plain, n_tokens));
     size_t vectors = hn_mm_scratch_floats(vectors_floats(width, threads));
     size_t blocked =
         2 * hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);

@@ -38,11 +38,12 @@ typedef void hn_mm_dots_fn(const float *x, int64_t ldx, int nt, const float *w, 
 /* A micro-kernel and the forms in which it wants its operands.  row_grain and depth_grain are 1 for
  * kernels that multiply float32 as it lies; others pad with zeros. */
 struct hn_mm_kernel {
-    int mr, nr;       /* rows and columns of a tile, at most */
-    int least_tokens; /* with fewer, plain is faster */
-    int row_grain;    /* tiles begin at multiples of so many rows */
-    int depth_grain;  /* packed rows and settled panels are so deep, in multiples */
-    int element_size; /* bytes of an element in them */
+    int mr, nr;          /* rows and columns of a tile, at most */
+    enum hn_class class; /* of its products */
+    int least_tokens;    /* with fewer, plain is faster */
+    int row_grain;       /* tiles begin at multiples of so many rows */
+    int depth_grain;     /* packed rows and settled panels are so deep, in multiples */
+    int element_size;    /* bytes of an element in them */
     /* c[i*ldc + j] (= or, with add, +=) sum over k < depth of a[k*rows + i] * b[k*nr + j], for
      * i < rows <= mr and j < cols <= nr; all nr columns of b may be read, none beyond cols of c is
      * touched. */
@@ -95,9 +96,14 @@ struct hn_cpu_decode {
 extern const struct hn_cpu_decode hn_cpu_decode_avx2;
 extern const struct hn_cpu_matmul hn_cpu_matmul_c, hn_cpu_matmul_avx2, hn_cpu_matmul_avx512;
 extern const struct hn_mm_kernel hn_mm_kernel_amx;
+/* Of the class bf16: C's is the specification. */
+extern const struct hn_mm_kernel hn_mm_kernel_bf16_c, hn_mm_kernel_bf16_amx;
 
-/* *out = C's table overlaid by every level up to this one. */
-void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level);
+/* *out = C's table overlaid by every level up to this one.  main is of the class compute where the
+ * level has such a kernel, of the class exact (which keeps every other's bound) where it has none:
+ * main.class tells. */
+void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level,
+                          enum hn_class compute);
 
 /* ---- scratch: one operation's working memory, taken in pieces ------------------------------ */
 

@@ -8,39 +8,18 @@
  * 2^-18 and its like, which twenty optimizer steps can bring past 1e-4.)  Weights whose low or rest
  * terms are all 0, as of a bfloat16 model, take fewer products.
  *
- * Four tiles of sums stand for 32 tokens x 32 columns; a step takes 32 of depth.
+ * A step takes 32 of depth.
  *
  *   packed tokens, per 16 rows: per step [high|low|rest] [16 rows][32 depth] bf16
  *   settled panel: a line with the number of terms, then per step: per 16 columns [high|low|rest]
  *                  [16 pairs of depth][16 columns][2] bf16 */
-#include "backend/cpu/matmul.h"
-#include "backend/cpu/codes_avx512.h"
+#include "backend/cpu/amx_tiles.h"
 
 #if !defined(__AMX_BF16__) || !defined(__AVX512BF16__)
 const struct hn_mm_kernel hn_mm_kernel_amx = {0};
 #else
 
-enum { SIDE = 16, STEP = 32, MR = 32, NR = 32, TERMS = 3, TILE_FLOATS = 256 };
-
-/* Intel SDM, LDTILECFG.  Tiles 0-3: sums [row half][column half]; 4, 5: columns; 6, 7: rows.
- * Constant storage, because the compiler does not know that the instruction reads all of it. */
-static const struct {
-    uint8_t palette, start, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-} config = {.palette = 1,
-            .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-            .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE}};
-
-static void enter(void)
-{
-    _tile_loadconfig(&config);
-}
-
-static void leave(void)
-{
-    _tile_release();
-}
+enum { TERMS = 3, TILE_FLOATS = 256 };
 
 /* ---- operands ------------------------------------------------------------------------------ */
 
@@ -190,30 +169,6 @@ static void sum_up(bool both, int64_t n_steps, const float *a, const float *b)
         steps(true, 1, n_steps, a, b);
 }
 
-static void tile_zero(void)
-{
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-}
-
-static void tile_load(const float *c, size_t row_size)
-{
-    _tile_loadd(0, c, row_size);
-    _tile_loadd(1, c + SIDE, row_size);
-    _tile_loadd(2, c + SIDE * row_size / sizeof *c, row_size);
-    _tile_loadd(3, c + SIDE * row_size / sizeof *c + SIDE, row_size);
-}
-
-static void tile_store(float *c, size_t row_size)
-{
-    _tile_stored(0, c, row_size);
-    _tile_stored(1, c + SIDE, row_size);
-    _tile_stored(2, c + SIDE * row_size / sizeof *c, row_size);
-    _tile_stored(3, c + SIDE * row_size / sizeof *c + SIDE, row_size);
-}
-
 static void tile_bf16x6_32x32(int rows, int64_t depth, const float *a, const float *b, float *c,
                               int64_t ldc, int cols, bool add)
 {
@@ -231,21 +186,13 @@ static void tile_bf16x6_32x32(int rows, int64_t depth, const float *a, const flo
     tile_zero();
     sum_up(rows > SIDE, n_steps, a, b);
     tile_store(sums, NR * sizeof *sums);
-    __mmask16 m0 = lanes(cols), m1 = lanes(cols - SIDE);
-    for (int i = 0; i < rows; i++, c += ldc) {
-        __m512 s0 = _mm512_load_ps(sums + i * NR), s1 = _mm512_load_ps(sums + i * NR + SIDE);
-        if (add) {
-            s0 = _mm512_add_ps(s0, _mm512_maskz_loadu_ps(m0, c));
-            s1 = _mm512_add_ps(s1, _mm512_maskz_loadu_ps(m1, c + SIDE));
-        }
-        _mm512_mask_storeu_ps(c, m0, s0);
-        _mm512_mask_storeu_ps(c + SIDE, m1, s1);
-    }
+    put_sums(rows, sums, c, ldc, cols, add);
 }
 
 const struct hn_mm_kernel hn_mm_kernel_amx = {
     .mr = MR,
     .nr = NR,
+    .class = HN_CLASS_EXACT,
     .least_tokens = 64,
     .row_grain = SIDE,
     .depth_grain = STEP,
@@ -253,8 +200,8 @@ const struct hn_mm_kernel hn_mm_kernel_amx = {
     .tile = tile_bf16x6_32x32,
     .pack = pack_amx,
     .settle = settle_amx,
-    .enter = enter,
-    .leave = leave,
+    .enter = tiles_enter,
+    .leave = tiles_leave,
 };
 
 #endif

@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 static struct hn_rng rng;
-static double split_error; /* of the fixture's level: 0, or 2^-22 for AMX (matmul_amx.c) */
+/* What the fixture's kernels lose in splitting or rounding operands, of a term's magnitude: 0,
+ * 2^-22 for AMX's exact product (matmul_amx.c), two roundings of 2^-9 in the class bf16. */
+static double split_error;
 
 static inline void seed_rng(void)
 {
@@ -230,15 +232,18 @@ static inline bool level_tested(enum hn_cpu_level level)
     return level == HN_CPU_C || hn_cpu_level_available(level);
 }
 
-static inline void fixture_open(struct fixture *f, enum hn_cpu_level level, int n_threads,
-                                const struct hn_limits *limits)
+/* Everything up to the table in use; the class is exact unless the test asks for another. */
+static inline void fixture_open_class(struct fixture *f, enum hn_cpu_level level, int n_threads,
+                                      const struct hn_limits *limits, enum hn_class compute)
 {
     memset(f, 0, sizeof *f);
     if (level == HN_CPU_AMX)
         assert_true(hn_cpu_enable_amx()); /* before the threads start, as open does */
-    split_error = level == HN_CPU_AMX ? 0x1p-22 : 0;
     assert_int_equal(hn_pool_open(&f->dev.pool, n_threads, NULL), 0);
-    hn_cpu_matmul_select(&f->table, level);
+    hn_cpu_matmul_select(&f->table, level, compute);
+    split_error = level == HN_CPU_AMX ? 0x1p-22 : 0;
+    if (f->table.main.class == HN_CLASS_BF16)
+        split_error = 0x1p-8 + 0x1p-18;
     f->table.main.least_tokens = 0; /* every size meets the level's own kernel */
     f->dev.n_threads = n_threads;
     f->dev.level = level;
@@ -248,6 +253,12 @@ static inline void fixture_open(struct fixture *f, enum hn_cpu_level level, int 
     f->dev.scratch = hn_alloc_aligned(f->dev.scratch_size);
     assert_non_null(f->dev.scratch);
     memset(f->dev.scratch, 0xff, f->dev.scratch_size); /* NaN: what is not written is seen */
+}
+
+static inline void fixture_open(struct fixture *f, enum hn_cpu_level level, int n_threads,
+                                const struct hn_limits *limits)
+{
+    fixture_open_class(f, level, n_threads, limits, HN_CLASS_EXACT);
 }
 
 static inline void fixture_close(struct fixture *f)

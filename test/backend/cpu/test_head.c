@@ -6,6 +6,7 @@ struct sizes {
     int threads;
     float spread; /* logits are about this large */
     bool hit, dx;
+    enum hn_class compute;
 };
 
 struct oracle {
@@ -49,7 +50,7 @@ static void oracle_row(const struct weight *w, const float *x, int64_t d, int64_
         sum += exp(logits[v] - max);
     o->loss[r] = log(sum) + max - logits[target];
     o->loss_bound[r] = 2 * off + 0x1p-24 * (fabs(o->loss[r]) + 300);
-    double p_off = 2 * off + 0x1p-24 * (double)(vocab + 300);
+    double p_off = 2 * off + split_error + 0x1p-24 * (double)(vocab + 300);
     for (int64_t k = 0; k < d; k++) {
         double dx = 0, mag = 0;
         for (int64_t v = 0; v < vocab; v++) {
@@ -73,7 +74,7 @@ static void run(const struct sizes *s, const struct format *f, enum hn_cpu_level
     struct oracle o = {calloc(rows, 8), calloc(rows, 8), calloc(n, 8), calloc(n, 8),
                        calloc(rows, 4)};
     int32_t *targets = calloc(rows, sizeof *targets);
-    fixture_open(&fix, level, s->threads, &limits);
+    fixture_open_class(&fix, level, s->threads, &limits, s->compute);
     weight_open(&w, f, s->vocab, s->d, 0);
     array_open(&x, s->rows, s->d);
     array_open(&dx, s->rows, s->d);
@@ -117,13 +118,31 @@ static void test_loss(void **state)
         for (size_t k = 0; k < HN_COUNT(formats); k++) {
             const struct format *f = &formats[k];
             int64_t d = f->group == 8 ? 50 : f->group == 32 ? 96 : HN_MAX(128, f->group);
-            run(&(struct sizes){1 + (int64_t)k * 3, d, 777, 1 + (int)k % 4, 8, true, k % 5 > 0}, f,
-                (enum hn_cpu_level)level);
+            run(&(struct sizes){1 + (int64_t)k * 3, d, 777, 1 + (int)k % 4, 8, true, k % 5 > 0,
+                                HN_CLASS_EXACT},
+                f, (enum hn_cpu_level)level);
         }
         /* huge logits, rows beyond one chunk, fewer entries than threads have shares */
-        run(&(struct sizes){7, 64, 500, 2, 300, true, true}, &formats[5], (enum hn_cpu_level)level);
-        run(&(struct sizes){261, 32, 300, 2, 4, true, true}, &formats[0], (enum hn_cpu_level)level);
-        run(&(struct sizes){5, 32, 40, 4, 4, true, true}, &formats[2], (enum hn_cpu_level)level);
+        run(&(struct sizes){7, 64, 500, 2, 300, true, true, HN_CLASS_EXACT}, &formats[5],
+            (enum hn_cpu_level)level);
+        run(&(struct sizes){261, 32, 300, 2, 4, true, true, HN_CLASS_EXACT}, &formats[0],
+            (enum hn_cpu_level)level);
+        run(&(struct sizes){5, 32, 40, 4, 4, true, true, HN_CLASS_EXACT}, &formats[2],
+            (enum hn_cpu_level)level);
+    }
+}
+
+/* The class bf16: no hits are asked for, as rounded logits may tie or turn. */
+static void test_loss_bf16(void **state)
+{
+    (void)state;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        if (!level_tested((enum hn_cpu_level)level))
+            continue;
+        run(&(struct sizes){7, 96, 777, 3, 4, false, true, HN_CLASS_BF16}, &formats[4],
+            (enum hn_cpu_level)level);
+        run(&(struct sizes){75, 50, 500, 2, 4, false, true, HN_CLASS_BF16}, &formats[1],
+            (enum hn_cpu_level)level);
     }
 }
 
@@ -238,9 +257,8 @@ int main(void)
 {
     seed_rng();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_loss_nan),
-        cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_loss),     cmocka_unit_test(test_loss_bf16),
+        cmocka_unit_test(test_loss_nan), cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_embed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

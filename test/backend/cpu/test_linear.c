@@ -360,13 +360,13 @@ static struct hn_limits limits_of(const struct shape *s)
     return limits;
 }
 
-static void run(const struct shape *s, const struct format *f, enum hn_cpu_level level,
-                int n_threads)
+static void run_class(const struct shape *s, const struct format *f, enum hn_cpu_level level,
+                      int n_threads, enum hn_class compute)
 {
     struct fixture fix;
     struct problem p;
     struct hn_limits limits = limits_of(s);
-    fixture_open(&fix, level, n_threads, &limits);
+    fixture_open_class(&fix, level, n_threads, &limits, compute);
     fix.batch = (struct hn_batch){.n_tokens = s->t, .seed = 0x123456789abcdefu, .step = 3};
     problem_open(&p, s, f, &fix);
     print_message("%s, %d threads, %s: %d x [%lld, %lld] -> %lld.., rank %lld\n",
@@ -376,6 +376,12 @@ static void run(const struct shape *s, const struct format *f, enum hn_cpu_level
     check_backward(&fix, &p);
     problem_close(&p);
     fixture_close(&fix);
+}
+
+static void run(const struct shape *s, const struct format *f, enum hn_cpu_level level,
+                int n_threads)
+{
+    run_class(s, f, level, n_threads, HN_CLASS_EXACT);
 }
 
 /* Every format at every level, at sizes that are whole in nothing. */
@@ -457,6 +463,31 @@ static void test_blocks(void **state)
                            .want_dx = true,
                            .gradients = true};
         run(&s, &formats[0], (enum hn_cpu_level)level, 2);
+    }
+}
+
+/* The class bf16 within its declared bound, blocks and threads and all. */
+static void test_bf16(void **state)
+{
+    (void)state;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        if (!level_tested((enum hn_cpu_level)level))
+            continue;
+        for (int64_t t = 1; t <= 73; t += 4) {
+            struct shape s = {.t = t,
+                              .in = t % 3 ? 64 * (t % 5 + 1) : 576,
+                              .out = {1 + t, 64},
+                              .n = 2,
+                              .bias = t % 2,
+                              .add = t % 8 == 1,
+                              .want_dx = true};
+            s.n = s.add ? 1 : 2;
+            run_class(&s, &formats[t % 2 ? 4 : 9], (enum hn_cpu_level)level, 1 + (int)(t % 3),
+                      HN_CLASS_BF16);
+        }
+        struct shape s = {
+            .t = HN_MM_TOKENS_MAX + 9, .in = 1088, .out = {70}, .n = 1, .want_dx = true};
+        run_class(&s, &formats[2], (enum hn_cpu_level)level, 2, HN_CLASS_BF16);
     }
 }
 
@@ -638,9 +669,10 @@ int main(void)
 {
     seed_rng();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_blocks),  cmocka_unit_test(test_finite_differences),
-        cmocka_unit_test(test_nan),     cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_formats),    cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_blocks),     cmocka_unit_test(test_finite_differences),
+        cmocka_unit_test(test_bf16),       cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_repeatable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,81 @@ static void test_tile(void **state)
             check_tile(level, mm, rows, 1 + (int64_t)hn_rng_below(&rng, 70), cols, cols % 2);
 }
 
+/* ---- the class bf16 ------------------------------------------------------------------------ */
+
+static double to_bf16(float v)
+{
+    return (double)hn_bf16_to_f32(hn_bf16_from_f32(v));
+}
+
+/* Operands rounded to nearest even, then the bound of any order of float32 sums: a kernel that
+ * rounded otherwise, or not at all, would miss it. */
+static void check_bf16_tile(int level, const struct hn_mm_kernel *kernel, int rows, int64_t depth,
+                            int cols, bool add)
+{
+    int64_t ldx = depth + 2, ldc = cols + 3, grain = kernel->depth_grain;
+    int64_t deep = (depth + grain - 1) / grain * grain;
+    int64_t packed = (rows + kernel->row_grain - 1) / kernel->row_grain * kernel->row_grain;
+    struct guarded x = random_floats((rows - 1) * ldx + depth);
+    struct guarded panel = random_floats(kernel->nr * depth);
+    struct guarded a = guarded_open((size_t)(packed * deep * kernel->element_size));
+    float *settled = hn_alloc_aligned((size_t)(2 * kernel->nr * deep + HN_MM_HEAD) * sizeof(float));
+    struct guarded c = random_floats((rows - 1) * ldc + cols);
+    float *before = malloc(c.map_size), *at = floats(&c);
+    memcpy(before, at, (size_t)((rows - 1) * ldc + cols) * sizeof *before);
+    kernel->pack(rows, floats(&x), ldx, depth, floats(&a));
+    kernel->settle(depth, floats(&panel), settled);
+    if (kernel->enter)
+        kernel->enter();
+    kernel->tile(rows, depth, floats(&a), settled, at, ldc, cols, add);
+    if (kernel->leave)
+        kernel->leave();
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < (i + 1 < rows ? ldc : cols); j++) {
+            double old = (double)before[i * ldc + j], want = add || j >= cols ? old : 0, mag = 0;
+            for (int64_t k = 0; k < depth && j < cols; k++) {
+                double term =
+                    to_bf16(floats(&x)[i * ldx + k]) * to_bf16(floats(&panel)[k * kernel->nr + j]);
+                want += term;
+                mag += fabs(term);
+            }
+            if (!(fabs((double)at[i * ldc + j] - want) <=
+                  (double)(depth + 2) * 0x1p-24 * (mag + (add && mag > 0 ? fabs(old) : 0))))
+                fail_msg("%s bf16 tile %d x %d, depth %lld: [%d, %d] is %.9g, expected %.9g",
+                         hn_cpu_level_name((enum hn_cpu_level)level), rows, cols, (long long)depth,
+                         i, j, (double)at[i * ldc + j], want);
+        }
+    }
+    free(before);
+    hn_free(settled);
+    guarded_close(&x);
+    guarded_close(&panel);
+    guarded_close(&a);
+    guarded_close(&c);
+}
+
+static void test_bf16_tile(void **state)
+{
+    (void)state;
+    int served = 0;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        struct hn_cpu_matmul mm;
+        if (!level_tested((enum hn_cpu_level)level))
+            continue;
+        hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level, HN_CLASS_BF16);
+        if (mm.main.class != HN_CLASS_BF16) {
+            assert_true(mm.main.tile == mm.plain.tile); /* the exact product */
+            continue;
+        }
+        served++;
+        for (int rows = 1; rows <= mm.main.mr; rows++)
+            for (int cols = 1; cols <= mm.main.nr; cols += 1 + rows % 3)
+                check_bf16_tile(level, &mm.main, rows, 1 + (int64_t)hn_rng_below(&rng, 70), cols,
+                                cols % 2);
+    }
+    assert_true(served > 0);
+}
+
 /* ---- packing ------------------------------------------------------------------------------- */
 
 static void test_pack(void **state)
@@ -264,7 +339,7 @@ static void test_panel(void **state)
         struct hn_cpu_matmul mm;
         if (!level_tested((enum hn_cpu_level)level))
             continue;
-        hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level);
+        hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level, HN_CLASS_EXACT);
         for (size_t k = 0; k < HN_COUNT(formats); k++)
             for (int64_t groups = 1; mm.panel.layout[formats[k].layout] && groups <= 5; groups++)
                 check_panel(level, mm.panel.layout[formats[k].layout], mm.plain.nr, &formats[k],
@@ -567,12 +642,12 @@ int main(void)
 {
     seed_rng();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tile),          cmocka_unit_test(test_pack),
-        cmocka_unit_test(test_transpose),     cmocka_unit_test(test_spread),
-        cmocka_unit_test(test_panel),         cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_decode_halves), cmocka_unit_test(test_dots),
-        cmocka_unit_test(test_gemv),          cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_tile),      cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_bf16_tile), cmocka_unit_test(test_transpose),
+        cmocka_unit_test(test_spread),    cmocka_unit_test(test_panel),
+        cmocka_unit_test(test_decode),    cmocka_unit_test(test_decode_halves),
+        cmocka_unit_test(test_dots),      cmocka_unit_test(test_gemv),
+        cmocka_unit_test(test_dropout),   cmocka_unit_test(test_softmax),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
