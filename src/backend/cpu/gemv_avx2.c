@@ -2,6 +2,7 @@
  * loops are in gemv_rows.h. */
 #include "backend/cpu/gemv.h"
 #include "backend/cpu/codes_avx2.h"
+#include "backend/cpu/gemv_tokens.h"
 
 #ifndef __AVX2__
 const struct hn_cpu_gemv hn_cpu_gemv_avx2 = {{{0}}};

@@ -2,6 +2,7 @@
  * the loops are in gemv_rows.h. */
 #include "backend/cpu/gemv.h"
 #include "backend/cpu/codes_avx512.h"
+#include "backend/cpu/gemv_tokens.h"
 
 #ifndef __AVX512F__
 const struct hn_cpu_gemv hn_cpu_gemv_avx512 = {{{0}}};

@@ -1,6 +1,6 @@
 /* The loops of the streaming products, for any width of register.  An instruction-set file defines
  * LANES, PASS, vec, ivec and the v_ and i_ functions used here, how the codes of each format are
- * loaded, and includes this once.  gemv_tokens.h has the order of the tokens.
+ * loaded, and includes this once, after the order of the tokens (gemv_tokens.h or its like).
  *
  * A weight is code * scale + bias; per lane, with the products and their sum s in integers:
  *   sum over a block of (code*scale + bias) * x = (scale * x's scale) * s + bias * (sum of x) */
@@ -8,7 +8,6 @@
 #define HN_BACKEND_CPU_GEMV_ROWS_H
 
 #include "backend/cpu/gemv.h"
-#include "backend/cpu/gemv_tokens.h"
 
 /* How far ahead memory is asked for, in bytes: a row is too short for the processor to see a stream
  * (4-bit rows of 2048: 6.9 GB/s without, 10.7 with). */
@@ -145,12 +144,13 @@ static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
 /* ---- blocks of 256 ------------------------------------------------------------------------- */
 
 /* Eight (Q6_K: sixteen) scales and biases of a block's groups, ready for v_of_groups. */
+enum { SCALE_VECTORS = LANES == 4 ? 4 : 2 };
 struct group_scales {
-    vec scale[2], bias[2];
+    vec scale[SCALE_VECTORS], bias[SCALE_VECTORS];
 };
 INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsigned char *block);
 /* Per lane, those of the groups that part (nibbles 0 and 2, or 1 and 3) of a chunk holds. */
-INLINE vec v_of_groups(const enum hn_layout layout, const vec v[2], const int chunk,
+INLINE vec v_of_groups(const enum hn_layout layout, const vec v[SCALE_VECTORS], const int chunk,
                        const int part);
 
 /* The upper bits of a chunk, moved to where its nibbles want them.  i_upper leaves bits 2p and 2p+1

@@ -35,10 +35,12 @@ static void put_main(struct hn_cpu_matmul *out, const struct hn_mm_kernel *kerne
 void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level, enum hn_class compute)
 {
     static const struct hn_cpu_matmul *const tables[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_NEON] = &hn_cpu_matmul_neon,
         [HN_CPU_AVX2] = &hn_cpu_matmul_avx2,
         [HN_CPU_AVX512] = &hn_cpu_matmul_avx512,
     };
     static const struct hn_cpu_gemv *const gemv[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_NEON] = &hn_cpu_gemv_neon,
         [HN_CPU_AVX2] = &hn_cpu_gemv_avx2,
         [HN_CPU_AVX512] = &hn_cpu_gemv_avx512,
     };

@@ -94,7 +94,8 @@ struct hn_cpu_decode {
 };
 
 extern const struct hn_cpu_decode hn_cpu_decode_avx2;
-extern const struct hn_cpu_matmul hn_cpu_matmul_c, hn_cpu_matmul_avx2, hn_cpu_matmul_avx512;
+extern const struct hn_cpu_matmul hn_cpu_matmul_c, hn_cpu_matmul_neon, hn_cpu_matmul_avx2,
+    hn_cpu_matmul_avx512;
 extern const struct hn_mm_kernel hn_mm_kernel_amx;
 /* Of the class bf16: C's is the specification. */
 extern const struct hn_mm_kernel hn_mm_kernel_bf16_c, hn_mm_kernel_bf16_amx;

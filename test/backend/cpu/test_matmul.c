@@ -4,6 +4,7 @@
 
 static const struct hn_cpu_matmul *tables[HN_CPU_LEVEL_COUNT] = {
     [HN_CPU_C] = &hn_cpu_matmul_c,
+    [HN_CPU_NEON] = &hn_cpu_matmul_neon,
     [HN_CPU_AVX2] = &hn_cpu_matmul_avx2,
     [HN_CPU_AVX512] = &hn_cpu_matmul_avx512,
 };
@@ -525,6 +526,7 @@ static void test_gemv(void **state)
 {
     (void)state;
     static const struct hn_cpu_gemv *const gemv[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_NEON] = &hn_cpu_gemv_neon,
         [HN_CPU_AVX2] = &hn_cpu_gemv_avx2,
         [HN_CPU_AVX512] = &hn_cpu_gemv_avx512,
     };
