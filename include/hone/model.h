@@ -92,8 +92,9 @@ struct hone_memory_plan {
     uint64_t cache;   /* keys and values of generation */
     uint64_t total;
     enum hone_checkpointing checkpointing; /* of training; AUTO: no training */
-    int64_t segment;                       /* blocks of a segment; 0 when none are recomputed */
-    int64_t max_tokens;                    /* of one step: the bound that was planned for */
+    int64_t segment;    /* blocks of a segment, 0 when none are recomputed; FFN: blocks whose
+                           feed-forward half is recomputed, 0 for all */
+    int64_t max_tokens; /* of one step: the bound that was planned for */
 };
 
 #endif

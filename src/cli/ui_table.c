@@ -66,7 +66,10 @@ static void describe_kept(const struct hone_memory_plan *p, char *out, size_t si
         [HONE_CHECKPOINT_FFN] = "activations for it; feed-forward halves are recomputed",
         [HONE_CHECKPOINT_BLOCKS] = "activations between blocks (blocks are recomputed)",
     };
-    if (p->checkpointing == HONE_CHECKPOINT_SEGMENTS)
+    if (p->checkpointing == HONE_CHECKPOINT_FFN && p->segment)
+        snprintf(out, size, "activations for it; %lld feed-forward halves are recomputed",
+                 (long long)p->segment);
+    else if (p->checkpointing == HONE_CHECKPOINT_SEGMENTS)
         snprintf(out, size, "between segments of %lld blocks (recomputed)", (long long)p->segment);
     else
         snprintf(out, size, "%s", texts[p->checkpointing]);

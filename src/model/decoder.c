@@ -420,7 +420,8 @@ static void training(struct hn_build *b, struct hn_saved *saved)
         block_fwd(b, l, x, NULL, false);
     while (l < n) {
         if (keep <= HN_KEEP_ATTENTION || l == n - 1) {
-            bool ffn = keep == HN_KEEP_ALL || (keep == HN_KEEP_INPUTS && b->o->segment <= 1);
+            bool ffn = keep == HN_KEEP_ALL || (keep == HN_KEEP_INPUTS && b->o->segment <= 1) ||
+                       (keep == HN_KEEP_ATTENTION && l >= n - b->o->whole);
             x = block_fwd(b, l, x, &saved[l], ffn);
             l++;
             continue;

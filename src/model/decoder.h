@@ -28,6 +28,7 @@ struct hn_decoder_options {
     enum hn_purpose purpose;
     enum hn_keep keep; /* HN_FOR_TRAINING */
     int64_t segment;   /* HN_KEEP_INPUTS: blocks of a segment; 0: 1 */
+    int64_t whole;     /* HN_KEEP_ATTENTION: so many of the last blocks keep gate and up too */
     int64_t ffn_rows;  /* rows of a piece of the feed-forward half; 0: the decoder's choice */
     int64_t max_tokens, max_seqs, max_rows, max_context;
     struct hn_kv *kv; /* HN_FOR_GENERATION */

@@ -158,28 +158,28 @@ static int64_t largest_batch(struct hn_run *r)
 struct way {
     enum hone_checkpointing name;
     enum hn_keep keep;
-    int64_t segment;
+    int64_t segment, whole; /* as in hn_decoder_options */
 };
 
 /* Way number i of those that the options allow, fastest first; false past the last. */
 static bool way_at(const struct hn_run *r, int i, struct way *out)
 {
     static const struct way ways[] = {
-        {HONE_CHECKPOINT_NONE, HN_KEEP_ALL, 0},
-        {HONE_CHECKPOINT_FFN, HN_KEEP_ATTENTION, 0},
-        {HONE_CHECKPOINT_BLOCKS, HN_KEEP_INPUTS, 1},
+        {HONE_CHECKPOINT_NONE, HN_KEEP_ALL, 0, 0},
+        {HONE_CHECKPOINT_FFN, HN_KEEP_ATTENTION, 0, 0},
+        {HONE_CHECKPOINT_BLOCKS, HN_KEEP_INPUTS, 1, 0},
     };
     enum { SEGMENTS = HN_COUNT(ways) };
     enum hone_checkpointing asked = r->o->grad_checkpoint;
     int64_t smallest = hn_decoder_smallest_segment(r->model);
     if (asked == HONE_CHECKPOINT_SEGMENTS)
-        *out = (struct way){asked, HN_KEEP_INPUTS, smallest};
+        *out = (struct way){asked, HN_KEEP_INPUTS, smallest, 0};
     else if (asked != HONE_CHECKPOINT_AUTO)
         *out = ways[asked - HONE_CHECKPOINT_NONE];
     else if (i < SEGMENTS)
         *out = ways[i];
     else
-        *out = (struct way){HONE_CHECKPOINT_SEGMENTS, HN_KEEP_INPUTS, 2 + i - SEGMENTS};
+        *out = (struct way){HONE_CHECKPOINT_SEGMENTS, HN_KEEP_INPUTS, 2 + i - SEGMENTS, 0};
     return asked == HONE_CHECKPOINT_AUTO ? out->segment <= HN_MAX(1, smallest) : i == 0;
 }
 
@@ -191,7 +191,7 @@ static void sum_memory(struct hn_run *r, const struct way *way, bool eval)
     /* for saving */
     hn_memory_plan(r->model, plans, eval ? 2 : 1, 0, host, &r->memory);
     r->memory.checkpointing = way->name;
-    r->memory.segment = way->segment;
+    r->memory.segment = way->whole ? r->model->spec.n_layers - way->whole : way->segment;
 }
 
 static int refuse(struct hn_run *r, uint64_t limit, struct hone_err *err)
@@ -215,6 +215,7 @@ static int make_plans(struct hn_run *r, const struct way *way, int64_t tokens, i
         .purpose = HN_FOR_TRAINING,
         .keep = way->keep,
         .segment = way->segment,
+        .whole = way->whole,
         .max_tokens = tokens,
         .max_rows = tokens,
         .max_seqs = r->o->batch_size,
@@ -230,6 +231,21 @@ static int make_plans(struct hn_run *r, const struct way *way, int64_t tokens, i
     }
     if (!rc)
         sum_memory(r, way, eval_tokens > 0);
+    return rc;
+}
+
+/* Where feed-forward halves are made again, but memory is left: keeps those of as many blocks as
+ * fit.  The plan at hand is that of none. */
+static int keep_more(struct hn_run *r, struct way *way, int64_t tokens, int64_t eval_tokens,
+                     uint64_t limit, struct hone_err *err)
+{
+    uint64_t each = (uint64_t)(2 * tokens * r->model->spec.d_ff) * sizeof(float);
+    way->whole = HN_MIN(r->model->spec.n_layers - 1, (int64_t)((limit - r->memory.total) / each));
+    int rc = way->whole ? make_plans(r, way, tokens, eval_tokens, err) : 0;
+    while (!rc && way->whole && r->memory.total > limit) { /* the last pieces found no gap */
+        way->whole--;
+        rc = make_plans(r, way, tokens, eval_tokens, err);
+    }
     return rc;
 }
 
@@ -249,8 +265,9 @@ static int fit(struct hn_run *r, int64_t tokens, int64_t longest, int64_t eval_t
             if (!*limit) /* the process's own size is known now */
                 *limit = r->o->memory ? r->o->memory : hn_memory_available() + r->memory.process;
             *fits = r->memory.total <= *limit;
+            bool partly = way.name == HONE_CHECKPOINT_FFN && way.name != r->o->grad_checkpoint;
             if (*fits)
-                return 0;
+                return partly ? keep_more(r, &way, t, eval_tokens, *limit, err) : 0;
             if (t == longest)
                 break;
         }

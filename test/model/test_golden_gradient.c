@@ -54,9 +54,10 @@ static void check_way(const struct golden *g, struct hone_model *m, bool masked,
     if (!how->ffn_rows)
         assert_memory_equal(gradients, o.gradients, n * sizeof(float));
     if (o.far > max_far || o.loss > max_far)
-        fail_msg("%s, keep %d, segments of %d, pieces of %d: gradients %.1e (%s), loss %.1e",
-                 g->name, (int)how->keep, (int)how->segment, (int)how->ffn_rows, o.far, o.where,
-                 o.loss);
+        fail_msg(
+            "%s, keep %d, segments of %d, whole %d, pieces of %d: gradients %.1e (%s), loss %.1e",
+            g->name, (int)how->keep, (int)how->segment, (int)how->whole, (int)how->ffn_rows, o.far,
+            o.where, o.loss);
     hn_free(o.gradients);
 }
 
@@ -65,6 +66,7 @@ static void gradients(void **state)
     static const struct hn_decoder_options ways[] = {
         {.keep = HN_KEEP_ALL},
         {.keep = HN_KEEP_ATTENTION},
+        {.keep = HN_KEEP_ATTENTION, .whole = 1},
         {.keep = HN_KEEP_INPUTS},
         {.keep = HN_KEEP_INPUTS, .segment = 2},
         {.keep = HN_KEEP_INPUTS, .segment = 3},
