@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { READ_RUNS = 3, BURN_RUNS = 5, BURN_ROUNDS = 200000 };
+enum { READ_RUNS = 6, BURN_RUNS = 100, BURN_ROUNDS = 200000 };
 
 struct job {
     struct hn_cpu_vector vector;
