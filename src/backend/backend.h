@@ -163,7 +163,7 @@ struct hn_backend {
     void (*weight_close)(struct hn_device *dev, struct hn_weight **w);
     size_t (*weight_private_size)(const struct hn_device *dev, const struct hn_matrix *m);
 
-    /* A weight whose values are those of a float32 tensor, whatever they become: of a trained weight.
+    /* A weight with the values of a float32 tensor, whatever they become: of a trained weight.
      * t outlives it. */
     int (*weight_of_tensor)(struct hn_device *dev, const struct hn_tensor *t,
                             struct hn_weight **out, struct hone_err *err);
@@ -298,9 +298,9 @@ struct hn_backend {
 
     /* Gradients of trained weights (class exact).
      * linear: dw [out, in] += dy^T x, dbias [1, out] += the sum of dy over tokens; each NULL: not
-     * wanted.  norm: dw [1, n] += sum over runs of dy * x / sqrt(mean(x^2) + eps).  embed: dw [V, D]
-     * += dy [T, D] in the rows that the batch's tokens name.  head: dw [V, D] += (softmax(x w^T) -
-     * onehot)^T x, where loss is what head_loss gave for the same x and w. */
+     * wanted.  norm: dw [1, n] += sum over runs of dy * x / sqrt(mean(x^2) + eps).  embed: dw
+     * [V, D] += dy [T, D] in the rows that the batch's tokens name.  head: dw [V, D] +=
+     * (softmax(x w^T) - onehot)^T x, where loss is what head_loss gave for the same x and w. */
     void (*linear_grad)(struct hn_device *dev, struct hn_tensor *dw, struct hn_tensor *dbias,
                         const struct hn_tensor *dy, const struct hn_tensor *x);
     void (*rms_norm_grad)(struct hn_device *dev, struct hn_tensor *dw, const struct hn_tensor *dy,

@@ -1,5 +1,5 @@
-/* Ctrl-C and SIGTERM.  For most commands the first asks for an orderly stop, through a flag that the commands look at
- * between steps; the second ends the program at once.  What comes within a third of a second of the
+/* Ctrl-C and SIGTERM.  For most commands the first asks for an orderly stop, through a flag that the
+ * commands look at between steps; the second ends the program at once.  What comes within a third of a second of the
  * first is its echo (timeout and some shells signal a program and its group), not a second one. */
 #include <signal.h>
 #include <time.h>

@@ -59,7 +59,7 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
                     "reads), /retry, /undo. Lines may also come through a pipe, one message each; "
                     "then nothing but the answers is printed.",
             .examples = "hone chat ./model\n"
-                        "hone chat adapters --temp 0.7 --system-prompt \"Answer in one sentence.\"\n"
+                        "hone chat adapters --temp 0.7 --system-prompt \"Be brief.\"\n"
                         "printf 'Hello\\n/save talk.jsonl\\n' | hone chat ./model\n",
         },
     [HN_TEST] =

@@ -17,8 +17,8 @@ int hone_convert_adapter(const char *path, const char *output, enum hone_adapter
     if (f.full) {
         hn_adapter_release(&f);
         return hn_fail(err, HONE_USAGE,
-                       "%s holds whole weights (fine_tune_type full), which are no adapter in PEFT's "
-                       "layout; hone fuse makes a model of them",
+                       "%s holds whole weights (fine_tune_type full), which are no adapter in "
+                       "PEFT's layout; hone fuse makes a model of them",
                        path);
     }
     rc = hn_out_place_open(&place, output, true, "adapter_config.json", overwrite, err);

@@ -67,7 +67,7 @@ static void norm_bwd(struct hn_build *b, hn_value dx, hn_value dy, hn_value x,
     op->eps = (float)b->m->spec.norm_eps;
 }
 
-/* The gradient of a trained norm at x, before dx takes the place of dy; nothing when it is frozen. */
+/* The gradient of a trained norm at x, before dx takes dy's place; nothing when it is frozen. */
 static void norm_grad(struct hn_build *b, struct hn_param *param, hn_value dy, hn_value x)
 {
     struct hn_plan_op *op = param ? hn_plan_add(b->p, HN_DO_NORM_GRAD) : NULL;

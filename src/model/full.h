@@ -1,6 +1,6 @@
 /* Full fine-tuning: the weights themselves are the parameters.  A trained weight has a float32 copy
- * in the adapter set's arena, which the model's operations read in its place; the files stay as they
- * are.  Trained are all weights, or those of the last N blocks. */
+ * in the adapter set's arena, which the model's operations read in its place; the files stay as
+ * they are.  Trained are all weights, or those of the last N blocks. */
 #ifndef HN_MODEL_FULL_H
 #define HN_MODEL_FULL_H
 

@@ -7,8 +7,8 @@ $ hone fuse --model m --adapter-path m/adapter --data t.jsonl
 wrote fused_model: 237.0 kB of weights (the base has 236.8 kB) in * s (glob)
  
                              base  with the adapter      fused
-  loss                    10.2110            9.4492     9.4492
-  perplexity            27200.811         * * (glob)
+  loss                    10.2110  * (glob)
+  perplexity            27200.8* * * (glob)
   same likeliest token     62.5 %           100.0 %    100.0 %
   mean KL                    0.65                 0    *e-1? (glob)
   largest KL                  2.1                 0    *e-1? (glob)

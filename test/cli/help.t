@@ -11,6 +11,7 @@ usage: hone COMMAND [options]
   prepare     turn records into training data, and say what is in them
   train       fine-tune a model on your data (hone lora is the same)
   generate    write text with a model
+  chat        talk with a model, turn by turn
   test        measure a model on held-out rows
   tokenize    text to token ids and back
   info        describe a model, and plan the memory of a run

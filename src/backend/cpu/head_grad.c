@@ -1,6 +1,6 @@
 /* The gradient of a trained head: dw += (softmax(x w^T) - onehot)^T x, in blocks of the vocabulary,
  * each made by one thread, so that nothing of [rows, V] exists.  The softmax's denominator is known
- * from the loss that head_loss gave for the same rows: log(sum(exp)) = loss + the target's logit. */
+ * from the loss that head_loss gave for the same rows: log(sum(exp)) = loss + target's logit. */
 #include "backend/cpu/grad.h"
 
 enum {

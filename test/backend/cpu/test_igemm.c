@@ -333,10 +333,12 @@ static void test_independence(void **state)
             float *all = malloc(sizeof(float) * T * ROWS), *x = malloc(sizeof(float) * T * COLS);
             assert_true(all && x);
             group_open(&g, f, 1, T, COLS, ROWS, false);
+            /* others meet float32 tokens, whose sums follow the number of tokens */
+            bool integer = hn_im_width(&g.w[0].w.m, 1) != HN_IM_NONE;
             run_group(&g, (enum hn_cpu_level)level, HN_CLASS_INT8, 1);
             memcpy(all, array_data(&g.y[0]), sizeof(float) * T * ROWS);
             memcpy(x, array_data(&g.x), sizeof(float) * T * COLS);
-            for (int64_t n = 2; n <= T; n += 3) {
+            for (int64_t n = 2; n <= T && integer; n += 3) {
                 int64_t first = T - n;
                 g.x.t.rows = g.y[0].t.rows = n;
                 memcpy(array_data(&g.x), x + first * COLS, sizeof(float) * (size_t)n * COLS);

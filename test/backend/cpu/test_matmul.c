@@ -235,7 +235,7 @@ static void test_decode(void **state)
         for (size_t k = 0; k < HN_COUNT(formats) && level_tested((enum hn_cpu_level)level); k++) {
             const struct format *f = &formats[k];
             struct hn_cpu_matmul mm;
-            hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level);
+            hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level, HN_CLASS_EXACT);
             for (int blocks = 1; blocks <= 9; blocks += 2) {
                 struct weight w;
                 int64_t cols = f->group == 8 ? 8 * blocks + 3 : f->group * blocks, rows = 12;
@@ -458,7 +458,7 @@ static void check_gemv(int level, const struct hn_cpu_gemv *table, const struct 
 static void check_decode_bnb(int level, const struct hn_matrix *m, int64_t row, const float *want)
 {
     struct hn_cpu_matmul mm;
-    hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level);
+    hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level, HN_CLASS_EXACT);
     int64_t col = 2 * (int64_t)hn_rng_below(&rng, (uint64_t)m->cols / 2), n = m->cols - col;
     struct guarded out = guarded_open((size_t)n * sizeof(float));
     mm.decode[m->layout](m, row, col, n, floats(&out));
