@@ -35,10 +35,16 @@ static void lora(struct hn_migrator *m)
                           "not all weights");
         return;
     }
+    if (m->trl) { /* ModelConfig's */
+        put(m, "ModelConfig", "lora_r", "lora_rank", "16", "");
+        put(m, "ModelConfig", "lora_alpha", "lora_alpha", "32.0", "");
+        put(m, "ModelConfig", "lora_dropout", "lora_dropout", "0.05", "");
+    }
     put(m, call, "r", "lora_rank", unsloth ? "16" : "8", "");
     put(m, call, "lora_alpha", "lora_alpha", unsloth ? "16.0" : "8.0", "");
     put(m, call, "lora_dropout", "lora_dropout", "0.0", "");
-    if (!hn_py_value_get(m->lora, "target_modules") ||
+    if ((!hn_py_value_get(m->lora, "target_modules") &&
+         !hn_py_value_get(m->lora, "lora_target_modules")) ||
         hn_plan_is_unresolved(m->plan, "target_modules"))
         put(m, call, "target_modules", "target_modules",
             unsloth ? "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj" : "q_proj,v_proj",

@@ -42,27 +42,14 @@ static struct hn_py_value *of_text(struct hn_arena *arena, struct hn_str text,
 static struct hn_py_value *of_scalar(struct hn_arena *arena, struct hn_str text, bool quoted,
                                      const struct hn_py_node *where)
 {
-    struct hn_py_value v = {.type = HN_PY_STR};
-    bool truth = hn_str_is(text, "true") || hn_str_is(text, "True");
     if (quoted)
         return of_text(arena, text, where);
-    if (text.n == 0 || hn_str_is(text, "null") || hn_str_is(text, "~"))
-        v.type = HN_PY_NONE;
-    else if (truth || hn_str_is(text, "false") || hn_str_is(text, "False"))
-        v.type = HN_PY_BOOL;
-    else if (hn_text_int(text.p, text.n, &v.integer))
-        v.type = HN_PY_INT;
-    else if (hn_text_float(text.p, text.n, &v.number))
-        v.type = HN_PY_FLOAT;
-    else
-        return of_text(arena, text, where);
-    struct hn_py_value *out = hn_py_value_new(arena, v.type, where);
-    if (out) {
-        out->boolean = truth;
-        out->integer = v.integer;
-        out->number = v.number;
-    }
-    return out;
+    struct hn_py_value *v = hn_py_value_scalar(arena, text);
+    if (v && v->type == HN_PY_STR)
+        v->source = v->text;
+    if (v)
+        v->line = where->line;
+    return v;
 }
 
 static struct hn_py_value *of_json(struct hn_arena *arena, const struct hn_json *j, unsigned depth)
@@ -111,6 +98,19 @@ static struct hn_py_value *of_yaml(struct hn_arena *arena, const struct hn_yaml 
 
 /* ---- what a file is -------------------------------------------------------------------------- */
 
+static int from_config(struct migration *m, const struct hn_py_value *config, struct hone_err *err)
+{
+    static const char *const kinds[] = {"mlx-lm config", "PEFT adapter", "TRL recipe"};
+    enum hn_config_kind kind;
+    if (!config)
+        return hn_fail_memory(err, "reading the config");
+    int rc = hn_config_find(&m->plan, config, &kind, err);
+    if (rc)
+        return rc;
+    m->pub.kind = kinds[kind];
+    return hn_config_migrate(&m->plan, config, kind, err);
+}
+
 static int from_json(struct migration *m, const char *text, size_t n, struct hone_err *err)
 {
     struct hn_json *root = NULL;
@@ -126,17 +126,11 @@ static int from_json(struct migration *m, const char *text, size_t n, struct hon
             return hn_fail_prefix(err, "%s", m->plan.path);
         return hn_script_migrate(&m->plan, cells, n_cells, err);
     }
-    bool mlx = hn_json_get(root, "lora_parameters") && !hn_json_get(root, "peft_type");
-    bool peft = hn_json_get(root, "peft_type") || hn_json_get(root, "target_modules");
-    if (!mlx && !peft)
+    if (root->type != HN_JSON_OBJECT)
         return hn_fail(err, HONE_FAILED,
-                       "%s: a JSON file with neither \"cells\" (a notebook), \"peft_type\" (PEFT's "
-                       "adapter_config.json) nor \"lora_parameters\" (mlx-lm's)",
-                       m->plan.path);
-    m->pub.kind = mlx ? "mlx-lm config" : "PEFT adapter";
-    const struct hn_py_value *config = of_json(&m->arena, root, 0);
-    return config ? hn_config_migrate(&m->plan, config, mlx, err)
-                  : hn_fail_memory(err, "reading the config");
+                       "%s: %s; expected a notebook (with \"cells\"), or an adapter_config.json",
+                       m->plan.path, hn_json_type_name(root));
+    return from_config(m, of_json(&m->arena, root, 0), err);
 }
 
 static int from_yaml(struct migration *m, const char *text, size_t n, struct hone_err *err)
@@ -148,10 +142,7 @@ static int from_yaml(struct migration *m, const char *text, size_t n, struct hon
     if (root->kind != HN_YAML_MAP)
         return hn_fail(err, HONE_FAILED, "%s:%u: a config file is a map of settings (key: value)",
                        m->plan.path, root->line);
-    m->pub.kind = "mlx-lm config";
-    const struct hn_py_value *config = of_yaml(&m->arena, root);
-    return config ? hn_config_migrate(&m->plan, config, true, err)
-                  : hn_fail_memory(err, "reading the config");
+    return from_config(m, of_yaml(&m->arena, root), err);
 }
 
 static int from_python(struct migration *m, const char *text, size_t n, struct hone_err *err)

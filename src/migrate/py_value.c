@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "base/json.h"
+#include "conf/value.h"
 
 struct hn_py_value *hn_py_value_new(struct hn_arena *arena, enum hn_py_type type,
                                     const struct hn_py_node *node)
@@ -28,6 +29,29 @@ struct hn_py_value *hn_py_value_str(struct hn_arena *arena, const char *p, size_
         return NULL;
     v->text = (struct hn_str){copy, n};
     return v;
+}
+
+struct hn_py_value *hn_py_value_scalar(struct hn_arena *arena, struct hn_str text)
+{
+    struct hn_py_value v = {.type = HN_PY_STR};
+    bool truth = hn_str_is(text, "true") || hn_str_is(text, "True");
+    if (text.n == 0 || hn_str_is(text, "null") || hn_str_is(text, "~"))
+        v.type = HN_PY_NONE;
+    else if (truth || hn_str_is(text, "false") || hn_str_is(text, "False"))
+        v.type = HN_PY_BOOL;
+    else if (hn_text_int(text.p, text.n, &v.integer))
+        v.type = HN_PY_INT;
+    else if (hn_text_float(text.p, text.n, &v.number))
+        v.type = HN_PY_FLOAT;
+    else
+        return hn_py_value_str(arena, text.p, text.n);
+    struct hn_py_value *out = hn_py_value_new(arena, v.type, NULL);
+    if (out) {
+        out->boolean = truth;
+        out->integer = v.integer;
+        out->number = v.number;
+    }
+    return out;
 }
 
 void hn_py_value_add(struct hn_arena *arena, struct hn_py_value *to, struct hn_str key,

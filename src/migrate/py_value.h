@@ -51,6 +51,8 @@ enum { HN_PY_MAX_TEXT = 1 << 12, HN_PY_MAX_ITEMS = 1 << 10 };
 /* All NULL only when the arena has failed. */
 struct hn_py_value *hn_py_value_new(struct hn_arena *arena, enum hn_py_type type,
                                     const struct hn_py_node *node);
+/* A number, true, false, null; else text. */
+struct hn_py_value *hn_py_value_scalar(struct hn_arena *arena, struct hn_str text);
 struct hn_py_value *hn_py_value_str(struct hn_arena *arena, const char *p, size_t n);
 void hn_py_value_add(struct hn_arena *arena, struct hn_py_value *to, struct hn_str key,
                      struct hn_py_value *value, const struct hn_py_node *where);

@@ -12,6 +12,8 @@ struct hn_migrator {
     const struct hn_py_value *args, *trainer, *lora, *model; /* the calls that train; NULL: none */
     bool sft;           /* TRL's trainer: end tokens are added */
     bool mlx;           /* mlx-lm's config */
+    bool trl;           /* TRL's recipe */
+    bool shell_trains;  /* a shell line runs a program that trains */
     bool collator;      /* labels are made by DataCollatorForLanguageModeling */
     bool pad_is_eos;    /* so the end token is padding to that collator */
     bool tokenizer_eos; /* add_eos_token=True */
@@ -54,8 +56,8 @@ struct hn_rules {
 };
 extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_rules_bnb,
     hn_rules_model, hn_rules_unsloth_model, hn_rules_unsloth_lora, hn_rules_mlx, hn_rules_peft_file,
-    hn_rules_trainer, hn_rules_pack, hn_rules_early, hn_rules_tokenizer, hn_rules_tokenize,
-    hn_rules_generate;
+    hn_rules_trl, hn_rules_trainer, hn_rules_pack, hn_rules_early, hn_rules_tokenizer,
+    hn_rules_tokenize, hn_rules_generate;
 
 /* NULL: no table of these has the name. */
 const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);

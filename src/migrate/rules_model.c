@@ -422,9 +422,24 @@ static void parts(struct hn_migrator *m, const struct hn_rule *rule, const struc
     }
 }
 
+static void mlx_data(struct hn_migrator *m, const struct hn_rule *rule,
+                     const struct hn_place *place, const struct hn_py_value *v)
+{
+    const char *text = hn_plan_value(m->plan, v);
+    const char *slash = text ? strchr(text, '/') : NULL;
+    bool hub = slash && slash != text && !strchr(slash + 1, '/') && text[0] != '.' && slash[1];
+    if (!text || v->type != HN_PY_STR)
+        hn_plan_unresolved(m->plan, place, rule->key, NULL);
+    else
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, text, HONE_MIGRATE_CARRIED,
+                    hub ? "a folder; where it is a data set of a hub, write that to "
+                          "train.jsonl and valid.jsonl in a folder first"
+                        : "");
+}
+
 static const struct hn_rule mlx[] = {
     CALL("model", "model", model_name),
-    CARRY("data", "data"),
+    CALL("data", "data", mlx_data),
     CARRY("adapter_path", "adapter_path"),
     CARRY("resume_adapter_file", "resume_adapter_file"),
     CARRY("batch_size", "batch_size"),

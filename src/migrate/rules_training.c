@@ -327,7 +327,8 @@ static const struct hn_rule training[] = {
          "there is no padding to save; rows come in random order"),
     AUTO("auto_find_batch_size", "hone plans the memory before it starts, and says what fits"),
     AUTO("per_device_eval_batch_size per_gpu_eval_batch_size eval_accumulation_steps "
-         "batch_eval_metrics",
+         "batch_eval_metrics eval_do_concat_batches eval_use_gather_object "
+         "use_legacy_prediction_loop",
          "the validation loss does not depend on it"),
     AUTO("torch_compile torch_compile_backend torch_compile_mode torchdynamo jit_mode_eval "
          "use_ipex use_liger_kernel liger_kernel_config torch_empty_cache_steps use_cache "
@@ -389,6 +390,8 @@ static const struct hn_rule sft[] = {
          "hone encodes rows as it reads them"),
     AUTO("shuffle_dataset", "hone takes the rows in a new random order in each epoch"),
     LOST("loss_type", "nll|None|chunked_nll", "hone's loss is cross-entropy"),
+    LOST("router_aux_loss_coef", "0|0.0|0.001|None", "hone's loss is cross-entropy alone"),
+    AUTO("trust_remote_code", "hone runs no code of a model"),
     LOST("eos_token", "None", "hone ends rows with the model's own end token"),
     CARRY("chat_template_path", "chat_template"),
     AUTO("activation_offloading", "hone recomputes where memory needs it"),

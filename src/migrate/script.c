@@ -596,8 +596,20 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
         found += info->kind != HN_C_READ;
         one_call(&m, info, c->object);
     }
+    size_t before = plan->n_rows;
+    if (!m.trainer && !m.args)
+        hn_shell_migrate(&m, sources, n);
     if (plan->arena->failed)
         return hn_fail_memory(err, "reading the source");
+    if (m.mlx) { /* all that trains is that line */
+        hn_defaults_apply(&m);
+        return plan->arena->failed ? hn_fail_memory(err, "reading the source") : 0;
+    }
+    if (!found && plan->n_rows > before)
+        return hn_fail(err, HONE_FAILED,
+                       "%s: what trains is another program, run by a shell line (cell %u, line "
+                       "%u): give hone migrate its script, or its config",
+                       plan->path, plan->rows[before].cell, plan->rows[before].line);
     if (!found)
         return hn_fail(err, HONE_FAILED,
                        "%s: no call was found that hone knows (from_pretrained, LoraConfig, "

@@ -8,12 +8,27 @@
 HN_MUST_USE int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources,
                                   size_t n, struct hone_err *err);
 
-/* A JSON or YAML config by its table: adapter_config.json of PEFT or mlx-lm, mlx-lm's YAML. */
-HN_MUST_USE int hn_config_migrate(struct hn_plan *plan, const struct hn_py_value *config, bool mlx,
-                                  struct hone_err *err);
+/* What a JSON or YAML file is, by its keys. */
+enum hn_config_kind {
+    HN_CONFIG_MLX, /* mlx-lm's YAML, or its adapter_config.json */
+    HN_CONFIG_PEFT,
+    HN_CONFIG_TRL,
+};
+/* Fails, and says what else it is. */
+HN_MUST_USE int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
+                               enum hn_config_kind *out, struct hone_err *err);
+
+/* A config by its table. */
+HN_MUST_USE int hn_config_migrate(struct hn_plan *plan, const struct hn_py_value *config,
+                                  enum hn_config_kind kind, struct hone_err *err);
+/* TRL's: sets what m is about, and makes all rows but those of defaults. */
+void hn_trl_migrate(struct hn_migrator *m, const struct hn_py_value *config);
 
 /* Rows for the defaults of transformers (or mlx-lm) that differ from hone's and were not set. */
 void hn_defaults_apply(struct hn_migrator *m);
+
+/* The shell lines of a notebook that train; m->mlx when mlx_lm.lora is called. */
+void hn_shell_migrate(struct hn_migrator *m, const struct hn_py_source *sources, size_t n);
 
 /* A call that reads or splits data; rows, files and settings are added to the plan. */
 void hn_data_call(struct hn_migrator *m, const struct hn_call_info *info,

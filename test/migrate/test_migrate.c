@@ -229,6 +229,44 @@ static void all_known(const struct hn_rules *rules, const char *names)
     }
 }
 
+/* test/migrate/fields.txt, which tools/make_migrate_fields.py reads out of their sources. */
+static void test_all_fields(void **state)
+{
+    static const struct {
+        const char *name;
+        const struct hn_rules *rules;
+    } tables[] = {{"training", &hn_rules_training},
+                  {"sft", &hn_rules_sft},
+                  {"trl", &hn_rules_trl},
+                  {"lora", &hn_rules_lora},
+                  {"bnb", &hn_rules_bnb}};
+    struct hn_buf text = {0};
+    struct hone_err err = {0};
+    size_t n = 0, missing = 0;
+    (void)state;
+    assert_int_equal(hn_file_read(HN_TEST_DIR "/migrate/fields.txt", 1 << 20, &text, &err), 0);
+    for (const char *line = hn_buf_str(&text); *line; n++) {
+        size_t length = strcspn(line, "\n"), word = strcspn(line, " ");
+        const struct hn_rules *rules = NULL;
+        for (size_t i = 0; i < HN_COUNT(tables); i++)
+            if (strlen(tables[i].name) == word && memcmp(tables[i].name, line, word) == 0)
+                rules = tables[i].rules;
+        assert_non_null(rules);
+        struct hn_str field = {line + word + 1, length - word - 1};
+        bool found = hn_rule_find(rules, field) ||
+                     (rules == &hn_rules_trl &&
+                      (hn_rule_find(&hn_rules_model, field) || hn_rule_find(&hn_rules_bnb, field)));
+        if (!found) {
+            print_message("no rule for %.*s\n", (int)length, line);
+            missing++;
+        }
+        line += length + (line[length] == '\n');
+    }
+    hn_buf_release(&text);
+    assert_int_equal(missing, 0);
+    assert_true(n > 250);
+}
+
 /* transformers 5.23 and 4, TRL 1.16, PEFT 0.21, bitsandbytes 0.50: every field of their configs. */
 static void test_fields(void **state)
 {
@@ -312,8 +350,18 @@ static void test_malformed(void **state)
         {"a.ipynb", "{\"cells\": [{\"cell_type\": \"code\", \"source\": [\"a\", 1]}]}",
          "a.ipynb: cell 1: \"source\"[1] is an integer, expected a string"},
         {"a.json", "{\"a\": 1}",
-         "a.json: a JSON file with neither \"cells\" (a notebook), \"peft_type\" (PEFT's "
-         "adapter_config.json) nor \"lora_parameters\" (mlx-lm's)"},
+         "a.json: a config with no setting of mlx-lm's, TRL's or PEFT's that hone knows"},
+        {"a.json", "[1]",
+         "a.json: an array; expected a notebook (with \"cells\"), or an adapter_config.json"},
+        {"a.yaml", "base_model: m\nadapter: qlora\n",
+         "a.yaml: this is axolotl's config, which hone migrate does not read; it reads mlx-lm's "
+         "and "
+         "TRL's, PEFT's adapter_config.json, scripts and notebooks (for this one, set hone train's "
+         "own options)"},
+        {"a.ipynb",
+         "{\"cells\": [{\"cell_type\": \"code\", \"source\": \"!python train_lora.py\"}]}",
+         "a.ipynb: what trains is another program, run by a shell line (cell 1, line 1): give hone "
+         "migrate its script, or its config"},
         {"a.yaml", "- 1\n", "a.yaml:1: a config file is a map of settings (key: value)"},
         {"a.py", "x = 'abc\n", "a.py, line 1: found a string that does not end; this is no Python"},
         {"a.py", "x = (1,\n2\n",
@@ -361,9 +409,10 @@ static void test_deep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_examples),  cmocka_unit_test(test_values),
-        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_malformed), cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_examples),   cmocka_unit_test(test_values),
+        cmocka_unit_test(test_numbers),    cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_all_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,172 @@
+/* TRL's YAML and JSON recipes (trl sft --config, alignment-handbook): ModelConfig and
+ * ScriptArguments beside the settings of SFTConfig. */
+#include <string.h>
+#include "migrate/script.h"
+
+#define CARRY(n, k)                                                                                \
+    {                                                                                              \
+        .names = n, .action = HN_ACT_CARRY, .key = k                                               \
+    }
+#define AUTO(n, why)                                                                               \
+    {                                                                                              \
+        .names = n, .action = HN_ACT_AUTO, .note = why                                             \
+    }
+#define LOST(n, off, why)                                                                          \
+    {                                                                                              \
+        .names = n, .action = HN_ACT_LOST, .usual = off, .note = why                               \
+    }
+#define CALL(n, k, f)                                                                              \
+    {                                                                                              \
+        .names = n, .action = HN_ACT_CALL, .key = k, .fn = f                                       \
+    }
+
+static void use_peft(struct hn_migrator *m, const struct hn_rule *rule,
+                     const struct hn_place *place, const struct hn_py_value *v)
+{
+    (void)rule;
+    bool on = hn_py_truth(v) == 1;
+    hn_plan_row(m->plan, place, on ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_CHANGED, "",
+                on ? "what hone trains" : "all weights are trained there; hone trains an adapter");
+}
+
+/* A setting that other tables know by another name. */
+static void by_name(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                    const struct hn_py_value *v)
+{
+    (void)v;
+    const struct hn_rules *tables[] = {&hn_rules_model, &hn_rules_lora, &hn_rules_bnb};
+    for (size_t i = 0; i < HN_COUNT(tables); i++) {
+        const struct hn_rule *of = hn_rule_find(tables[i], hn_str_of(rule->key));
+        if (!of)
+            continue;
+        hn_rule_apply(m, of, place, HN_RANK_USUAL);
+        return;
+    }
+}
+
+static const char *text_of(const struct hn_plan *p, const struct hn_py_value *config,
+                           const char *name, const char *usual)
+{
+    const struct hn_py_value *v = hn_py_value_get(config, name);
+    return v && v->type == HN_PY_STR ? hn_arena_dup(p->arena, v->text.p, v->text.n) : usual;
+}
+
+/* The line that writes one part of a hub's data set to a file, and the file as an input. */
+static const char *export_of(struct hn_plan *p, const char *name, const char *config,
+                             const char *split, bool valid)
+{
+    const char *slash = strrchr(name, '/');
+    const char *file =
+        hn_plan_text(p, "%s%s.jsonl", slash ? slash + 1 : name, valid ? "-valid" : "");
+    hn_files_add(p, valid ? &p->valid : &p->train, file);
+    return hn_plan_text(p, "load_dataset(\"%s\", %s%s%ssplit=\"%s\").to_json(\"%s\")", name,
+                        config ? "\"" : "", config ? config : "", config ? "\", " : "", split,
+                        file);
+}
+
+static void dataset(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                    const struct hn_py_value *v)
+{
+    struct hn_plan *p = m->plan;
+    const struct hn_py_value *c = m->args, *eval = hn_py_value_get(c, "eval_strategy");
+    const char *name = hn_plan_value(p, v);
+    (void)rule;
+    if (!name || v->type != HN_PY_STR) {
+        hn_plan_row(p, place, HONE_MIGRATE_AUTOMATIC, "", "not set");
+        return;
+    }
+    const char *config = text_of(p, c, "dataset_config", NULL);
+    const char *how =
+        export_of(p, name, config, text_of(p, c, "dataset_train_split", "train"), false);
+    if (eval && !hn_rule_is_usual("no|None", eval))
+        how = hn_plan_text(
+            p, "%s, and %s", how,
+            export_of(p, name, config, text_of(p, c, "dataset_test_split", "test"), true));
+    hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
+                hn_plan_text(p,
+                             "hone loads no data set from a hub: write it to a file first, with "
+                             "Python's datasets: %s",
+                             how));
+}
+
+/* dataset_mixture: {datasets: [{id: …, split: …}]}, dataset_mixer: {NAME: part} */
+static void mixture(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                    const struct hn_py_value *v)
+{
+    struct hn_plan *p = m->plan;
+    const struct hn_py_value *list = hn_py_value_get(v, "datasets");
+    const char *how = "";
+    (void)rule;
+    if (!list && v->type == HN_PY_LIST)
+        list = v;
+    for (const struct hn_py_item *i = list ? list->first : v->first; i; i = i->next) {
+        bool map = i->value->type == HN_PY_DICT;
+        const char *name = map ? text_of(p, i->value, "id", text_of(p, i->value, "path", NULL))
+                           : i->key.p ? hn_arena_dup(p->arena, i->key.p, i->key.n)
+                                      : NULL;
+        const char *split = map ? text_of(p, i->value, "split", "train") : "train";
+        bool test = strncmp(split, "test", 4) == 0 || strncmp(split, "val", 3) == 0;
+        if (name)
+            how = hn_plan_text(
+                p, "%s%s%s", how, *how ? ", " : "",
+                export_of(p, name, map ? text_of(p, i->value, "config", NULL) : NULL, split, test));
+    }
+    hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
+                hn_plan_text(p,
+                             "hone loads no data sets from a hub, and mixes files as they are: "
+                             "write them to files first, with Python's datasets: %s",
+                             how));
+}
+
+static const struct hn_rule trl[] = {
+    CALL("model_name_or_path", "pretrained_model_name_or_path", by_name),
+    CALL("model_revision", "revision", by_name),
+    CALL("use_peft", NULL, use_peft),
+    CARRY("lora_r", "lora_rank"),
+    CARRY("lora_alpha", "lora_alpha"),
+    CARRY("lora_dropout", "lora_dropout"),
+    CALL("lora_target_modules", "target_modules", by_name),
+    CALL("lora_modules_to_save", "modules_to_save", by_name),
+    CALL("lora_target_parameters", "target_parameters", by_name),
+    CALL("lora_task_type", "task_type", by_name),
+    CALL("use_rslora", "use_rslora", by_name),
+    CALL("use_dora", "use_dora", by_name),
+    CALL("use_bnb_nested_quant", "bnb_4bit_use_double_quant", by_name),
+    CALL("dataset_name", NULL, dataset),
+    CALL("dataset_mixture dataset_mixer datasets", NULL, mixture),
+    AUTO("dataset_config dataset_train_split dataset_test_split dataset_splits dataset_configs",
+         "see dataset_name"),
+    AUTO("dataset_streaming preprocessing_num_workers ignore_bias_buffers gradient_accumulation",
+         "hone encodes rows as it reads them"),
+    LOST("chat_template", "None",
+         "hone uses the chat template in the model's folder: write this one to a file, and give "
+         "that as chat_template"),
+    AUTO("tokenizer_name_or_path", "hone takes the tokenizer in the model's folder"),
+    LOST("base_model_revision", "None|main", "hone takes the revision that is in the cache"),
+    AUTO("system_prompt benchmarks callbacks wandb_entity wandb_project", "of the recipe's own"),
+};
+const struct hn_rules hn_rules_trl = {trl, HN_COUNT(trl), &hn_rules_sft};
+
+void hn_trl_migrate(struct hn_migrator *m, const struct hn_py_value *config)
+{
+    const struct hn_rules *tables[] = {&hn_rules_trl, &hn_rules_model, &hn_rules_bnb};
+    const struct hn_py_value *use = hn_py_value_get(config, "use_peft");
+    bool adapter = use ? hn_py_truth(use) == 1 : hn_py_value_get(config, "lora_r") != NULL;
+    const struct hn_place end = {.call = "end token", .argument = ""};
+    m->args = config;
+    m->lora = adapter ? config : NULL;
+    m->sft = m->trl = true;
+    m->schedule = hn_py_value_get(config, "lr_scheduler_type");
+    for (const struct hn_py_item *i = config->first; i; i = i->next) {
+        const struct hn_rule *rule = NULL;
+        const char *name = hn_arena_dup(m->plan->arena, i->key.p, HN_MIN(i->key.n, (size_t)100));
+        const struct hn_place place = {
+            .call = "TRL", .argument = name ? name : "", .value = i->value, .line = i->line};
+        for (size_t k = 0; k < HN_COUNT(tables) && !rule; k++)
+            rule = hn_rule_find(tables[k], i->key);
+        hn_rule_apply(m, rule, &place, HN_RANK_USUAL);
+    }
+    hn_data_finish(m);
+    hn_plan_set(m->plan, &end, HN_RANK_USUAL, "append_eos", "true", HONE_MIGRATE_CARRIED,
+                "TRL ends rows of text, and of prompt and completion, with the end token");
+}
