@@ -66,7 +66,8 @@ static void evaluation(struct hn_migrator *m, const char *call)
 static void training(struct hn_migrator *m)
 {
     const struct hn_call_info *info = m->args ? hn_call_find(m->args) : NULL;
-    bool sft_config = info ? info->kind == HN_C_SFT_ARGUMENTS : m->sft && !m->parsed;
+    bool sft_config =
+        info ? info->kind == HN_C_SFT_ARGUMENTS : m->sft && (m->parsed_sft || !m->parsed);
     const char *call = info ? info->name : sft_config ? "SFTConfig" : "TrainingArguments";
     put(m, call, "output_dir", "adapter_path", "trainer_output", "");
     put(m, call, "learning_rate", "learning_rate", sft_config ? "2e-05" : "5e-05", "");

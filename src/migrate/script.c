@@ -88,7 +88,7 @@ static bool is_model(enum hn_call_kind kind)
 static void parser(struct hn_migrator *m, const struct hn_py_value *v, unsigned depth)
 {
     m->parsed_sft = m->parsed_sft || hn_py_path_ends(v->path, "SFTConfig");
-    m->parsed = m->parsed || hn_str_ends(v->path, "TrainingArguments");
+    m->parsed = m->parsed || hn_py_path_ends(v->path, "TrainingArguments");
     for (const struct hn_py_item *i = depth < 4 ? v->first : NULL; i; i = i->next)
         parser(m, i->value, depth + 1);
 }
