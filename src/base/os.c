@@ -70,6 +70,20 @@ uint64_t hn_peak_rss(void)
 #endif
 }
 
+double hn_processor_seconds(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) != 0)
+        return 0;
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+uint64_t hn_page_reads(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (uint64_t)u.ru_majflt : 0;
+}
+
 void hn_resident(uint64_t *anonymous, uint64_t *mapped)
 {
     unsigned long long size = 0, resident = 0, shared = 0;

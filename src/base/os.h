@@ -9,6 +9,8 @@ double hn_process_age(void); /* seconds since this process was started, as the k
 uint64_t hn_peak_rss(void);  /* high-water mark of resident bytes, mapped files included */
 /* Resident bytes now: of anonymous memory, and of mapped files (program, libraries, models). */
 void hn_resident(uint64_t *anonymous, uint64_t *mapped);
+double hn_processor_seconds(void); /* that all threads of this process have computed */
+uint64_t hn_page_reads(void);      /* pages that this process had to wait for a disk for */
 uint64_t hn_memory_total(void);     /* bytes of RAM that this process may use (cgroup limit seen) */
 uint64_t hn_memory_available(void); /* bytes free now without swapping */
 

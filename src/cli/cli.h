@@ -40,6 +40,9 @@ void hn_cli_json_plan(struct hn_json_writer *w, const char *key,
 /* From the first call on, the first Ctrl-C asks for an orderly stop and the second one kills. */
 void hn_cli_catch_interrupts(void);
 bool hn_cli_interrupted(void);
+/* Nobody reads standard output any more (hone train | head): an orderly stop too, not the death
+ * that loses a run. */
+void hn_cli_catch_broken_pipe(void);
 /* For what goes on after Ctrl-C: each one is seen by hn_cli_interrupted until it is forgotten, and
  * none kills.  SIGTERM does.  With break_reads, a read that waits is ended by it (EINTR). */
 void hn_cli_catch_each_interrupt(void);

@@ -1,6 +1,7 @@
 /* hone prepare: runs it with a line of progress, says what was found, and shows rows as a model
  * sees them. */
 #include <string.h>
+#include <sys/stat.h>
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -175,6 +176,13 @@ static int preview(const struct hn_conf *c, const char *const *paths, size_t n,
 /* ---- the command ------------------------------------------------------------------------------
  */
 
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
 /* --input and what stands without an option, as one list in the arena. */
 static int gather_inputs(struct hn_conf *c, struct hone_err *err)
 {
@@ -192,6 +200,12 @@ static int gather_inputs(struct hn_conf *c, struct hone_err *err)
     if (!p->output && !c->set.preview)
         return hn_fail(err, HONE_USAGE,
                        "--output is missing: a folder, or one .jsonl file (or --preview N)");
+    for (size_t i = 0; i < n && p->output; i++)
+        if (same_file(all[i], p->output))
+            return hn_fail(err, HONE_USAGE,
+                           "--output %s is one of the inputs, and would replace it: choose another "
+                           "name",
+                           p->output);
     if (c->set.preview && !c->set.model)
         return hn_fail(err, HONE_USAGE, "--preview needs --model: whose tokens should be shown?");
     if (c->set.preview && c->set.json)

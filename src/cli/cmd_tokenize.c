@@ -37,6 +37,8 @@ static int read_ids(struct work *w, const char *text, size_t n, struct hone_err 
 {
     struct hn_arena arena;
     struct hn_json *root = NULL;
+    struct hone_tokenizer_info info;
+    hone_tokenizer_info(w->tok, &info);
     hn_arena_init(&arena, (size_t)4 << 30);
     int rc = hn_json_parse(&arena, text, n, 0, &root, err);
     if (!rc && root->type != HN_JSON_ARRAY)
@@ -54,8 +56,10 @@ static int read_ids(struct work *w, const char *text, size_t n, struct hone_err 
     }
     for (size_t i = 0; !rc && i < root->n; i++) {
         int64_t id;
-        if (!hn_json_int(hn_json_at(root, i), &id) || id < 0 || id > INT32_MAX)
-            rc = hn_fail(err, HONE_FAILED, "item %zu of the array is no token id", i);
+        if (!hn_json_int(hn_json_at(root, i), &id) || id < 0 || id >= info.vocab_size)
+            rc = hn_fail(err, HONE_FAILED,
+                         "item %zu of the array is no token id; this tokenizer has 0 to %lld", i,
+                         (long long)info.vocab_size - 1);
         else
             w->ids.ids[w->ids.n++] = (int32_t)id;
     }

@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/run_report.h"
+#include "cli/slow.h"
 #include "conf/config_file.h"
 #include "hone/convert.h"
 #include "hone/fuse.h"
@@ -16,6 +17,7 @@
 #include "hone/train.h"
 
 struct view {
+    struct hn_slow slow;
     struct hn_ui ui;
     const struct hn_conf *c;
     struct hn_run_report report;
@@ -103,6 +105,17 @@ static void show_short_report(struct view *v, const struct hone_train_event *e)
               (long long)e->step, e->epoch, e->loss, e->grad_norm, e->learning_rate);
 }
 
+/* What bounds a run that is slower than it could be. */
+static void show_bound(struct view *v)
+{
+    struct hn_buf text = {0};
+    const struct hone_device_options *d = &v->c->set.device;
+    hn_slow_look(&v->slow, d->n_threads, d->cpu_level, &text);
+    if (text.len)
+        hn_ui_say(&v->ui, HN_YELLOW, "note: %s", hn_buf_str(&text));
+    hn_buf_release(&text);
+}
+
 static void show_done(struct view *v, const struct hone_train_event *e)
 {
     char seconds[HN_UI_TEXT], tokens[HN_UI_TEXT], memory[HN_UI_TEXT];
@@ -128,6 +141,7 @@ static int on_event(void *arg, const struct hone_train_event *e)
         break;
     case HONE_TRAIN_REPORT:
         (v->ui.terminal ? show_short_report : show_report)(v, e);
+        show_bound(v);
         break;
     case HONE_TRAIN_EVAL:
         v->last_val = e->val_loss;
@@ -192,6 +206,7 @@ static int run(struct view *v, struct hone_err *err)
         if (v->c->mlx_only && v->c->called && strcmp(v->c->called, "lora") == 0)
             note_differences(v);
         hn_cli_catch_interrupts();
+        hn_cli_catch_broken_pipe();
         hn_run_report_init(&v->report, v->c, &v->ui);
         rc = hone_train(&options, hn_buf_str(&yaml), on_event, v, err);
         hn_ui_clear(&v->ui);

@@ -1,6 +1,7 @@
-/* Ctrl-C and SIGTERM.  For most commands the first asks for an orderly stop, through a flag that the
- * commands look at between steps; the second ends the program at once.  What comes within a third of a second of the
- * first is its echo (timeout and some shells signal a program and its group), not a second one. */
+/* Ctrl-C and SIGTERM.  For most commands the first asks for an orderly stop, through a flag that
+ * the commands look at between steps; the second ends the program at once.  What comes within a
+ * third of a second of the first is its echo (timeout and some shells signal a program and its
+ * group), not a second one. */
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +48,13 @@ void hn_cli_break_reads(bool on)
     struct sigaction action = {.sa_handler = on_each, .sa_flags = on ? 0 : SA_RESTART};
     sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
+}
+
+void hn_cli_catch_broken_pipe(void)
+{
+    struct sigaction action = {.sa_handler = on_each, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGPIPE, &action, NULL);
 }
 
 void hn_cli_catch_each_interrupt(void)

@@ -109,7 +109,7 @@ int main(int argc, char **argv)
             rc = conf.help ? show_help(id, &err) : functions[id](&conf, &err);
         hn_conf_release(&conf);
     }
-    if (fflush(stdout) && !rc)
+    if ((fflush(stdout) || ferror(stdout)) && !rc)
         rc = hn_fail(&err, HONE_FAILED, "standard output cannot be written");
     if (rc)
         fprintf(stderr, "hone: %s\n", err.message);

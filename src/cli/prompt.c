@@ -53,6 +53,9 @@ int hn_prompt_encode(const struct hone_tokenizer *tok, const char *prompt, size_
     if (!rc && !chat && o->system)
         rc = hn_fail(err, HONE_USAGE, "--system-prompt needs a chat template, and %s",
                      info.chat_template ? "--ignore-chat-template is given" : "the model has none");
+    if (!rc && !chat && o->variables)
+        rc = hn_fail(err, HONE_USAGE, "--chat-template-config needs a chat template, and %s",
+                     info.chat_template ? "--ignore-chat-template is given" : "the model has none");
     if (!rc && chat)
         rc = render(tok, prompt, n, o, &text, err);
     else if (!rc)

@@ -231,6 +231,27 @@ static void unfold(char *name)
     *to = 0;
 }
 
+void hn_hub_near_bare(const char *cache, const char *name, struct hn_buf *out)
+{
+    const char *models[MAX_NAMES];
+    char **names = NULL;
+    size_t n = 0, n_models = 0;
+    if (!cache || !hn_dir_exists(cache) || hn_dir_list(cache, &names, &n, NULL))
+        n = 0;
+    for (size_t i = 0; i < n && n_models < MAX_NAMES; i++)
+        if (hn_starts_with(names[i], "models--")) {
+            unfold(names[i]);
+            models[n_models++] = hn_path_name(names[i]);
+        }
+    const char *near = hn_nearest(name, models, n_models);
+    for (size_t i = 0; i < n && near; i++)
+        if (strcmp(hn_path_name(names[i]), near) == 0) {
+            hn_buf_add_str(out, names[i]);
+            break;
+        }
+    hn_free(names);
+}
+
 void hn_hub_near(const char *cache, const char *repo, struct hn_buf *out)
 {
     const char *models[MAX_NAMES];

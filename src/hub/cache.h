@@ -45,5 +45,7 @@ HN_MUST_USE int hn_hub_write_ref(const char *repo_dir, const char *revision, con
 /* What the cache has that comes near: "did you mean A/B?", "A/B, C/D are there", or "the cache is
  * empty". */
 void hn_hub_near(const char *cache, const char *repo, struct hn_buf *out);
+/* The model of the cache whose name without its ORG is this one or comes near; nothing: none is. */
+void hn_hub_near_bare(const char *cache, const char *name, struct hn_buf *out);
 
 #endif

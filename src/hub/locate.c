@@ -149,10 +149,13 @@ static int not_found(const char *text, const struct hn_hub_name *name, const cha
     struct hn_buf near = {0};
     if (name)
         hn_hub_near(cache, name->repo, &near);
+    else
+        hn_hub_near_bare(cache, text, &near);
     if (!name)
         hn_fail(err, HONE_NOT_FOUND,
-                "model %s: there is no such folder or .gguf file, and it is no ORG/NAME of a hub",
-                text);
+                "model %s: there is no such folder or .gguf file, and it is no ORG/NAME of a hub"
+                "%s%s%s",
+                text, near.len ? " (did you mean " : "", hn_buf_str(&near), near.len ? "?)" : "");
     else if (hn_hub_is_offline())
         hn_fail(err, HONE_NOT_FOUND,
                 "model %s: there is no such folder or file here, and %s holds no such model (%s); "

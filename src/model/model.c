@@ -1,4 +1,5 @@
 #include "model/model.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/os.h"
 
@@ -209,6 +210,27 @@ static int open_weights(struct hone_model *m, struct hn_pool *pool, struct hone_
     return rc;
 }
 
+/* What is asked for by name and is not in this build: what it is, and what to do. */
+static int no_backend(const char *name, struct hone_err *err)
+{
+    static const struct {
+        const char *name, *why;
+    } known[] = {
+        {"mlx", "this hone was built without the MLX backend, which is not there yet"},
+        {"metal", "Metal is reached through MLX, and that backend is not there yet"},
+        {"mps", "Metal is reached through MLX, and that backend is not there yet"},
+        {"cuda", "this hone was built without the CUDA backend, which is not there yet"},
+        {"gpu", "this hone computes on the processor: no GPU backend is there yet"},
+    };
+    for (size_t i = 0; i < HN_COUNT(known); i++)
+        if (strncmp(known[i].name, name, strlen(known[i].name)) == 0)
+            return hn_fail(err, HONE_USAGE,
+                           "--backend %s: %s; leave --backend out, or say cpu, which trains and "
+                           "runs the same files",
+                           name, known[i].why);
+    return hn_fail(err, HONE_USAGE, "there is no backend \"%s\"; this hone has cpu", name);
+}
+
 /* -------------------------------------------------------------------------------------------- */
 
 static int open_device(struct hone_model *m, const struct hone_device_options *o,
@@ -221,8 +243,7 @@ static int open_device(struct hone_model *m, const struct hone_device_options *o
         d = (struct hn_device_options){o->n_threads, o->cpu_level, classes[o->compute]};
     m->backend = hn_backend_find(o ? o->backend : NULL);
     if (!m->backend)
-        return hn_fail(err, HONE_USAGE, "there is no backend \"%s\" in this build; it has cpu",
-                       o->backend);
+        return no_backend(o->backend, err);
     int rc = m->backend->open(&d, &m->dev, err);
     if (!rc)
         snprintf(m->device_text, sizeof m->device_text, "%s", m->backend->describe(m->dev));
@@ -351,7 +372,13 @@ int hone_model_load_adapter(struct hone_model *m, const char *path, struct hone_
 {
     struct hn_adapter_file f = {0};
     char *copy = dup_text(path);
-    int rc = copy ? hn_adapter_read(&f, path, err) : hn_fail_memory(err, "loading an adapter");
+    int rc = copy ? 0 : hn_fail_memory(err, "loading an adapter");
+    if (!rc && !hn_dir_exists(path) && !hn_file_exists(path))
+        rc = hn_fail(err, HONE_NOT_FOUND,
+                     "adapter %s: there is no such folder or file; hone train writes one into its "
+                     "--adapter-path (adapters unless told)",
+                     path);
+    rc = rc ? rc : hn_adapter_read(&f, path, err);
     if (!rc)
         rc = hn_adapters_load(m, &f, false, 0, err);
     if (rc) {

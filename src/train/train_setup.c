@@ -194,19 +194,6 @@ static void sum_memory(struct hn_run *r, const struct way *way, bool eval)
     r->memory.segment = way->whole ? r->model->spec.n_layers - way->whole : way->segment;
 }
 
-static int refuse(struct hn_run *r, uint64_t limit, struct hone_err *err)
-{
-    return hn_fail(err, HONE_FAILED,
-                   "this run needs %.2f GB (%.2f GB for activations of %lld tokens), but only %.2f "
-                   "GB %s; use a smaller --batch-size (now %lld) or --max-seq-length (longest row "
-                   "now: %lld tokens), or fewer --num-layers",
-                   (double)r->memory.total * 1e-9,
-                   (double)(r->memory.kept + r->memory.working) * 1e-9,
-                   (long long)r->memory.max_tokens, (double)limit * 1e-9,
-                   r->o->memory ? "are allowed by --memory" : "are available",
-                   (long long)r->o->batch_size, (long long)r->train_info.max_tokens);
-}
-
 /* Plans of a step of at most so many tokens, and of validation (eval_tokens 0: none). */
 static int make_plans(struct hn_run *r, const struct way *way, int64_t tokens, int64_t eval_tokens,
                       struct hone_err *err)
@@ -275,13 +262,77 @@ static int fit(struct hn_run *r, int64_t tokens, int64_t longest, int64_t eval_t
     return 0;
 }
 
+/* The longest row, below `longest`, with which the way that needs the least fits; 0: none does. */
+static int longest_that_fits(struct hn_run *r, int64_t longest, int64_t eval_tokens, uint64_t limit,
+                             int64_t *fits, struct hone_err *err)
+{
+    struct way way, last = {0};
+    int64_t low = 0, high = longest - 1; /* low fits; what is above high does not */
+    for (int i = 0; way_at(r, i, &way); i++)
+        last = way;
+    limit -= limit / 200; /* the process itself is not the same to the byte each time */
+    while (low < high) {
+        int64_t middle = low + (high - low + 1) / 2;
+        int64_t eval = HN_MAX(HN_MIN(eval_tokens, middle), (int64_t)EVAL_TOKENS);
+        int rc = make_plans(r, &last, middle, eval_tokens ? eval : 0, err);
+        if (rc)
+            return rc;
+        if (r->memory.total <= limit)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    *fits = low;
+    return 0;
+}
+
+static const char *size_text(uint64_t bytes, char out[32])
+{
+    bool large = bytes >= 1000000000;
+    snprintf(out, 32, large ? "%.2f GB" : "%.1f MB", (double)bytes / (large ? 1e9 : 1e6));
+    return out;
+}
+
+/* Say what is needed and what there is, and the settings that fit, as the plans have them. */
+static int refuse(struct hn_run *r, int64_t longest, int64_t eval_tokens, uint64_t limit,
+                  struct hone_err *err)
+{
+    const struct hone_memory_plan most = r->memory;
+    const uint64_t steps = most.kept + most.working;
+    char total[32], activations[32], there[32], fixed[32], advice[256];
+    int64_t fits = 0;
+    int rc = longest_that_fits(r, longest, eval_tokens, limit, &fits, err);
+    if (rc)
+        return rc;
+    if (fits >= 16)
+        snprintf(
+            advice, sizeof advice,
+            "rows cut at --max-seq-length %lld fit; else use a smaller or more quantised model",
+            (long long)fits);
+    else if (most.gradients + most.optimizer + most.adapter > most.weights)
+        snprintf(advice, sizeof advice,
+                 "the adapter takes most of it: use a smaller --lora-rank (now %lld) or fewer "
+                 "--num-layers or --target-modules",
+                 (long long)r->o->lora_rank);
+    else
+        snprintf(advice, sizeof advice,
+                 "%s are needed without any activation: use a smaller or more quantised model%s",
+                 size_text(most.total - steps, fixed), r->o->memory ? ", or allow more" : "");
+    return hn_fail(err, HONE_FAILED,
+                   "this run needs %s (%s for activations of %lld tokens, the longest row), but "
+                   "only %s %s; %s",
+                   size_text(most.total, total), size_text(steps, activations),
+                   (long long)most.max_tokens, size_text(limit, there),
+                   r->o->memory ? "are allowed by --memory" : "are available", advice);
+}
+
 static int plan(struct hn_run *r, int64_t tokens, int64_t longest, int64_t eval_tokens,
                 struct hone_err *err)
 {
     uint64_t limit;
     bool fits;
     int rc = fit(r, tokens, longest, eval_tokens, &limit, &fits, err);
-    return rc || fits ? rc : refuse(r, limit, err);
+    return rc || fits ? rc : refuse(r, longest, eval_tokens, limit, err);
 }
 
 static int bind(struct hn_run *r, struct hone_err *err)
@@ -309,7 +360,11 @@ static int bind(struct hn_run *r, struct hone_err *err)
 int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, struct hone_err *err)
 {
     if (o->resume_adapter_file) {
-        int rc = hn_adapter_read(&m->adapter_file, o->resume_adapter_file, err);
+        const char *from = o->resume_adapter_file;
+        if (!hn_dir_exists(from) && !hn_file_exists(from))
+            return hn_fail(err, HONE_NOT_FOUND,
+                           "resume-adapter-file %s: there is no such file or folder", from);
+        int rc = hn_adapter_read(&m->adapter_file, from, err);
         static const char *const names[] = {"lora", "dora", "full"};
         const struct hn_adapter_file *f = &m->adapter_file;
         enum hone_fine_tune_type type = f->full       ? HONE_FULL

@@ -65,3 +65,43 @@ $ hone info no/such
 $ mkdir -p $HOME/.cache/huggingface/hub/models--acme--tiny; hone info acme/tinny
 2> hone: model acme/tinny: * (did you mean acme/tiny?); HF_HUB_OFFLINE is set: without it, hone pull acme/tinny gets it (glob)
 ? 1
+$ mkdir -p $HOME/.cache/huggingface/hub/models--acme--tiny; hone info tinny
+2> hone: model tinny: there is no such folder or .gguf file, and it is no ORG/NAME of a hub (did you mean acme/tiny?)
+? 1
+# Engines that are not in this build.
+$ hone generate --model $TEST/golden/llama-tied --backend mlx x
+2> hone: --backend mlx: this hone was built without the MLX backend, which is not there yet; leave --backend out, or say cpu, which trains and runs the same files
+? 2
+$ hone generate --model $TEST/golden/llama-tied --device cuda:0 x
+2> hone: --backend cuda:0: this hone was built without the CUDA backend, which is not there yet; leave --backend out, or say cpu, which trains and runs the same files
+? 2
+$ hone generate --model $TEST/golden/llama-tied --backend foo x
+2> hone: there is no backend "foo"; this hone has cpu
+? 2
+# What would be passed over in silence, or lost.
+$ hone generate --model $TEST/golden/llama-tied --chat-template-config '{"a": 1}' x
+2> hone: --chat-template-config needs a chat template, and the model has none
+? 2
+$ hone generate --model $TEST/golden/llama-tied --adapter-path nowhere x
+2> hone: adapter nowhere: there is no such folder or file; hone train writes one into its --adapter-path (adapters unless told)
+? 1
+$ echo '{"text": "row"}' > rows.jsonl; hone prepare rows.jsonl -o ./rows.jsonl
+2> hone: --output ./rows.jsonl is one of the inputs, and would replace it: choose another name
+? 2
+$ hone train --model $TEST/golden/llama-tied --data rows.jsonl --resume-adapter-file nowhere
+2> hone: resume-adapter-file nowhere: there is no such file or folder
+? 1
+$ echo '[5, 99999]' | hone tokenize --model $TEST/golden/llama-tied --decode
+2> hone: standard input:1: item 1 of the array is no token id; this tokenizer has 0 to 95
+? 1
+# Memory: refused before it starts, with what fits.
+$ hone train --model $TEST/golden/llama-tied --data rows.jsonl --memory 1MB
+2> hone: this run needs * MB (* MB for activations of * tokens, the longest row), but only 1.0 MB are allowed by --memory; * MB are needed without any activation: use a smaller or more quantised model, or allow more (glob)
+? 1
+# Standard output that cannot be written, or that nobody reads any more.
+$ hone info $TEST/golden/llama-tied > /dev/full
+2> hone: standard output cannot be written
+? 1
+$ hone train --model $TEST/golden/llama-tied --data rows.jsonl --max-steps 100000 --adapter-path cut --threads 1 --steps-per-report 10 2>/dev/null | head -1 > first.txt; echo ${PIPESTATUS[0]}; ls cut | grep adapters
+130
+adapters.safetensors
