@@ -105,7 +105,7 @@ static void mlx(struct hn_migrator *m)
     }
 }
 
-/* BitsAndBytesConfig's default, and what unsloth quantises to. */
+/* BitsAndBytesConfig's default, that of TRL's ModelConfig, and what unsloth quantises to. */
 static void quantisation(struct hn_migrator *m)
 {
     const struct hn_call_info *info =
@@ -113,8 +113,11 @@ static void quantisation(struct hn_migrator *m)
     bool unsloth = info && info->kind == HN_C_UNSLOTH_PEFT;
     if (!is(m, "load_in_4bit", "true"))
         return;
-    put(m, unsloth ? "FastLanguageModel" : "BitsAndBytesConfig", "bnb_4bit_quant_type",
-        "bnb_4bit_quant_type", unsloth ? "nf4" : "fp4", "");
+    put(m,
+        unsloth  ? "FastLanguageModel"
+        : m->trl ? "ModelConfig"
+                 : "BitsAndBytesConfig",
+        "bnb_4bit_quant_type", "bnb_4bit_quant_type", unsloth || m->trl ? "nf4" : "fp4", "");
     if (unsloth)
         put(m, "FastLanguageModel", "bnb_4bit_use_double_quant", "bnb_4bit_use_double_quant",
             "true", "");

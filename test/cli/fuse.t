@@ -33,7 +33,7 @@ $ hone fuse
 2> hone: --adapter-path is missing, and there is no folder adapters here
 ? 2
 $ hone fuse --model m --adapter-path none
-2> hone: cannot open none: No such file or directory
+2> hone: adapter none: there is no such folder or file; hone train writes one into its --adapter-path (adapters unless told)
 ? 1
 $ hone fuse --model other --adapter-path m/adapter -o no
 2> hone: m/adapter/adapter_model.safetensors: the adapter's module model.layers.0.self_attn.q_proj maps 64 to 64, but in the base model other it maps 48 to 72

@@ -20,7 +20,7 @@ $ printf 'ok\nbad\377\n' | hone tokenize --model $TEST/golden/llama-tied
 2> hone: standard input:2: *3* (glob)
 ? 1
 $ echo '[1, "a"]' | hone tokenize --model $TEST/golden/llama-tied --decode
-2> hone: standard input:1: item 1 of the array is no token id
+2> hone: standard input:1: item 1 of the array is no token id; this tokenizer has 0 to 95
 ? 1
 $ echo '{}' | hone tokenize --model $TEST/golden/llama-tied --decode
 2> hone: standard input:1: found an object, expected an array of ids

@@ -46,7 +46,7 @@ $ mkdir data; cp d.jsonl data/train.jsonl; cp d.jsonl data/test.jsonl
 $ hone lora --model $TEST/golden/llama-tied --data data --adapter-path adapters --test
 Testing
 Test loss *, Test ppl *. (glob)
-$ hone lora --model $TEST/golden/llama-tied --data data --adapter-path adapters --iters 2 | head -1 | cut -c1-58
+$ hone lora --model $TEST/golden/llama-tied --data data --adapter-path adapters --iters 2 > log.txt; head -1 log.txt | cut -c1-58
 Defaults that are not mlx_lm.lora's: max_seq_length 1024 (
 # mlx_lm's own run: its defaults, order, start and rule.
 $ cat d.jsonl d.jsonl d.jsonl > data/train.jsonl; hone lora --preset mlx-lm --model $TEST/golden/llama-tied --data data --num-layers 2 --iters 6 --steps-per-report 2 --save-every 4 --adapter-path as-mlx | grep Iter
