@@ -97,7 +97,7 @@ class Bench:
         else:
             cmd += ["--prompt", a.prompt if what == "prefill" else 16, "--new", a.new if what == "decode" else 1]
         out, peak = child(cmd, a.threads)
-        got = json.loads([line for line in out.splitlines() if line.startswith("{")][-1])
+        got = json.loads([line for line in out.splitlines() if line.startswith('{"')][-1])
         return dict(speed=got[what], peak=peak, losses=got.get("losses"))
 
 
@@ -137,7 +137,7 @@ def chart(result):
             put(left - 8, y + 12, NAMES[side], ' text-anchor="end"')
             body.append(f'<rect x="{left}" y="{y + 1}" width="{length:.1f}" height="{bar - 4}" rx="2" fill="{color}"/>')
             peak = statistics.median([x["peak"] for x in r["runs"][side]]) / 1e9
-            put(f"{left + length + 6:.1f}", y + 12, f"{speed:.3g} tokens/s, {peak:.2f} GB")
+            put(f"{left + length + 6:.1f}", y + 12, f"{speed:.{0 if speed >= 100 else 1}f} tokens/s, {peak:.2f} GB")
             y += bar
         y += 20
     put(8, y + 2, result["machine"], ' fill="#57606a"')
