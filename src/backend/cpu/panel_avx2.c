@@ -103,8 +103,8 @@ INLINE void put_words(const enum order order, const __m256i word[4], __m256 scal
         __m256 part = last ? scale : _mm256_mul_ps(scale, _mm256_set1_ps(1.0f / (1u << s * bits)));
 #pragma GCC unroll 4
         for (int d = 0; d < 4; d++) {
-            __m256i q = last ? _mm256_srli_epi32(word[d], 32 - bits)
-                             : _mm256_and_si256(word[d], mask);
+            __m256i q =
+                last ? _mm256_srli_epi32(word[d], 32 - bits) : _mm256_and_si256(word[d], mask);
             _mm256_storeu_ps(panel + place(order, d, s) * NR,
                              _mm256_fmadd_ps(_mm256_cvtepi32_ps(q), part, bias));
         }
