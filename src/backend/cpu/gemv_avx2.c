@@ -21,6 +21,10 @@ INLINE vec v_load(const float *p)
 {
     return _mm256_loadu_ps(p);
 }
+INLINE void v_store(float *p, vec a)
+{
+    _mm256_storeu_ps(p, a);
+}
 INLINE vec v_add(vec a, vec b)
 {
     return _mm256_add_ps(a, b);
@@ -139,13 +143,11 @@ INLINE struct chunk load_biased(const int size, const unsigned char *at, const b
 }
 
 /* Blocks of size bytes: a scale, fifth bits in Q5_0, then codes, whose middle is zero. */
-INLINE struct chunk load_symmetric(const int size, const float middle, const unsigned char *at,
-                                   const bool pair)
+INLINE struct chunk load_symmetric(const int size, const unsigned char *at, const bool pair)
 {
     const unsigned char *next = at + size;
     struct chunk c = {.words = two_codes(next - 16, pair ? next + size - 16 : NULL)};
     c.scale = two(half(at), pair ? half(next) : 0.0f);
-    c.bias = _mm256_mul_ps(c.scale, _mm256_set1_ps(-middle));
     if (size == 22)
         c.fifth = two_words(at + 2, pair ? next + 2 : NULL);
     return c;
@@ -171,16 +173,133 @@ INLINE struct chunk load_chunk(const enum kind kind, const struct hn_matrix *w,
     const bool pair = n_blocks == 2;
     int64_t b = k / TOKEN_BLOCK;
     if (kind == KIND_Q4_0)
-        return load_symmetric(18, 8.0f, row + b * 18, pair);
+        return load_symmetric(18, row + b * 18, pair);
     if (kind == KIND_Q4_1)
         return load_biased(20, row + b * 20, pair);
     if (kind == KIND_Q5_0)
-        return load_symmetric(22, 16.0f, row + b * 22, pair);
+        return load_symmetric(22, row + b * 22, pair);
     if (kind == KIND_Q5_1)
         return load_biased(24, row + b * 24, pair);
     const int group = kind < KIND_AFFINE_64 ? 32 : kind < KIND_AFFINE_128 ? 64 : 128;
     return load_affine4((enum hn_dtype)((kind - KIND_AFFINE_32) % 3), group, w, row + k / 2,
                         groups + (size_t)(k / group), pair);
+}
+
+/* Eight blocks at a time: their scales are made together, even blocks in the low half, so that one
+ * shuffle inside halves picks a chunk's. */
+
+INLINE __m128i insert_word(__m128i v, const unsigned char *at, const int i)
+{
+    return _mm_insert_epi32(v, word_at(at), i);
+}
+
+/* Scales and biases of blocks a, b, c, d (in steps of size bytes). */
+INLINE __m256 four_heads(const unsigned char *at, const int size, const int a, const int b,
+                         const int c, const int d)
+{
+    __m128i v = insert_word(_mm_cvtsi32_si128(word_at(at + a * size)), at + b * size, 1);
+    return _mm256_cvtph_ps(insert_word(insert_word(v, at + c * size, 2), at + d * size, 3));
+}
+
+INLINE uint16_t half_word(const unsigned char *at)
+{
+    uint16_t h;
+    memcpy(&h, at, sizeof h);
+    return h;
+}
+
+INLINE __m256 eight_halves(const unsigned char *at, const int size)
+{
+    __m128i v = _mm_cvtsi32_si128(half_word(at));
+    v = _mm_insert_epi16(v, half_word(at + 2 * size), 1);
+    v = _mm_insert_epi16(v, half_word(at + 4 * size), 2);
+    v = _mm_insert_epi16(v, half_word(at + 6 * size), 3);
+    v = _mm_insert_epi16(v, half_word(at + size), 4);
+    v = _mm_insert_epi16(v, half_word(at + 3 * size), 5);
+    v = _mm_insert_epi16(v, half_word(at + 5 * size), 6);
+    return _mm256_cvtph_ps(_mm_insert_epi16(v, half_word(at + 7 * size), 7));
+}
+
+/* Of groups of 32, 64 or 128 from group g on. */
+INLINE __m256 eight_of_groups(const enum hn_dtype t, const int group, const unsigned char *base,
+                              size_t g)
+{
+    if (group == 32)
+        return _mm256_permutevar8x32_ps(v_widen(t, base, g),
+                                        _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
+    if (group == 128) {
+        float a = widen(t, base, g), b = widen(t, base, g + 1);
+        return _mm256_setr_ps(a, a, b, b, a, a, b, b);
+    }
+    __m128 v; /* four scales, in both halves */
+    if (t == HN_F32)
+        v = _mm_loadu_ps((const float *)(const void *)(base + 4 * g));
+    else if (t == HN_F16)
+        v = _mm_cvtph_ps(_mm_loadl_epi64((const void *)(base + 2 * g)));
+    else
+        v = _mm_castsi128_ps(
+            _mm_slli_epi32(_mm_cvtepu16_epi32(_mm_loadl_epi64((const void *)(base + 2 * g))), 16));
+    return _mm256_set_m128(v, v);
+}
+
+INLINE int block_size(const enum kind kind)
+{
+    return kind == KIND_Q4_0   ? 18
+           : kind == KIND_Q4_1 ? 20
+           : kind == KIND_Q5_0 ? 22
+           : kind == KIND_Q5_1 ? 24
+                               : 16;
+}
+
+INLINE struct eight_blocks load_eight(const enum kind kind, const struct hn_matrix *w,
+                                      const unsigned char *row, size_t groups, int64_t k)
+{
+    const int size = block_size(kind);
+    const unsigned char *at = row + k / TOKEN_BLOCK * size;
+    struct eight_blocks e;
+    if (kind == KIND_Q4_0 || kind == KIND_Q5_0) {
+        e.scale = e.bias = eight_halves(at, size);
+    } else if (kind == KIND_Q4_1 || kind == KIND_Q5_1) {
+        __m256 a = four_heads(at, size, 0, 2, 1, 3), b = four_heads(at, size, 4, 6, 5, 7);
+        e.scale = _mm256_shuffle_ps(a, b, 0x88);
+        e.bias = _mm256_shuffle_ps(a, b, 0xdd);
+    } else {
+        const int group = kind < KIND_AFFINE_64 ? 32 : kind < KIND_AFFINE_128 ? 64 : 128;
+        const enum hn_dtype t = (enum hn_dtype)((kind - KIND_AFFINE_32) % 3);
+        e.scale = eight_of_groups(t, group, w->scales, groups + (size_t)(k / group));
+        e.bias = eight_of_groups(t, group, w->biases, groups + (size_t)(k / group));
+    }
+    return e;
+}
+
+/* Lane i of each half, everywhere in that half. */
+INLINE __m256 spread_lane(__m256 v, const int i)
+{
+    switch (i) {
+    case 0:
+        return _mm256_permute_ps(v, 0x00);
+    case 1:
+        return _mm256_permute_ps(v, 0x55);
+    case 2:
+        return _mm256_permute_ps(v, 0xaa);
+    default:
+        return _mm256_permute_ps(v, 0xff);
+    }
+}
+
+INLINE struct chunk chunk_of_eight(const enum kind kind, const struct eight_blocks *e,
+                                   const unsigned char *at, const int which)
+{
+    const int size = block_size(kind);
+    const unsigned char *next = at + size;
+    struct chunk c = {.words = two_codes(next - 16, next + size - 16),
+                      .scale = spread_lane(e->scale, which),
+                      .bias = spread_lane(e->bias, which)};
+    if (kind == KIND_Q5_0)
+        c.fifth = two_words(at + 2, next + 2);
+    else if (kind == KIND_Q5_1)
+        c.fifth = two_words(at + 4, next + 4);
+    return c;
 }
 
 /* ---- blocks of 256 ------------------------------------------------------------------------- */
@@ -198,9 +317,13 @@ INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsi
         g.bias[1] = _mm256_mul_ps(g.scale[1], middle);
         return g;
     }
-    struct scales_k s = scales_k(block);
-    g.scale[0] = g.scale[1] = s.scale;
-    g.bias[0] = g.bias[1] = s.bias;
+    struct scales_k s = scales_k(block); /* of even groups, then of odd ones, in both halves */
+    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+    const __m256i odd = _mm256_setr_epi32(1, 3, 5, 7, 1, 3, 5, 7);
+    g.scale[0] = _mm256_permutevar8x32_ps(s.scale, even);
+    g.scale[1] = _mm256_permutevar8x32_ps(s.scale, odd);
+    g.bias[0] = _mm256_permutevar8x32_ps(s.bias, even);
+    g.bias[1] = _mm256_permutevar8x32_ps(s.bias, odd);
     return g;
 }
 
@@ -211,7 +334,7 @@ INLINE vec v_of_groups(const enum hn_layout layout, const vec v[2], const int ch
         return _mm256_permutevar8x32_ps(v[chunk / 2],
                                         _mm256_setr_epi32(i, i, i, i, i + 1, i + 1, i + 1, i + 1));
     }
-    return _mm256_permutevar8x32_ps(v[0], _mm256_set1_epi32(2 * chunk + part));
+    return spread_lane(v[part], chunk);
 }
 
 INLINE ivec i_upper(const enum hn_layout layout, const unsigned char *high, const int chunk)

@@ -17,6 +17,10 @@ INLINE vec v_set(float x)
 {
     return _mm512_set1_ps(x);
 }
+INLINE void v_store(float *p, vec a)
+{
+    _mm512_storeu_ps(p, a);
+}
 INLINE vec v_load(const float *p)
 {
     return _mm512_loadu_ps(p);

@@ -45,8 +45,15 @@ enum kind {
     KIND_AFFINE_128 = KIND_AFFINE_64 + 3,
 };
 
-/* A chunk: LANES words of nibbles; per lane the scale and bias of its block and, of the formats
- * that have them, the fifth bits of its block.  Blocks past n_blocks are zero. */
+/* The middle of the codes of formats that have one in the place of a bias; 0 where the level reads
+ * a bias for them too. */
+INLINE int middle_of(const enum kind kind)
+{
+    return LANES_512 ? 0 : kind == KIND_Q4_0 ? 8 : kind == KIND_Q5_0 ? 16 : 0;
+}
+
+/* A chunk: LANES words of nibbles; per lane the scale of its block and, of the formats that have
+ * them, its bias and its fifth bits.  Blocks past n_blocks are zero. */
 struct chunk {
     ivec words, fifth;
     vec scale, bias;
@@ -91,15 +98,29 @@ INLINE void add_chunk(const enum kind kind, const int nt, const struct chunk *c,
     EACH_TOKEN(t)
     {
         const float *xt = x + t * ldx;
-        ivec s = i_dot(i_set32(0), n[0], i_load(xt));
+        ivec s = middle_of(kind) ? i_load(xt + 5 * LANES) : i_set32(0);
+        s = i_dot(s, n[0], i_load(xt));
         s = i_dot(s, n[1], i_load(xt + LANES));
         s = i_dot(s, n[2], i_load(xt + 2 * LANES));
         s = i_dot(s, n[3], i_load(xt + 3 * LANES));
         vec scale = v_mul(c->scale, v_load(xt + 4 * LANES));
         total[t] = v_fma(scale, v_float(s), total[t]);
-        total[t] = v_fma(c->bias, v_load(xt + 5 * LANES), total[t]);
+        if (!middle_of(kind))
+            total[t] = v_fma(c->bias, v_load(xt + 5 * LANES), total[t]);
     }
 }
+
+#if !LANES_512
+/* Scales and biases of eight blocks from column k on, which is the first of a block, in the order
+ * 0, 2, 4, 6 | 1, 3, 5, 7; and the chunk of blocks 2*which and 2*which+1, which begin at `at`. */
+struct eight_blocks {
+    vec scale, bias;
+};
+INLINE struct eight_blocks load_eight(const enum kind kind, const struct hn_matrix *w,
+                                      const unsigned char *row, size_t groups, int64_t k);
+INLINE struct chunk chunk_of_eight(const enum kind kind, const struct eight_blocks *e,
+                                   const unsigned char *at, const int which);
+#endif
 
 INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_matrix *w, int64_t row,
                          int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
@@ -115,7 +136,20 @@ INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_mat
             groups = (size_t)hn_matrix_stored_row(w, row + j) * (size_t)(w->cols / w->group);
         vec total[PASS];
         zero_sums(nt, total);
-        for (int64_t i = 0; i < whole; i++) {
+        int64_t i = 0;
+#if !LANES_512
+        for (; i + 4 <= whole; i += 4) {
+            struct eight_blocks e = load_eight(kind, w, at, groups, i * CHUNK);
+            for (int64_t p = 0; p < 4 * size; p += 64)
+                HN_PREFETCH(at + i * size + p + AHEAD);
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++) {
+                struct chunk c = chunk_of_eight(kind, &e, at + (i + k) * size, k);
+                add_chunk(kind, nt, &c, x + (i + k) * CHUNK_FLOATS, ldx, total);
+            }
+        }
+#endif
+        for (; i < whole; i++) {
             HN_PREFETCH(at + i * size + AHEAD);
             if (size > 64)
                 HN_PREFETCH(at + i * size + AHEAD + 64);
@@ -133,12 +167,15 @@ INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_mat
 
 static void prepare_halves(const struct hn_matrix *w, const float *x, float *out)
 {
-    prepare_nibbles(LANES, 16, w, x, out);
+    const int middle = w->layout == HN_LAYOUT_Q4_0   ? middle_of(KIND_Q4_0)
+                       : w->layout == HN_LAYOUT_Q5_0 ? middle_of(KIND_Q5_0)
+                                                     : 0;
+    prepare_nibbles(LANES, 16, middle, w, x, out);
 }
 
 static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
 {
-    prepare_nibbles(LANES, 1, w, x, out);
+    prepare_nibbles(LANES, 1, 0, w, x, out);
 }
 
 /* ---- blocks of 256 ------------------------------------------------------------------------- */
@@ -291,6 +328,17 @@ INLINE float bias_sum(const struct hn_matrix *w, size_t groups, const float *sum
     return sum;
 }
 
+/* The scales of LANES groups from g on, of a row's whose scales begin at groups; fewer at its end.
+ */
+INLINE void widen_some(const struct hn_matrix *w, size_t groups, int64_t g, float out[LANES])
+{
+    int64_t n = w->cols / w->group - g;
+    if (n >= LANES)
+        v_store(out, v_widen(w->scale_dtype, w->scales, groups + (size_t)g));
+    for (int64_t i = 0; i < n && n < LANES; i++)
+        out[i] = widen(w->scale_dtype, w->scales, groups + (size_t)(g + i));
+}
+
 INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w, int64_t row,
                         int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
 {
@@ -300,6 +348,7 @@ INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w,
     for (int64_t j = 0; j < n; j++) {
         const unsigned char *at = row_at(w, row + j);
         unsigned char end[TOKEN_BLOCK + 16] = {0};
+        float wide[LANES];
         size_t groups = (size_t)hn_matrix_stored_row(w, row + j) * (size_t)(w->cols / w->group);
         vec total[PASS];
         zero_sums(nt, total);
@@ -312,8 +361,10 @@ INLINE void rows_affine(const int bits, const int nt, const struct hn_matrix *w,
 #pragma GCC unroll 2
             for (int i = 0; i < VECTORS; i++)
                 q[i] = i_codes(from + i * 2 * LANES / 8 * bits, bits);
-            size_t g = groups + (size_t)(b >> shift);
-            add_plain(nt, q, widen(w->scale_dtype, w->scales, g), x, ldx, b, scales, total);
+            int64_t g = b >> shift;
+            if (b == g << shift && g % LANES == 0)
+                widen_some(w, groups, g, wide);
+            add_plain(nt, q, wide[g % LANES], x, ldx, b, scales, total);
         }
         EACH_TOKEN(t)
         y[t * ldy + j] = v_sum(total[t]) + bias_sum(w, groups, sums + t * ldx);

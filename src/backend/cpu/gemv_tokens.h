@@ -9,7 +9,8 @@
  *   nibbles   chunks of 8*LANES codes, which are LANES 32-bit words of 4-bit codes; 32 bits lie in
  *             one lane.  Per chunk four vectors of 16-bit integers, vector i for the i-th nibble
  *             of each 16-bit half of a word, then per lane the scale of its block, then per lane
- *             the sum of its x (for the bias)
+ *             the sum of its x (for the bias), or, where codes have a middle instead of a bias, the
+ *             sum of its integers times the middle, negated, as an integer
  *   groups    the same for blocks of 256: two groups share their bytes, so scales and sums are of
  *             nibbles 0 and 2 first, then of nibbles 1 and 3
  *   plain     the integers as they come, then the scale of each block, then the sum of x of each
@@ -82,9 +83,23 @@ INLINE void sum_nibbles(const int n_lanes, const int16_t *words, const int from,
     }
 }
 
+/* Each lane's sum of integers, over all vectors of a chunk, times -middle. */
+INLINE void sum_middles(const int n_lanes, const int16_t *words, int middle, float *sums)
+{
+    for (int l = 0; l < n_lanes; l += 8) {
+        __m256i sum = _mm256_setzero_si256();
+        for (int i = 0; i < 4; i++)
+            sum = _mm256_add_epi32(
+                sum,
+                _mm256_madd_epi16(_mm256_loadu_si256((const void *)(words + 2 * (i * n_lanes + l))),
+                                  _mm256_set1_epi16((short)-middle)));
+        _mm256_storeu_si256((void *)(sums + l), sum);
+    }
+}
+
 /* apart 16: a byte holds elements p and p+16 of its block (GGUF); 1: elements 2p, 2p+1 (affine) */
-INLINE void prepare_nibbles(const int n_lanes, const int apart, const struct hn_matrix *w,
-                            const float *x, float *out)
+INLINE void prepare_nibbles(const int n_lanes, const int apart, const int middle,
+                            const struct hn_matrix *w, const float *x, float *out)
 {
     const int chunk_floats = 6 * n_lanes;
     int64_t n_chunks = (w->cols + 8 * n_lanes - 1) / (8 * n_lanes);
@@ -109,9 +124,13 @@ INLINE void prepare_nibbles(const int n_lanes, const int apart, const struct hn_
             store_8(at + 2 * i * n_lanes, v[i]);
         _mm_storeu_ps(chunk + 4 * n_lanes + 4 * b, _mm_set1_ps(scale));
     }
-    for (int64_t i = 0; i < n_chunks; i++, out += chunk_floats)
-        sum_nibbles(n_lanes, (const int16_t *)(const void *)out, 0, 1, out + 4 * n_lanes,
-                    out + 5 * n_lanes);
+    for (int64_t i = 0; i < n_chunks; i++, out += chunk_floats) {
+        const int16_t *words = (const int16_t *)(const void *)out;
+        if (middle)
+            sum_middles(n_lanes, words, middle, out + 5 * n_lanes);
+        else
+            sum_nibbles(n_lanes, words, 0, 1, out + 4 * n_lanes, out + 5 * n_lanes);
+    }
 }
 
 /* Where group g of 256 elements goes: which chunk, which eight lanes in it, which nibble pair. */

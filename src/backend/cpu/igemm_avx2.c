@@ -180,22 +180,48 @@ INLINE int block_bytes(const enum hn_layout layout, const int bits)
 
 /* ---- scales -------------------------------------------------------------------------------- */
 
+enum { GROUPS = HN_IM_DEPTH / 32 }; /* of the affine layout, in a panel, at most */
+
 /* What lies where of the rows of a panel. */
 struct panel_rows {
     const unsigned char *at[HN_IM_ROWS], *next[HN_IM_ROWS]; /* and of the panel after it */
     size_t stored[HN_IM_ROWS];
+    int64_t first; /* affine: a group, and the scales and biases from it on */
+    float scale[HN_IM_ROWS][GROUPS], bias[HN_IM_ROWS][GROUPS];
 };
 
-static struct panel_rows find_rows(const struct hn_matrix *w, int64_t row, int n_rows)
+static void find_rows(const struct hn_matrix *w, int64_t row, int n_rows, struct panel_rows *p)
 {
-    struct panel_rows p;
     for (int r = 0; r < HN_IM_ROWS; r++) {
         int64_t mine = row + HN_MIN(r, n_rows - 1), after = HN_MIN(mine + HN_IM_ROWS, w->rows - 1);
-        p.at[r] = row_at(w, mine);
-        p.next[r] = row_at(w, after);
-        p.stored[r] = (size_t)hn_matrix_stored_row(w, mine);
+        p->at[r] = row_at(w, mine);
+        p->next[r] = row_at(w, after);
+        p->stored[r] = (size_t)hn_matrix_stored_row(w, mine);
     }
-    return p;
+}
+
+/* Elements [from, from + n) of an array of scales, n <= GROUPS. */
+static void widen_some(enum hn_dtype t, const unsigned char *base, size_t from, int64_t n,
+                       float *out)
+{
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        _mm256_storeu_ps(
+            out + i, load_plain_8((enum hn_layout)t, base + (from + (size_t)i) * hn_dtype_size(t)));
+    for (; i < n; i++)
+        out[i] = widen(t, base, from + (size_t)i);
+}
+
+/* The scales and biases of columns [k0, k0 + depth), affine layout. */
+static void find_scales(const struct hn_matrix *w, int64_t k0, int64_t depth, struct panel_rows *p)
+{
+    p->first = k0 / w->group;
+    int64_t n = (k0 + depth + w->group - 1) / w->group - p->first;
+    for (int r = 0; r < HN_IM_ROWS; r++) {
+        size_t from = p->stored[r] * (size_t)(w->cols / w->group) + (size_t)p->first;
+        widen_some(w->scale_dtype, w->scales, from, n, p->scale[r]);
+        widen_some(w->scale_dtype, w->biases, from, n, p->bias[r]);
+    }
 }
 
 INLINE void scale_min_k(const unsigned char *b, int j, float *scale, float *bias)
@@ -214,10 +240,9 @@ INLINE void scales_of(const enum hn_layout layout, const int size, const struct 
     for (int r = 0; r < HN_IM_ROWS; r++) {
         float scale, bias = 0;
         if (layout == HN_LAYOUT_AFFINE) {
-            size_t g =
-                p->stored[r] * (size_t)(w->cols / w->group) + (size_t)(b * HN_IM_BLOCK / w->group);
-            scale = widen(w->scale_dtype, w->scales, g);
-            bias = widen(w->scale_dtype, w->biases, g);
+            int64_t g = (b >> w->group / 64) - p->first; /* group 32, 64, 128: shift 0, 1, 2 */
+            scale = p->scale[r][g];
+            bias = p->bias[r][g];
         } else if (layout == HN_LAYOUT_Q4_K || layout == HN_LAYOUT_Q5_K) {
             scale_min_k(p->at[r] + b / 8 * 8 * size, (int)(b % 8), &scale, &bias);
         } else if (layout == HN_LAYOUT_Q6_K) {
@@ -333,7 +358,10 @@ INLINE void panel(const enum hn_layout layout, const int bits, const bool wide,
 {
     const int middle = layout == HN_LAYOUT_Q4_0 ? 8 : layout == HN_LAYOUT_Q5_0 ? 16 : 0;
     const int size = block_bytes(layout, bits), out_size = wide ? HN_IM_BLOCK_16 : HN_IM_BLOCK_8;
-    struct panel_rows p = find_rows(w, row, n_rows);
+    struct panel_rows p;
+    find_rows(w, row, n_rows, &p);
+    if (layout == HN_LAYOUT_AFFINE)
+        find_scales(w, k0, depth, &p);
     for (int64_t b = k0 / HN_IM_BLOCK, end = (k0 + depth) / HN_IM_BLOCK; b < end; b++) {
         if (b * size % 64 < size)
             for (int r = 0; r < HN_IM_ROWS; r++)
