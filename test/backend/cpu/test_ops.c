@@ -1,6 +1,6 @@
 /* The CPU's operations against the double-precision oracle: every level this machine has, one
  * thread and several. */
-#include "backend/op_checks.h"
+#include "backend/train_checks.h"
 
 #include "backend/cpu/cpu.h"
 
@@ -12,6 +12,7 @@ static void run(const char *level, int n_threads)
     if (hn_backend_cpu.open(&o, &dev, &err))
         fail_msg("open: %s", err.message);
     op_check_all(&hn_backend_cpu, dev, 2026);
+    train_check_all(&hn_backend_cpu, dev, 2026);
     hn_backend_cpu.close(&dev);
     assert_null(dev);
 }
