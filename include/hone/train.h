@@ -28,7 +28,7 @@ enum hone_schedule {
     HONE_EXPONENTIAL_DECAY,
     HONE_STEP_DECAY,
 };
-enum hone_optimizer { HONE_ADAMW, HONE_ADAM, HONE_SGD };
+enum hone_optimizer { HONE_ADAMW, HONE_ADAM, HONE_ADAMW_8BIT, HONE_SGD };
 enum hone_batch_order {
     HONE_ORDER_HONE, /* rows in a new order each epoch; the last batch may be smaller */
     HONE_ORDER_MLX,  /* mlx_lm's batches and their order, of training and validation, bit for bit */
@@ -44,7 +44,12 @@ enum hone_step_rule {
                        micro-batches, and a validation comes before its iteration.  A checkpoint
                        waits for the end of the window. */
 };
-enum hone_strategy { HONE_NEVER, HONE_STEPS, HONE_EPOCH };
+enum hone_strategy {
+    HONE_NEVER,
+    HONE_STEPS,
+    HONE_EPOCH,
+    HONE_BEST, /* of saving: after a validation with the lowest loss so far */
+};
 
 /* Every setting of a run; defaults are the hone preset's.  Strings and arrays are borrowed. */
 struct hone_train_options {
@@ -73,7 +78,8 @@ struct hone_train_options {
                                                transformers and mlx give them */
     size_t n_lr_scheduler_kwargs;
     double warmup_steps;           /* >= 1: steps; between 0 and 1: fraction of all steps */
-    enum hone_optimizer optimizer; /* HONE_ADAMW; HONE_ADAM takes no weight decay */
+    enum hone_optimizer optimizer; /* HONE_ADAMW; HONE_ADAM takes no weight decay,
+                                      HONE_ADAMW_8BIT keeps its moments as bitsandbytes does */
     double adam_beta1, adam_beta2, adam_epsilon, weight_decay;
     double momentum, dampening; /* 0, 0: of SGD, as torch.optim.SGD; with mlx's step rule dampening
                                    holds in the first step too, as mlx.optimizers.SGD */
@@ -92,6 +98,7 @@ struct hone_train_options {
     bool mask_prompt;                /* false */
     bool train_last_turn;            /* false: see hone_dataset_options */
     bool train_padding;              /* false: see hone_dataset_options */
+    bool group_by_length; /* false; rows of like lengths in a batch, as transformers groups them */
     enum hone_batch_order batch_order;
     enum hone_adapter_start adapter_start;
     enum hone_step_rule step_rule;

@@ -104,6 +104,15 @@ struct hn_adamw {
     double grad_scale;    /* gradients are multiplied by it first (1/tokens, clipping) */
 };
 
+/* The state of 8-bit AdamW, a tensor of float32-sized words that starts at zero: of fewer than
+ * HN_STATE8_MIN numbers the moments themselves; else a code of 8 bits each, to a whole word, then a
+ * float32 for every HN_STATE8_BLOCK of them.  Written and read back as it is. */
+enum { HN_STATE8_MIN = 4096, HN_STATE8_BLOCK = 256 };
+static inline int64_t hn_state8_words(int64_t n)
+{
+    return n < HN_STATE8_MIN ? n : (n + 3) / 4 + (n + HN_STATE8_BLOCK - 1) / HN_STATE8_BLOCK;
+}
+
 struct hn_sgd {
     double learning_rate, momentum, dampening, weight_decay;
     bool nesterov;
@@ -316,6 +325,11 @@ struct hn_backend {
     void (*adamw)(struct hn_device *dev, struct hn_tensor *const *param,
                   struct hn_tensor *const *grad, struct hn_tensor *const *m,
                   struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);
+    /* The same with moments of hn_state8_words, as bitsandbytes' AdamW8bit: block by block they are
+     * widened, stepped in float32, and rounded to the nearest codes. */
+    void (*adamw8)(struct hn_device *dev, struct hn_tensor *const *param,
+                   struct hn_tensor *const *grad, struct hn_tensor *const *m,
+                   struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);
     /* torch.optim.SGD: g = grad_scale g + weight_decay p; without momentum p -= lr g, else
      * m = momentum m + (1 - dampening) g, p -= lr (nesterov ? g + momentum m : m). */
     void (*sgd)(struct hn_device *dev, struct hn_tensor *const *param,

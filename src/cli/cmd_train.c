@@ -188,7 +188,9 @@ static void note_differences(struct view *v)
     struct hn_buf text = {0};
     hn_conf_mlx_differences(v->c, &text);
     if (text.len)
-        hn_ui_say(&v->ui, HN_DIM, "Defaults that are not mlx_lm.lora's: %s", hn_buf_str(&text));
+        hn_ui_say(&v->ui, HN_DIM,
+                  "Defaults that are not mlx_lm.lora's: %s; --preset mlx-lm takes all",
+                  hn_buf_str(&text));
     hn_buf_release(&text);
 }
 

@@ -64,9 +64,9 @@ static const struct hn_choice optimizers[] = {
     {"sgd", HONE_SGD},
     {"muon", HN_NOT_YET},
     {"adafactor", HN_NOT_YET},
-    {"adamw_8bit", HN_NOT_YET},
-    {"paged_adamw_8bit", HN_NOT_YET},
-    {"adamw_bnb_8bit", HN_NOT_YET},
+    {"adamw_8bit", HONE_ADAMW_8BIT},
+    {"paged_adamw_8bit", HONE_ADAMW_8BIT},
+    {"adamw_bnb_8bit", HONE_ADAMW_8BIT},
     {0},
 };
 static const struct hn_choice batch_orders[] = {
@@ -82,8 +82,9 @@ static const struct hn_choice fine_tune_types[] = {
     {0},
 };
 static const struct hn_choice strategies[] = {
-    {"no", HONE_NEVER}, {"steps", HONE_STEPS}, {"epoch", HONE_EPOCH}, {"best", HN_NOT_YET}, {0},
-};
+    {"no", HONE_NEVER}, {"steps", HONE_STEPS}, {"epoch", HONE_EPOCH}, {0}};
+static const struct hn_choice save_strategies[] = {
+    {"no", HONE_NEVER}, {"steps", HONE_STEPS}, {"epoch", HONE_EPOCH}, {"best", HONE_BEST}, {0}};
 static const struct hn_choice checkpointing[] = {
     {"blocks", HONE_CHECKPOINT_BLOCKS}, {"none", HONE_CHECKPOINT_NONE},
     {"ffn", HONE_CHECKPOINT_FFN},       {"segments", HONE_CHECKPOINT_SEGMENTS},
@@ -239,6 +240,14 @@ const struct hn_option hn_options_train[] = {
      .def = "true",
      .group = "Data",
      .help = "a new random order of the rows in each epoch"},
+    {.name = "group-by-length",
+     .commands = TRAIN,
+     BOOL,
+     AT(train.group_by_length),
+     .def = "false",
+     .group = "Data",
+     .help = "rows of like lengths in a batch, as transformers groups them: random groups of up to "
+             "50 batches, each ordered by length"},
     {.name = "batch-order",
      .commands = TRAIN,
      ENUM(batch_orders),
@@ -415,7 +424,8 @@ const struct hn_option hn_options_train[] = {
      .mlx = "adam",
      .flags = HN_OPTION_MLX,
      .group = "Optimizer",
-     .help = "adam is adamw without weight decay"},
+     .help = "adam is adamw without weight decay; adamw_8bit keeps its moments in a quarter of the "
+             "memory, as bitsandbytes does"},
     {.name = "adam-beta1",
      .aliases = "beta1",
      .commands = TRAIN,
@@ -615,7 +625,7 @@ const struct hn_option hn_options_train[] = {
              "0 for none"},
     {.name = "save-strategy",
      .commands = TRAIN,
-     ENUM(strategies),
+     ENUM(save_strategies),
      AT(train.save_strategy),
      .def = "epoch",
      .transformers = "steps",

@@ -79,6 +79,18 @@ static void give_params(const struct hone_model *m, struct hn_adapter_set *set, 
     lo->use.dropout = lo->mag ? 0 : lo->dropout; /* DoRA's is an operation of its own */
 }
 
+void hn_moment_shape(struct hn_tensor *t, enum hn_moments moments, int part)
+{
+    if (part < HN_PART_M)
+        return;
+    if (moments == HN_MOMENTS_8BIT) {
+        t->cols = hn_state8_words(t->rows * t->cols);
+        t->rows = 1;
+    } else if (moments == HN_MOMENTS_NONE || (moments == HN_MOMENTS_ONE && part == HN_PART_V)) {
+        t->rows = 0;
+    }
+}
+
 /* Lay out and bind the tensors of every lora that is present with its rank set. */
 static int bind(struct hone_model *m, struct hn_adapter_set *set, bool training,
                 struct hone_err *err)
@@ -99,6 +111,7 @@ static int bind(struct hone_model *m, struct hn_adapter_set *set, bool training,
     for (size_t part = 0; part < n_parts; part++) {
         for (size_t i = 0; i < set->n_params; i++) {
             struct hn_tensor *t = &set->params[i].part[part];
+            hn_moment_shape(t, m->moments, (int)part);
             shape(t, t->rows, t->cols, &offset);
             list[n++] = t;
         }
@@ -364,6 +377,14 @@ int hn_adapters_read(const struct hone_model *m, enum hn_adapter_part part, floa
         out += t->rows * t->cols;
     }
     return rc;
+}
+
+int64_t hn_adapters_count(const struct hone_model *m, enum hn_adapter_part part)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < m->adapters.n_params; i++)
+        n += m->adapters.params[i].part[part].rows * m->adapters.params[i].part[part].cols;
+    return n;
 }
 
 void hn_adapters_write(struct hone_model *m, enum hn_adapter_part part, const float *in)

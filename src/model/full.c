@@ -234,8 +234,12 @@ static int list_params(struct hone_model *m, int64_t num_layers, const struct hn
         struct hn_param *param = &set->params[set->n_params];
         memcpy(set->names[set->n_params++], p.name, NAME_SIZE);
         *p.param = param;
-        for (int part = 0; part < HN_PART_COUNT; part++)
-            shape(&param->part[part], p.rows, p.cols, &offset);
+        for (int part = 0; part < HN_PART_COUNT; part++) {
+            struct hn_tensor *t = &param->part[part];
+            *t = (struct hn_tensor){.rows = p.rows, .cols = p.cols};
+            hn_moment_shape(t, m->moments, part);
+            shape(t, t->rows, t->cols, &offset);
+        }
         set->n_parameters += p.rows * p.cols;
         set->largest = HN_MAX(set->largest, p.rows * p.cols);
         if (p.block >= 0)

@@ -16,7 +16,9 @@ void hn_memory_plan(const struct hone_model *m, const struct hn_plan *const *pla
     p.adapter = params;
     if (m->adapters.training) {
         p.gradients = params;
-        p.optimizer = 2 * params;
+        p.optimizer =
+            (uint64_t)(hn_adapters_count(m, HN_PART_M) + hn_adapters_count(m, HN_PART_V)) *
+            sizeof(float);
     }
     p.kept = HN_MIN((uint64_t)plans[0]->kept_size, arena);
     p.working = arena - p.kept + scratch;

@@ -53,6 +53,13 @@ struct hn_replaced {
     bool tied; /* the head is the embedding and goes with it */
 };
 
+/* What the optimizer keeps beside each parameter: m and v in float32, as 8-bit AdamW does, m alone
+ * (SGD with momentum), or nothing. */
+enum hn_moments { HN_MOMENTS_TWO, HN_MOMENTS_8BIT, HN_MOMENTS_ONE, HN_MOMENTS_NONE };
+/* A tensor with its parameter's shape gets that of its part (enum hn_adapter_part): a moment may be
+ * stored otherwise, or not at all (0 rows).  None becomes larger. */
+void hn_moment_shape(struct hn_tensor *t, enum hn_moments moments, int part);
+
 struct hn_adapter_set {
     struct hn_lora *loras; /* [n_layers * HN_LINEAR_COUNT], block by block */
     int64_t n_layers;
@@ -96,6 +103,7 @@ struct hone_model {
     char quantization[160], note[160];
     uint64_t touched_bytes; /* mapped pages that opening made resident, most of them weights */
     struct hn_adapter_set adapters;
+    enum hn_moments moments; /* of an adapter that is made for training from now on */
     char *adapter_path;
     struct hn_adapter_file adapter_file; /* as loaded; zero when none or made here */
     char device_text[128];
@@ -144,6 +152,9 @@ void hn_linear_path(int64_t block, enum hn_linear_id id, char out[96]);
 HN_MUST_USE int hn_adapters_read(const struct hone_model *m, enum hn_adapter_part part, float *out,
                                  struct hone_err *err);
 void hn_adapters_write(struct hone_model *m, enum hn_adapter_part part, const float *in);
+/* Numbers in a part; of moments in 8 bits, words that hn_adapters_read and _write move as they are.
+ */
+int64_t hn_adapters_count(const struct hone_model *m, enum hn_adapter_part part);
 
 /* Pointers to every trainable tensor of a part, in the same order; list [n_params]. */
 void hn_adapters_list(struct hone_model *m, enum hn_adapter_part part, struct hn_tensor **list);

@@ -48,19 +48,28 @@ static void identity_json(const struct hn_checkpoint *c, struct hn_buf *out)
     hn_jw_close(&w, '}');
 }
 
+/* Moments in 8 bits are words with codes in them. */
+static enum hn_dtype type_of(const struct hn_checkpoint *c, size_t part)
+{
+    bool codes = c->model->moments == HN_MOMENTS_8BIT && parts[part].part != HN_PART_PARAM;
+    return codes ? HN_I32 : HN_F32;
+}
+
 static int write_state(const struct hn_checkpoint *c, const struct hn_progress *p, const char *dir,
                        struct hone_err *err)
 {
     const struct hn_adapter_set *set = &c->model->adapters;
-    int64_t n = set->n_parameters;
+    int64_t n[HN_COUNT(parts)];
     struct hn_st_entry entries[HN_COUNT(parts)];
     struct hn_buf progress = {0}, identity = {0};
     struct hn_json_writer w;
+    for (size_t i = 0; i < HN_COUNT(parts); i++) {
+        n[i] = hn_adapters_count(c->model, parts[i].part);
+        entries[i] = (struct hn_st_entry){
+            .name = parts[i].name, .dtype = type_of(c, i), .n_dims = 1, .shape = &n[i]};
+    }
     float *values = hn_calloc((size_t)set->largest, sizeof *values);
     char *path = hn_path_join(dir, state_name);
-    for (size_t i = 0; i < HN_COUNT(parts); i++)
-        entries[i] =
-            (struct hn_st_entry){.name = parts[i].name, .dtype = HN_F32, .n_dims = 1, .shape = &n};
     hn_jw_init(&w, &progress, -1);
     hn_progress_write(&w, p);
     identity_json(c, &identity);
@@ -207,7 +216,6 @@ static int load_state(const struct hn_checkpoint *c, const struct hn_safetensors
 {
     struct hn_json *progress, *identity, *want;
     struct hn_buf mine = {0};
-    int64_t n = c->model->adapters.n_parameters;
     int rc = parse_metadata(st, "progress", arena, &progress, err);
     if (!rc)
         rc = hn_progress_read(progress, p, err);
@@ -222,9 +230,10 @@ static int load_state(const struct hn_checkpoint *c, const struct hn_safetensors
     hn_buf_release(&mine);
     for (size_t i = 0; i < HN_COUNT(parts) && !rc; i++) {
         const struct hn_st_tensor *t = hn_st_find(st, parts[i].name);
-        if (!t || t->dtype != HN_F32 || t->n_elements != n)
-            return hn_fail(err, HONE_FAILED, "the tensor \"%s\" is not the expected F32 [%lld]",
-                           parts[i].name, (long long)n);
+        int64_t n = hn_adapters_count(c->model, parts[i].part);
+        if (!t || t->dtype != type_of(c, i) || t->n_elements != n)
+            return hn_fail(err, HONE_FAILED, "the tensor \"%s\" is not the expected %s [%lld]",
+                           parts[i].name, hn_dtype_name(type_of(c, i)), (long long)n);
         rc = load_part(c, parts[i].part, t->data, err);
         hn_map_forget(t->data, t->size);
     }

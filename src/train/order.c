@@ -79,6 +79,7 @@ void hn_order_release(struct hn_order *x)
     hn_free(x->valid);
     hn_free(x->sorted);
     hn_free(x->perm);
+    hn_free(x->lengths);
     hn_free(x->v_sorted);
     hn_free(x->v_perm);
     *x = (struct hn_order){0};
@@ -121,6 +122,50 @@ static void lay_out(uint64_t *out, const uint64_t *perm, const uint64_t *sorted,
         out[i] = sorted[(perm ? (int64_t)perm[i / size] : i / size) * size + i % size];
 }
 
+/* Longest first, equal ones as they came: a heap of the shortest at its root, taken from the end.
+ */
+static void sift(uint64_t *rows, const uint32_t *length, int64_t i, int64_t n)
+{
+    for (int64_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && length[rows[child + 1]] < length[rows[child]])
+            child++;
+        if (length[rows[i]] <= length[rows[child]])
+            break;
+        uint64_t t = rows[i];
+        rows[i] = rows[child];
+        rows[child] = t;
+    }
+}
+
+static void longest_first(uint64_t *rows, const uint32_t *length, int64_t n)
+{
+    for (int64_t i = n / 2; i-- > 0;)
+        sift(rows, length, i, n);
+    for (int64_t end = n; end-- > 1;) {
+        uint64_t t = rows[0];
+        rows[0] = rows[end];
+        rows[end] = t;
+        sift(rows, length, 0, end);
+    }
+}
+
+/* transformers' get_length_grouped_indices: a random order, cut into groups of up to 50 batches,
+ * each ordered by length; the longest row of all comes first, so that what it needs is met at once.
+ */
+static void group(struct hn_order *x)
+{
+    int64_t batch = x->o->batch_size * x->o->grad_accumulation_steps, n = x->n, longest = 0;
+    int64_t size = HN_MAX(1, HN_MIN(n / (batch * 4), (int64_t)50)) * batch;
+    for (int64_t at = 0; at < n; at += size) {
+        longest_first(x->rows + at, x->lengths, HN_MIN(size, n - at));
+        if (x->lengths[x->rows[at]] > x->lengths[x->rows[longest]])
+            longest = at;
+    }
+    uint64_t t = x->rows[0];
+    x->rows[0] = x->rows[longest];
+    x->rows[longest] = t;
+}
+
 void hn_order_epoch(struct hn_order *x, int64_t epoch)
 {
     int64_t size = x->o->batch_size, batches = x->n / size;
@@ -129,6 +174,8 @@ void hn_order_epoch(struct hn_order *x, int64_t epoch)
     x->epoch = epoch;
     if (!is_mlx(x)) {
         hn_epoch_order(x->o, epoch, x->rows, x->n);
+        if (x->lengths)
+            group(x);
         return;
     }
     draw(x, epoch * batches + 1);

@@ -20,6 +20,8 @@ struct hn_order {
     uint64_t *sorted, *v_sorted; /* mlx: rows by number of keys */
     uint64_t *perm, *v_perm;     /* mlx: batches of the current epoch and validation */
     struct hn_numpy_rng rng;
+    uint32_t
+        *lengths;  /* [n] tokens of each row, set by the caller for group_by_length; freed here */
     int64_t drawn; /* mlx: iterations whose permutations are drawn */
 };
 

@@ -28,6 +28,7 @@ struct hn_run {
     struct hn_order order;
     struct hn_rate rate;
 
+    int64_t largest; /* tokens of the largest micro-batch */
     struct hn_plan train_plan, eval_plan;
     void *arena;
     struct hone_memory_plan memory;

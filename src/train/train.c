@@ -6,6 +6,7 @@
 #include "train/metrics.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What a window of micro-batches (one optimizer step) has gathered so far. */
@@ -207,7 +208,8 @@ static void apply(struct hn_run *r, double rate, double scale)
         .bias_correction = o->bias_correction,
         .grad_scale = scale,
     };
-    be->adamw(dev, r->param, r->grad, r->m, r->v, r->n_params, &a);
+    (o->optimizer == HONE_ADAMW_8BIT ? be->adamw8 : be->adamw)(dev, r->param, r->grad, r->m, r->v,
+                                                               r->n_params, &a);
 }
 
 /* Scale, clip and apply the gradient sums, then empty them. */
@@ -394,7 +396,7 @@ static bool save_due(const struct hn_run *r, int64_t before, bool last)
     bool best = p->validated_step == p->step && p->best_step == p->step;
     return last || r->stop || early_stop(r) ||
            due(r->o->save_strategy, r->o->save_every, r, before) ||
-           (best && r->o->load_best_model_at_end);
+           (best && (r->o->load_best_model_at_end || r->o->save_strategy == HONE_BEST));
 }
 
 /* Is a report due after the newest micro-batch (mlx_lm's rule) or step? */
@@ -577,6 +579,20 @@ static void tell_plan(struct hn_run *r)
     hn_run_tell(r, &e);
 }
 
+/* A micro-batch that would not fit is run in parts, which gives the same numbers: say so. */
+static void tell_parts(struct hn_run *r)
+{
+    char text[200];
+    int64_t tokens = r->train_plan.limits.max_tokens;
+    if (tokens >= r->largest)
+        return;
+    snprintf(text, sizeof text,
+             "to fit, a micro-batch of up to %lld tokens is run in parts of at most %lld: the same "
+             "step, in less memory",
+             (long long)r->largest, (long long)tokens);
+    hn_run_note(r, text);
+}
+
 /* Hand over a few rows from all over the data: of each part the shortest of four. */
 static int tell_samples(struct hn_run *r, struct hone_err *err)
 {
@@ -609,6 +625,7 @@ int hone_train(const struct hone_train_options *o, const char *settings_yaml,
         rc = tell_samples(&r, err);
     }
     if (!rc) {
+        tell_parts(&r);
         if (!r.valid.n && o->eval_strategy != HONE_NEVER)
             hn_run_note(&r, "there is no validation set: the run is not evaluated as it goes");
         rc = loop(&r, err);

@@ -309,6 +309,12 @@ static int refuse(struct hn_run *r, int64_t longest, int64_t eval_tokens, uint64
             advice, sizeof advice,
             "rows cut at --max-seq-length %lld fit; else use a smaller or more quantised model",
             (long long)fits);
+    else if (r->model->adapters.full)
+        snprintf(advice, sizeof advice,
+                 "%s of it are the weights with their gradients and the optimizer's state: train "
+                 "fewer blocks (--num-layers)%s, or an adapter (--fine-tune-type lora)",
+                 size_text(most.gradients + most.optimizer + most.adapter, fixed),
+                 r->model->moments == HN_MOMENTS_TWO ? ", with --optimizer adamw_8bit" : "");
     else if (most.gradients + most.optimizer + most.adapter > most.weights)
         snprintf(advice, sizeof advice,
                  "the adapter takes most of it: use a smaller --lora-rank (now %lld) or fewer "
@@ -359,6 +365,13 @@ static int bind(struct hn_run *r, struct hone_err *err)
 
 int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, struct hone_err *err)
 {
+    static const enum hn_moments of[] = {[HONE_ADAMW] = HN_MOMENTS_TWO,
+                                         [HONE_ADAM] = HN_MOMENTS_TWO,
+                                         [HONE_ADAMW_8BIT] = HN_MOMENTS_8BIT,
+                                         [HONE_SGD] = HN_MOMENTS_ONE};
+    m->moments = of[o->optimizer];
+    if (o->optimizer == HONE_SGD && o->momentum == 0)
+        m->moments = HN_MOMENTS_NONE;
     if (o->resume_adapter_file) {
         const char *from = o->resume_adapter_file;
         if (!hn_dir_exists(from) && !hn_file_exists(from))
@@ -395,6 +408,19 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
     return hn_adapters_make(m, &c, err);
 }
 
+/* Lengths of the rows, where the order asks for them. */
+static int give_lengths(struct hn_run *r, struct hone_err *err)
+{
+    if (!r->o->group_by_length)
+        return 0;
+    r->order.lengths = hn_calloc((size_t)r->train.n, sizeof *r->order.lengths);
+    if (!r->order.lengths)
+        return hn_fail_memory(err, "ordering the rows");
+    for (int64_t i = 0; i < r->train.n; i++)
+        r->order.lengths[i] = (uint32_t)hn_view_length(&r->train, (uint64_t)i);
+    return 0;
+}
+
 /* Keys of the records of a view's rows, where an order asks for them. */
 static int view_keys(const struct hn_run *r, const struct hn_rows_view *v, uint16_t **keys,
                      struct hone_err *err)
@@ -421,7 +447,7 @@ static int make_order(struct hn_run *r, struct hone_err *err)
                            err);
     hn_free(keys);
     hn_free(valid_keys);
-    return rc;
+    return rc ? rc : give_lengths(r, err);
 }
 
 /* Options that no table can check alone. */
@@ -432,6 +458,12 @@ static int check_options(const struct hone_train_options *o, struct hone_err *er
     if (o->batch_size < 1 || o->grad_accumulation_steps < 1 || o->lora_rank < 1)
         return hn_fail(err, HONE_USAGE,
                        "batch-size, grad-accumulation-steps and lora-rank must be at least 1");
+    if (o->group_by_length && (o->batch_order == HONE_ORDER_MLX || !o->shuffle))
+        return hn_fail(err, HONE_USAGE,
+                       "group-by-length is an order of its own: it goes with neither --no-shuffle "
+                       "nor --batch-order mlx-lm");
+    if (o->save_strategy == HONE_BEST && o->eval_strategy == HONE_NEVER)
+        return hn_fail(err, HONE_USAGE, "save-strategy best needs validation: set --eval-strategy");
     if (o->load_best_model_at_end && o->eval_strategy == HONE_NEVER)
         return hn_fail(err, HONE_USAGE,
                        "load-best-model-at-end needs validation: set --eval-strategy");
@@ -481,7 +513,8 @@ int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train
     int64_t longest = 0;
     for (int64_t i = 0; i < r->train.n; i++)
         longest = HN_MAX(longest, hn_view_length(&r->train, (uint64_t)i));
-    rc = plan(r, largest_batch(r), longest, eval_tokens, err);
+    r->largest = largest_batch(r);
+    rc = plan(r, r->largest, longest, eval_tokens, err);
     if (!rc)
         rc = bind(r, err);
     r->checkpoint = (struct hn_checkpoint){

@@ -27,7 +27,7 @@ $ hone train --model m --data nowhere
 2> hone: --data nowhere: there is no such folder or file here (a data set of a hub has to be written to a .jsonl file first)
 ? 1
 $ hone lora --optimizer muon
-2> hone: --optimizer muon is not there yet; this version has adamw, adam, sgd
+2> hone: --optimizer muon is not there yet; this version has adamw, adam, sgd, adamw_8bit
 ? 2
 $ hone train --lora-alpha 16 --lora-scale 20
 2> hone: both lora-alpha and a scale (mlx_lm's multiplier) are set: the multiplier is alpha/rank or the scale, so give one of them

@@ -47,7 +47,8 @@ static struct hone_train_options options(void)
 }
 
 /* Three steps of forward, backward and update, after a first one. */
-static void steady(const char *model, const struct hn_adapter_config *config)
+static void steady(const char *model, const struct hn_adapter_config *config,
+                   enum hn_moments moments)
 {
     static const int32_t ids[] = {5, 9, 3, 7, 1, 2, 8, 4};
     const struct hn_decoder_options o = {
@@ -68,7 +69,9 @@ static void steady(const char *model, const struct hn_adapter_config *config)
     if (!alloc_hook_works())
         skip();
     assert_int_equal(hone_model_open(&m, model, NULL, &err), 0);
+    m->moments = moments;
     assert_int_equal(hn_adapters_make(m, config, &err), 0);
+    bool codes = moments == HN_MOMENTS_8BIT;
     assert_int_equal(hn_decoder_plan(m, &o, &plan, &err), 0);
     assert_int_equal(hn_plan_bind(plans, 1, m->backend, m->dev, &arena, &err), 0);
     assert_int_equal(hn_batch_init(&rows, 16, 2, &err), 0);
@@ -86,7 +89,8 @@ static void steady(const char *model, const struct hn_adapter_config *config)
         assert_int_equal(hn_plan_run(&plan, m->backend, m->dev, &rows.batch, &err), 0);
         assert_int_equal(m->backend->sum_squares(m->dev, lists[1], n, &squares, &err), 0);
         assert_true(squares > 0);
-        m->backend->adamw(m->dev, lists[0], lists[1], lists[2], lists[3], n, &adamw);
+        (codes ? m->backend->adamw8 : m->backend->adamw)(m->dev, lists[0], lists[1], lists[2],
+                                                         lists[3], n, &adamw);
         hn_adapters_refresh(m);
         assert_int_equal(m->backend->eval(m->dev, &err), 0);
     }
@@ -105,11 +109,12 @@ static void a_steady_step_allocates_nothing(void **state)
     static const char *const target = "all-linear";
     struct hn_adapter_config config = {
         .rank = 4, .alpha = 8, .dropout = 0.1f, .targets = &target, .n_targets = 1};
-    steady(HN_TEST_DIR "/golden/mlx-q4", &config);
+    steady(HN_TEST_DIR "/golden/mlx-q4", &config, HN_MOMENTS_TWO);
     config.use_dora = true;
-    steady(HN_TEST_DIR "/golden/mlx-q4", &config);
+    steady(HN_TEST_DIR "/golden/mlx-q4", &config, HN_MOMENTS_TWO);
     config.full = true;
-    steady(HN_TEST_DIR "/golden/qwen3-v4", &config);
+    steady(HN_TEST_DIR "/golden/qwen3-v4", &config, HN_MOMENTS_TWO);
+    steady(HN_TEST_DIR "/golden/llama-tied", &config, HN_MOMENTS_8BIT);
 }
 
 /* *state: the fine_tune_type. */

@@ -218,6 +218,68 @@ static void resumes_as_mlx_lm(void **state)
     assert_true(k > 30);
 }
 
+/* Moments in 8 bits, rows grouped by length, a checkpoint where the loss is lowest. */
+static void resumes_in_8_bits(void **state)
+{
+    static const char *const target = "all-linear";
+    (void)state;
+    struct folder f;
+    char whole[96], part[96];
+    write_rows(&f);
+    snprintf(whole, sizeof whole, "%s/whole", f.root);
+    struct hone_train_options o = options(&f, whole);
+    o.optimizer = HONE_ADAMW_8BIT;
+    o.lora_rank = 64; /* large enough that 8 bits are used */
+    o.target_modules = &target;
+    o.n_target_modules = 1;
+    o.group_by_length = true;
+    o.save_strategy = HONE_BEST;
+    const struct hone_train_options as = o;
+    must_train(&o);
+    bool killed = true;
+    int k = 1;
+    for (; killed; k += 9) {
+        snprintf(part, sizeof part, "%s/part%d", f.root, k);
+        o = as;
+        o.adapter_path = part;
+        killed = killed_at_event(&o, k);
+        o.resume = true;
+        must_train(&o);
+        check_same(whole, part, part);
+    }
+    assert_true(k > 27);
+}
+
+/* The weights themselves, with each kind of state; *state: the optimizer. */
+static void resumes_in_full(void **state)
+{
+    (void)state;
+    struct folder f;
+    char whole[96], part[96];
+    write_rows(&f);
+    snprintf(whole, sizeof whole, "%s/whole", f.root);
+    struct hone_train_options o = options(&f, whole);
+    o.model = HN_TEST_DIR "/golden/llama-tied"; /* its embedding is large enough for 8 bits */
+    o.fine_tune_type = HONE_FULL;
+    o.optimizer = (enum hone_optimizer)(uintptr_t)*state;
+    o.learning_rate = o.optimizer == HONE_SGD ? 0.5 : 1e-3;
+    o.max_steps = 6;
+    const struct hone_train_options as = o;
+    must_train(&o);
+    bool killed = true;
+    int k = 1;
+    for (; killed; k += 5) {
+        snprintf(part, sizeof part, "%s/part%d", f.root, k);
+        o = as;
+        o.adapter_path = part;
+        killed = killed_at_event(&o, k);
+        o.resume = true;
+        must_train(&o);
+        check_same(whole, part, part);
+    }
+    assert_true(k > 10);
+}
+
 static void resumes_after_any_moment(void **state)
 {
     (void)state;
@@ -357,6 +419,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumes_after_every_event),
         cmocka_unit_test(resumes_as_mlx_lm),
+        cmocka_unit_test(resumes_in_8_bits),
+        {"full, adamw: resumes", resumes_in_full, NULL, NULL, (void *)(uintptr_t)HONE_ADAMW},
+        {"full, adamw_8bit: resumes", resumes_in_full, NULL, NULL,
+         (void *)(uintptr_t)HONE_ADAMW_8BIT},
+        {"full, sgd: resumes", resumes_in_full, NULL, NULL, (void *)(uintptr_t)HONE_SGD},
         cmocka_unit_test(resumes_after_any_moment),
         cmocka_unit_test(a_checkpoint_without_its_adapter),
         cmocka_unit_test(a_stop_saves_and_goes_on),

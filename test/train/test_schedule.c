@@ -6,6 +6,9 @@
 #include <cmocka.h>
 
 #include "base/compiler.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "train/order.h"
 #include "train/schedule.h"
 
 static struct hone_train_options defaults(void)
@@ -79,12 +82,49 @@ static void orders(void **state)
         assert_int_equal(a[i], i);
 }
 
+static void groups_by_length(void **state)
+{
+    (void)state;
+    enum { N = 103, BATCH = 4 };
+    struct hone_train_options o = defaults();
+    struct hn_run_length length;
+    struct hn_order a, b;
+    struct hone_err err;
+    int seen[N] = {0};
+    o.batch_size = BATCH, o.group_by_length = true, o.seed = 3;
+    hn_run_length(&o, N, &length);
+    assert_int_equal(hn_order_init(&a, &o, &length, N, NULL, 0, NULL, &err), 0);
+    assert_int_equal(hn_order_init(&b, &o, &length, N, NULL, 0, NULL, &err), 0);
+    a.lengths = hn_calloc(N, sizeof *a.lengths);
+    b.lengths = hn_calloc(N, sizeof *b.lengths);
+    for (int i = 0; i < N; i++)
+        a.lengths[i] = b.lengths[i] = (uint32_t)(i * 37 % 101 + 1);
+    hn_order_epoch(&a, 1);
+    hn_order_epoch(&b, 0);
+    assert_memory_not_equal(a.rows, b.rows, N * sizeof *a.rows);
+    hn_order_epoch(&b, 1); /* the same again, whatever came before */
+    assert_memory_equal(a.rows, b.rows, N * sizeof *a.rows);
+    assert_int_equal(a.lengths[a.rows[0]], 101);
+    int64_t group = HN_MIN(N / (BATCH * 4), 50) * BATCH, rising = 0;
+    for (int64_t i = 0; i < N; i++) {
+        seen[a.rows[i]]++;
+        /* the row that made way for the longest may lie out of order */
+        rising += i % group && a.lengths[a.rows[i]] > a.lengths[a.rows[i - 1]];
+    }
+    assert_true(rising <= 1);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(seen[i], 1);
+    hn_order_release(&a);
+    hn_order_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lengths),
         cmocka_unit_test(lengths_as_mlx_lm),
         cmocka_unit_test(orders),
+        cmocka_unit_test(groups_by_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

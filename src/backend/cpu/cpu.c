@@ -383,5 +383,6 @@ const struct hn_backend hn_backend_cpu = {
     .head_grad = hn_cpu_head_grad,
     .sum_squares = hn_cpu_sum_squares,
     .adamw = hn_cpu_adamw,
+    .adamw8 = hn_cpu_adamw8,
     .sgd = hn_cpu_sgd,
 };

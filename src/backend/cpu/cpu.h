@@ -155,6 +155,9 @@ int hn_cpu_sum_squares(struct hn_device *dev, struct hn_tensor *const *x, size_t
 void hn_cpu_adamw(struct hn_device *dev, struct hn_tensor *const *param,
                   struct hn_tensor *const *grad, struct hn_tensor *const *m,
                   struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);
+void hn_cpu_adamw8(struct hn_device *dev, struct hn_tensor *const *param,
+                   struct hn_tensor *const *grad, struct hn_tensor *const *m,
+                   struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);
 void hn_cpu_sgd(struct hn_device *dev, struct hn_tensor *const *param,
                 struct hn_tensor *const *grad, struct hn_tensor *const *m, size_t n,
                 const struct hn_sgd *o);

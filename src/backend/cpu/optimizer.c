@@ -65,17 +65,14 @@ static void adamw_part(void *arg, int thread, int n_threads)
     }
 }
 
-void hn_cpu_adamw(struct hn_device *dev, struct hn_tensor *const *param,
-                  struct hn_tensor *const *grad, struct hn_tensor *const *m,
-                  struct hn_tensor *const *v, size_t n, const struct hn_adamw *o)
+void hn_cpu_adamw_constants(const struct hn_adamw *o, struct hn_cpu_adamw *k)
 {
     double c1 = 1, c2 = 1;
     if (o->bias_correction) {
         c1 = 1 - pow(o->beta1, (double)o->step);
         c2 = 1 - pow(o->beta2, (double)o->step);
     }
-    struct job j = {.vector = dev->vector, .x = param, .grad = grad, .m = m, .v = v, .n = n};
-    j.k = (struct hn_cpu_adamw){
+    *k = (struct hn_cpu_adamw){
         .grad_scale = (float)o->grad_scale,
         .beta1 = (float)o->beta1,
         .one_beta1 = (float)(1 - o->beta1),
@@ -86,6 +83,14 @@ void hn_cpu_adamw(struct hn_device *dev, struct hn_tensor *const *param,
         .root = (float)(1 / sqrt(c2)),
         .eps = (float)o->eps,
     };
+}
+
+void hn_cpu_adamw(struct hn_device *dev, struct hn_tensor *const *param,
+                  struct hn_tensor *const *grad, struct hn_tensor *const *m,
+                  struct hn_tensor *const *v, size_t n, const struct hn_adamw *o)
+{
+    struct job j = {.vector = dev->vector, .x = param, .grad = grad, .m = m, .v = v, .n = n};
+    hn_cpu_adamw_constants(o, &j.k);
     for (size_t k = 0; k < n; k++) {
         int64_t size = param[k]->rows * param[k]->cols;
         HN_ASSERT(grad[k]->rows * grad[k]->cols == size && m[k]->rows * m[k]->cols == size &&

@@ -19,6 +19,8 @@ struct hn_cpu_adamw {
     float grad_scale, beta1, one_beta1, beta2, one_beta2, decay, rate, root, eps;
 };
 
+void hn_cpu_adamw_constants(const struct hn_adamw *o, struct hn_cpu_adamw *k);
+
 /* Columns of a score tile are handled in whole groups of this many, at every level. */
 enum { HN_CPU_LANES = 16 };
 

@@ -1,0 +1,102 @@
+/* AdamW whose moments are stored as 8-bit codes, as bitsandbytes' blockwise optimizers store them:
+ * a block of 256 numbers is widened, stepped in float32, and rounded again to the nearest values of
+ * the dynamic map times the block's largest magnitude.  Tensors of fewer than HN_STATE8_MIN numbers
+ * keep float32 moments.
+ *
+ *      codes [n] bytes, to a multiple of 4 | largest [ceil(n/256)] float32
+ */
+#include "backend/cpu/dynamic_map.h"
+#include "backend/cpu/vector.h"
+
+#include <math.h>
+
+struct job {
+    const struct hn_cpu_vector *vector;
+    struct hn_tensor *const *x, *const *grad, *const *m, *const *v;
+    size_t n;
+    struct hn_cpu_adamw k;
+};
+
+static float *largest(struct hn_tensor *state, int64_t n)
+{
+    return (float *)state->data + (n + 3) / 4;
+}
+
+/* The nearest of the map's values; of two as near, the lower one. */
+static uint8_t nearest(const float *map, float x)
+{
+    int low = 0;
+    for (int half = 128; half > 0; half /= 2)
+        low += map[low + half - 1] < x ? half : 0;
+    /* map[low] is the first that is not below x, or the last. */
+    if (low > 0 && fabsf(x - map[low - 1]) <= fabsf(x - map[low]))
+        low--;
+    return (uint8_t)low;
+}
+
+static void widen(float *out, const uint8_t *codes, const float *map, float by, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = map[codes[i]] * by;
+}
+
+static float narrow(uint8_t *codes, const float *x, const float *map, int64_t n)
+{
+    float most = 0;
+    for (int64_t i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(x[i]));
+    most = most == 0 ? 1 : most;
+    for (int64_t i = 0; i < n; i++)
+        codes[i] = nearest(map, x[i] / most);
+    return most;
+}
+
+static void step_blocks(const struct job *j, size_t k, int thread, int n_threads)
+{
+    float m[HN_STATE8_BLOCK], v[HN_STATE8_BLOCK], *p = j->x[k]->data;
+    const float *g = j->grad[k]->data;
+    int64_t n = j->x[k]->rows * j->x[k]->cols, b, end;
+    uint8_t *mc = j->m[k]->data, *vc = j->v[k]->data;
+    float *m_most = largest(j->m[k], n), *v_most = largest(j->v[k], n);
+    hn_pool_split((n + HN_STATE8_BLOCK - 1) / HN_STATE8_BLOCK, 1, thread, n_threads, &b, &end);
+    for (; b < end; b++) {
+        int64_t at = b * HN_STATE8_BLOCK, size = HN_MIN(n - at, (int64_t)HN_STATE8_BLOCK);
+        widen(m, mc + at, hn_dynamic_map_signed, m_most[b], size);
+        widen(v, vc + at, hn_dynamic_map_unsigned, v_most[b], size);
+        j->vector->adamw(p + at, g + at, m, v, size, &j->k);
+        m_most[b] = narrow(mc + at, m, hn_dynamic_map_signed, size);
+        v_most[b] = narrow(vc + at, v, hn_dynamic_map_unsigned, size);
+    }
+}
+
+static void part(void *arg, int thread, int n_threads)
+{
+    const struct job *j = arg;
+    for (size_t k = 0; k < j->n; k++) {
+        int64_t n = j->x[k]->rows * j->x[k]->cols, i, end;
+        if (n >= HN_STATE8_MIN) {
+            step_blocks(j, k, thread, n_threads);
+            continue;
+        }
+        float *p = j->x[k]->data, *m = j->m[k]->data, *v = j->v[k]->data;
+        const float *g = j->grad[k]->data;
+        hn_pool_split(n, 64, thread, n_threads, &i, &end);
+        j->vector->adamw(p + i, g + i, m + i, v + i, end - i, &j->k);
+    }
+}
+
+void hn_cpu_adamw8(struct hn_device *dev, struct hn_tensor *const *param,
+                   struct hn_tensor *const *grad, struct hn_tensor *const *m,
+                   struct hn_tensor *const *v, size_t n, const struct hn_adamw *o)
+{
+    struct job j = {.vector = dev->vector, .x = param, .grad = grad, .m = m, .v = v, .n = n};
+    int64_t total = 0;
+    hn_cpu_adamw_constants(o, &j.k);
+    for (size_t k = 0; k < n; k++) {
+        int64_t size = param[k]->rows * param[k]->cols, words = hn_state8_words(size);
+        HN_ASSERT(grad[k]->rows * grad[k]->cols == size);
+        HN_ASSERT(m[k]->rows * m[k]->cols == words && v[k]->rows * v[k]->cols == words);
+        total += size;
+    }
+    hn_cpu_run(dev, part, &j, total * 16);
+}
