@@ -205,6 +205,7 @@ static int load_part(const struct hn_checkpoint *c, enum hn_adapter_part part,
         size_t size = (size_t)(t->rows * t->cols) * sizeof *values;
         memcpy(values, from, size);
         c->model->backend->write(c->model->dev, t, values);
+        hn_map_forget(from, size);
         from += size;
     }
     hn_free(values);
