@@ -307,30 +307,51 @@ const struct hn_rules hn_rules_generate = {generate, HN_COUNT(generate), NULL};
 static void parts(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                   const struct hn_py_value *v);
 
+/* The arguments of mlx_lm's schedules, in their order. */
+static const struct mlx_schedule {
+    const char *name, *arguments[3];
+} mlx_schedules[] = {
+    {"cosine_decay", {"init", "decay_steps", "end"}},
+    {"linear_schedule", {"init", "end", "steps"}},
+    {"exponential_decay", {"init", "decay_rate", NULL}},
+    {"step_decay", {"init", "decay_rate", "step_size"}},
+};
+
+/* {name, arguments, warmup, warmup_init}: hone's schedules of the same names. */
 static void mlx_schedule(struct hn_migrator *m, const struct hn_rule *rule,
                          const struct hn_place *place, const struct hn_py_value *v)
 {
-    const struct hn_py_value *name = hn_py_value_get(v, "name"), *w = hn_py_value_get(v, "warmup");
-    const char *warmup = hn_plan_value(m->plan, w);
-    bool cosine = hn_py_is_text(name, "cosine_decay"),
-         linear = hn_py_is_text(name, "linear_schedule");
+    const struct hn_py_value *name = hn_py_value_get(v, "name");
+    const char *warmup = hn_plan_value(m->plan, hn_py_value_get(v, "warmup"));
+    const char *from = hn_plan_value(m->plan, hn_py_value_get(v, "warmup_init")), *items = "";
+    const struct mlx_schedule *s = NULL;
     if (v->type == HN_PY_NONE) {
         hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "not set");
         return;
     }
-    if (!cosine && !linear) {
+    for (size_t i = 0; i < HN_COUNT(mlx_schedules); i++)
+        if (hn_py_is_text(name, mlx_schedules[i].name))
+            s = &mlx_schedules[i];
+    if (!s) {
         hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-                    "hone has linear and cosine schedules: the rate stays constant");
+                    "hone has mlx_lm's cosine_decay, linear_schedule, exponential_decay and "
+                    "step_decay: the rate stays constant");
         return;
     }
-    const struct hn_py_value *rate = hn_py_value_at(hn_py_value_get(v, "arguments"), 0);
-    const char *first = hn_plan_value(m->plan, rate);
-    hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, cosine ? "cosine" : "linear",
-                HONE_MIGRATE_CHANGED, "hone's schedules end at 0, at the last step");
-    if (first && rate->type == HN_PY_FLOAT)
-        hn_plan_set(m->plan, place, HN_RANK_FIRM, "learning_rate", first, HONE_MIGRATE_CHANGED,
-                    "the first argument of the schedule; mlx_lm ignores learning_rate beside it");
-    if (warmup && w->type == HN_PY_INT)
+    for (size_t i = 0; i < 3 && s->arguments[i]; i++) {
+        const struct hn_py_value *at = hn_py_value_at(hn_py_value_get(v, "arguments"), i);
+        const char *text = hn_plan_value(m->plan, at);
+        if (text && at->type != HN_PY_NONE)
+            items = hn_plan_text(m->plan, "%s%s%s=%s", items, *items ? "," : "", s->arguments[i],
+                                 text);
+    }
+    if (from)
+        items = hn_plan_text(m->plan, "%s%swarmup_init=%s", items, *items ? "," : "", from);
+    hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, s->name, HONE_MIGRATE_CARRIED, "");
+    if (*items)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, "lr_scheduler_kwargs", items,
+                    HONE_MIGRATE_CARRIED, "its arguments; as in mlx_lm, init is the learning rate");
+    if (warmup && hn_py_value_get(v, "warmup")->type == HN_PY_INT)
         hn_plan_set(m->plan, place, HN_RANK_USUAL, "warmup_steps", warmup, HONE_MIGRATE_CARRIED,
                     "");
 }
@@ -351,10 +372,11 @@ static void mlx_optimizer(struct hn_migrator *m, const struct hn_rule *rule,
                           const struct hn_place *place, const struct hn_py_value *v)
 {
     const char *text = hn_plan_value(m->plan, v);
-    bool ours = text && (strcmp(text, "adam") == 0 || strcmp(text, "adamw") == 0);
+    bool ours = text && (strcmp(text, "adam") == 0 || strcmp(text, "adamw") == 0 ||
+                         strcmp(text, "sgd") == 0);
     hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, ours ? text : "adamw",
                 ours ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
-                ours ? "" : "hone has Adam and AdamW: the run will differ");
+                ours ? "" : "hone has Adam, AdamW and SGD: the run will differ");
 }
 
 static void fine_tune_type(struct hn_migrator *m, const struct hn_rule *rule,
@@ -390,6 +412,9 @@ static const struct hn_rule mlx_optimizer_part[] = {
     CARRY("eps", "adam_epsilon"),
     CARRY("weight_decay", "weight_decay"),
     CARRY("bias_correction", "bias_correction"),
+    CARRY("momentum", "momentum"),
+    CARRY("dampening", "dampening"),
+    CARRY("nesterov", "nesterov"),
 };
 static const struct hn_rules rules_mlx_lora = {mlx_lora, HN_COUNT(mlx_lora), NULL};
 static const struct hn_rules rules_mlx_optimizer = {mlx_optimizer_part,

@@ -45,50 +45,119 @@ static void set(struct hn_migrator *m, const struct hn_rule *rule, const struct 
 static void optimizer(struct hn_migrator *m, const struct hn_rule *rule,
                       const struct hn_place *place, const struct hn_py_value *v)
 {
+    static const struct {
+        const char *name, *ours, *note;
+    } known[] = {
+        {"adamw", "adamw", NULL},
+        {"adamw_hf", "adamw", NULL},
+        {"adamw_torch", "adamw", NULL},
+        {"adamw_torch_fused", "adamw", NULL},
+        {"adamw_torch_xla", "adamw", NULL},
+        {"adamw_torch_npu_fused", "adamw", NULL},
+        {"adamw_apex_fused", "adamw", NULL},
+        {"paged_adamw", "adamw", NULL},
+        {"paged_adamw_32bit", "adamw", NULL},
+        {"adamw_8bit", "adamw_8bit", NULL},
+        {"adamw_bnb_8bit", "adamw_8bit", NULL},
+        {"sgd", "sgd", NULL},
+    };
+    static const char paged[] =
+        "the same state in 8 bits; paging needs no option: the state lies in main memory, which "
+        "the system pages itself";
     const char *name = enum_name(m, v);
     if (!name) {
         unknown_value(m, rule, place);
         return;
     }
-    if (strstr(name, "adamw") && strstr(name, "8bit"))
-        set(m, rule, place, "adamw",
-            "hone keeps the state of the adapter's optimizer in float32: it is small, and not "
-            "rounded");
-    else if (strstr(name, "adamw") && !strstr(name, "anyprecision") && !strstr(name, "torchao"))
-        set(m, rule, place, "adamw", NULL);
-    else
-        set(m, rule, place, "adamw",
-            "hone has AdamW: another optimizer, so the run will differ, and the learning rate may "
-            "have to");
-}
-
-static void schedule(struct hn_migrator *m, const struct hn_rule *rule,
-                     const struct hn_place *place, const struct hn_py_value *v)
-{
-    static const struct {
-        const char *name, *ours, *note;
-    } known[] = {
-        {"linear", "linear", NULL},
-        {"cosine", "cosine", NULL},
-        {"constant", "constant", NULL},
-        {"constant_with_warmup", "constant", NULL},
-        {"cosine_with_restarts", "cosine",
-         "the same as cosine while there is one cycle, the default"},
-        {"polynomial", "linear", "the same as linear at its default power, but for an end of 1e-7"},
-        {"inverse_sqrt", "constant", "hone has no such decay: the rate stays at its peak"},
-        {"reduce_lr_on_plateau", "constant", "hone does not lower the rate by the validation loss"},
-        {"cosine_with_min_lr", "cosine", "hone's cosine ends at 0, not at a smallest rate"},
-        {"cosine_warmup_with_min_lr", "cosine", "hone's cosine ends at 0, not at a smallest rate"},
-        {"warmup_stable_decay", "constant", "hone does not let the rate fall at the end"},
-    };
-    const char *name = enum_name(m, v);
-    for (size_t i = 0; name && i < HN_COUNT(known); i++) {
+    for (size_t i = 0; i < HN_COUNT(known); i++) {
         if (strcmp(name, known[i].name) == 0) {
             set(m, rule, place, known[i].ours, known[i].note);
             return;
         }
     }
-    unknown_value(m, rule, place);
+    if (strcmp(name, "paged_adamw_8bit") == 0)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, "adamw_8bit", HONE_MIGRATE_CARRIED,
+                    paged);
+    else if (strcmp(name, "adamw_torch_8bit") == 0)
+        set(m, rule, place, "adamw_8bit", "torchao's 8 bits there, bitsandbytes' here");
+    else if (strcmp(name, "adamw_torch_4bit") == 0)
+        set(m, rule, place, "adamw_8bit", "the state in 8 bits in place of 4");
+    else
+        set(m, rule, place, "adamw",
+            "hone has AdamW and SGD: another optimizer, so the run will differ, and the learning "
+            "rate may have to");
+}
+
+static void schedule(struct hn_migrator *m, const struct hn_rule *rule,
+                     const struct hn_place *place, const struct hn_py_value *v)
+{
+    const char *name = enum_name(m, v);
+    if (!name)
+        unknown_value(m, rule, place);
+    else if (strcmp(name, "greedy") == 0)
+        set(m, rule, place, "constant", "hone has no such schedule: the rate stays at its peak");
+    else
+        set(m, rule, place, strcmp(name, "constant_with_warmup") == 0 ? "constant" : name, NULL);
+}
+
+/* {"num_cycles": 3, "mode": "min"} as num_cycles=3; NULL: only a run would tell. */
+static const char *schedule_items(struct hn_migrator *m, const struct hn_py_value *v)
+{
+    const char *text = "";
+    for (const struct hn_py_item *i = v->first; i; i = i->next) {
+        const char *value = hn_plan_value(m->plan, i->value);
+        if (!value || strchr(value, ','))
+            return NULL;
+        if (i->value->type == HN_PY_NONE || hn_str_is(i->key, "last_epoch") ||
+            hn_str_is(i->key, "verbose") ||
+            (hn_str_is(i->key, "mode") && strcmp(value, "min") == 0))
+            continue; /* changes nothing */
+        text = hn_plan_text(m->plan, "%s%s%.*s=%s", text, *text ? "," : "",
+                            (int)HN_MIN(i->key.n, (size_t)60), i->key.p, value);
+    }
+    return text;
+}
+
+/* transformers gives none to its constant schedules, and linear takes none. */
+static void schedule_arguments(struct hn_migrator *m, const struct hn_rule *rule,
+                               const struct hn_place *place, const struct hn_py_value *v)
+{
+    const char *name = m->schedule ? enum_name(m, m->schedule) : "linear";
+    const char *text = v->type == HN_PY_DICT && !v->open ? schedule_items(m, v) : NULL;
+    if (hn_rule_is_usual("None|{}|", v) || (v->type == HN_PY_DICT && !v->open && !v->first))
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "not set");
+    else if (name && (strncmp(name, "constant", 8) == 0 || strcmp(name, "greedy") == 0))
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "",
+                    hn_plan_text(m->plan, "without effect: the schedule is %s", name));
+    else if (name && strcmp(name, "linear") == 0)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "the schedule is linear, which takes none");
+    else if (!text)
+        unknown_value(m, rule, place);
+    else if (!*text)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "as in hone");
+    else
+        set(m, rule, place, text, NULL);
+}
+
+static void sampling(struct hn_migrator *m, const struct hn_rule *rule,
+                     const struct hn_place *place, const struct hn_py_value *v)
+{
+    static const char shuffled[] = "as in hone: rows come in random order";
+    const char *name = v->type == HN_PY_BOOL ? NULL : enum_name(m, v);
+    int on = v->type == HN_PY_BOOL ? hn_py_truth(v) : name && strcmp(name, "group_by_length") == 0;
+    if (on == 1)
+        set(m, rule, place, "true", NULL);
+    else if (v->type == HN_PY_BOOL || v->type == HN_PY_NONE ||
+             (name && strcmp(name, "random") == 0))
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", shuffled);
+    else if (name && strcmp(name, "sequential") == 0)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, "shuffle", "false", HONE_MIGRATE_CARRIED, "");
+    else if (name)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "hone takes rows in random order, in the file's, or grouped by length");
+    else
+        unknown_value(m, rule, place);
 }
 
 /* Steps, or below 1 a part of all.  A constant schedule of transformers has no warm-up at all. */
@@ -156,9 +225,6 @@ static void strategy(struct hn_migrator *m, const struct hn_rule *rule,
         name = v->boolean ? "steps" : "no";
     if (!name)
         unknown_value(m, rule, place);
-    else if (strcmp(name, "best") == 0)
-        set(m, rule, place, "epoch",
-            "hone keeps a checkpoint per epoch and the best one; load_best_model_at_end leaves it");
     else
         set(m, rule, place, name, NULL);
 }
@@ -292,6 +358,7 @@ static const struct hn_rule training[] = {
     CALL("max_steps", "max_steps", max_steps),
     CARRY("learning_rate", "learning_rate"),
     CALL("lr_scheduler_type", "lr_scheduler_type", schedule),
+    CALL("lr_scheduler_kwargs", "lr_scheduler_kwargs", schedule_arguments),
     CALL("warmup_steps", "warmup_steps", warmup),
     CALL("warmup_ratio", "warmup_ratio", warmup),
     CALL("optim", "optimizer", optimizer),
@@ -303,6 +370,7 @@ static const struct hn_rule training[] = {
     CARRY("max_grad_norm", "max_grad_norm"),
     CARRY("seed", "seed"),
     CALL("data_seed", NULL, data_seed),
+    CALL("group_by_length train_sampling_strategy", "group_by_length", sampling),
     CALL("logging_steps", "steps_per_report", steps),
     CALL("logging_strategy", "steps_per_report", logging_strategy),
     CALL("eval_strategy evaluation_strategy evaluate_during_training", "eval_strategy", strategy),
@@ -323,8 +391,7 @@ static const struct hn_rule training[] = {
     AUTO("fp16 bf16 fp16_full_eval bf16_full_eval tf32 fp16_opt_level half_precision_backend "
          "fp16_backend",
          precision),
-    AUTO("group_by_length train_sampling_strategy length_column_name",
-         "there is no padding to save; rows come in random order"),
+    AUTO("length_column_name", "hone counts the tokens of a row itself"),
     AUTO("auto_find_batch_size", "hone plans the memory before it starts, and says what fits"),
     AUTO("per_device_eval_batch_size per_gpu_eval_batch_size eval_accumulation_steps "
          "batch_eval_metrics eval_do_concat_batches eval_use_gather_object "
@@ -356,9 +423,11 @@ static const struct hn_rule training[] = {
     LOST("neftune_noise_alpha", "None", "hone adds no noise to embeddings: the run will differ"),
     LOST("embedding_learning_rate", "None", "hone trains no embeddings"),
     LOST("label_smoothing_factor", "0|0.0", "hone smooths no labels: the loss will differ"),
-    LOST("lr_scheduler_kwargs", "None|{}", "hone's schedules take no arguments"),
-    LOST("optim_args optim_target_modules", "None", "hone's optimizer is AdamW"),
-    LOST("adafactor", "False", "hone has AdamW"),
+    LOST("optim_args", "None",
+         "set what the optimizer takes by hone's own names: momentum, dampening, nesterov, "
+         "adam_beta1, adam_beta2, adam_epsilon"),
+    LOST("optim_target_modules", "None", "hone has AdamW and SGD"),
+    LOST("adafactor", "False", "hone has AdamW and SGD"),
     LOST("eval_delay", "0|0.0|None", "hone evaluates from the start"),
     LOST("dataloader_drop_last", "False", "hone trains on every row"),
     AUTO("dataloader_*", loader),
