@@ -11,6 +11,9 @@ struct hone_model; /* an opened base model with, at most, one adapter; used by o
 
 enum hone_compute { HONE_EXACT, HONE_BF16, HONE_INT8 };
 
+/* What the keys and values of generation are kept in; they are computed with in float32. */
+enum hone_kv_type { HONE_KV_F32, HONE_KV_F16 };
+
 /* bitsandbytes' quantisation of a base whose files hold none, made while it is opened: the same
  * codes and scales as BitsAndBytesConfig of the same names gives, of the linear layers that
  * transformers would choose.  A base that is quantised already is left alone. */
@@ -29,6 +32,7 @@ struct hone_device_options {
     const char
         *cpu_level; /* NULL: the best the processor has; "c", "avx2", "avx512", "amx", "neon" */
     enum hone_compute compute;
+    enum hone_kv_type kv_type; /* the command line asks for float16 */
     struct hone_quantize_options quantize;
 };
 

@@ -187,12 +187,13 @@ struct hn_backend {
     int (*reserve)(struct hn_device *dev, const struct hn_limits *limits, struct hone_err *err);
 
     /* A cache of n_slots sequences of up to context tokens each, for n_layers layers; width =
-     * HK*HD. */
+     * HK*HD.  type is HN_F32, or HN_F16: keys and values are rounded to it as they are stored (what
+     * is out of its range to its largest), and computed with in float32. */
     int (*kv_open)(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
-                   int64_t width, struct hn_kv **out, struct hone_err *err);
+                   int64_t width, enum hn_dtype type, struct hn_kv **out, struct hone_err *err);
     void (*kv_close)(struct hn_device *dev, struct hn_kv **kv);
     size_t (*kv_size)(const struct hn_device *dev, int64_t n_layers, int64_t n_slots,
-                      int64_t context, int64_t width);
+                      int64_t context, int64_t width, enum hn_dtype type);
 
     void (*write)(struct hn_device *dev, struct hn_tensor *t, const void *host); /* rows*cols */
     int (*read)(struct hn_device *dev, const struct hn_tensor *t, void *host, struct hone_err *err);

@@ -26,8 +26,8 @@ static int measure_side(struct hn_accuracy *a, const struct hn_settings *set, st
                         const char *model_path, const char *adapter, const char *logits,
                         struct hone_err *err)
 {
-    const struct hn_conf c = {
-        .set = {.model = model_path, .adapter = adapter, .device = set->device}};
+    struct hn_conf c = {.set = {.model = model_path, .adapter = adapter, .device = set->device}};
+    c.set.device.kv_type = HONE_KV_F32; /* differences of rounding are what is measured */
     struct hone_compare_options o = {.data = set->data,
                                      .rows = set->test.data,
                                      .limit = set->compare.limit,

@@ -28,13 +28,20 @@
 #define CONVERT       HN_BIT(HN_CONVERT)
 #define FUSE          HN_BIT(HN_FUSE)
 /* what computes with a model */
-#define DEVICE                                                                                     \
-    (TRAIN | GENERATE | CHAT | TEST | INFO | BENCH | COMPARE | FUSE | HN_BIT(HN_REPORT))
+#define DEVICE (TRAIN | GENERATE | CHAT | TEST | INFO | BENCH | COMPARE | FUSE | HN_BIT(HN_REPORT))
 
 static const struct hn_choice computes[] = {
     {"exact", HONE_EXACT},
     {"bf16", HONE_BF16},
     {"int8", HONE_INT8},
+    {0},
+};
+
+static const struct hn_choice kv_types[] = {
+    {"f32", HONE_KV_F32},
+    {"float32", HONE_KV_F32},
+    {"f16", HONE_KV_F16},
+    {"float16", HONE_KV_F16},
     {0},
 };
 
@@ -99,6 +106,13 @@ const struct hn_option hn_options_other[] = {
      .commands = DEVICE,
      .group = "Memory and device",
      .help = "class of arithmetic; docs/numerics.md has the bound of each"},
+    {.name = "kv-type",
+     ENUM(kv_types),
+     AT(device.kv_type),
+     .def = "f16",
+     .commands = GENERATE | CHAT | TEST | COMPARE | BENCH | INFO,
+     .group = "Memory and device",
+     .help = "what keys and values are kept in while answers are written; f16 takes half"},
     {.name = "backend",
      .aliases = "device",
      STRING("NAME"),
@@ -398,7 +412,7 @@ const struct hn_option hn_options_other[] = {
      FIXED("none"),
      .commands = GENERATE | CHAT,
      .group = "Accepted",
-     .help = "a quantised cache is not there yet"},
+     .help = "a quantised cache is not there yet; --kv-type f16 keeps 16 bits"},
     {.name = "draft-model",
      FIXED("none"),
      .commands = GENERATE | CHAT,

@@ -118,7 +118,8 @@ static int measure_decode(struct bench *b, struct hn_session *s)
     const struct hn_spec *spec = &b->m->spec;
     double context = PROMPT + (double)b->o->generation_tokens / 2;
     double bytes = (double)b->m->read_bytes +
-                   2 * 4 * context * (double)(spec->n_kv_heads * spec->head_size * spec->n_layers);
+                   2 * (double)hn_dtype_size(b->m->kv_type) * context *
+                       (double)(spec->n_kv_heads * spec->head_size * spec->n_layers);
     if (!rc)
         add_row(b, "decode", bytes, 0);
     return rc;

@@ -32,7 +32,7 @@ static int open_writer(struct writer *w, int64_t context)
     const struct hn_spec *s = &m->spec;
     struct hn_plan *plans[] = {&w->plan};
     int rc = m->backend->kv_open(m->dev, s->n_layers, 1, context, s->n_kv_heads * s->head_size,
-                                 &w->kv, w->err);
+                                 m->kv_type, &w->kv, w->err);
     const struct hn_decoder_options o = {.purpose = HN_FOR_GENERATION,
                                          .max_tokens = PIECE,
                                          .max_rows = PIECE,

@@ -61,7 +61,8 @@ int hone_generate_plan(const struct hone_model *m, int64_t prompt_tokens, int64_
     int rc = hn_session_plans(m, 1, context, NULL, &prefill, &decode, err);
     if (!rc) {
         const struct hn_plan *plans[] = {&prefill, &decode};
-        uint64_t cache = m->backend->kv_size(m->dev, m->spec.n_layers, 1, context, width);
+        uint64_t cache =
+            m->backend->kv_size(m->dev, m->spec.n_layers, 1, context, width, m->kv_type);
         hn_memory_plan(m, plans, 2, cache, (uint64_t)m->spec.vocab_size * 4 * sizeof(float), out);
     }
     hn_plan_release(&prefill);

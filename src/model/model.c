@@ -241,6 +241,7 @@ static int open_device(struct hone_model *m, const struct hone_device_options *o
     struct hn_device_options d = {0};
     if (o)
         d = (struct hn_device_options){o->n_threads, o->cpu_level, classes[o->compute]};
+    m->kv_type = o && o->kv_type == HONE_KV_F16 ? HN_F16 : HN_F32;
     m->backend = hn_backend_find(o ? o->backend : NULL);
     if (!m->backend)
         return no_backend(o->backend, err);

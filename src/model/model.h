@@ -88,6 +88,7 @@ struct hone_model {
     struct hn_spec spec;
     const struct hn_backend *backend;
     struct hn_device *dev;
+    enum hn_dtype kv_type;        /* of the caches made for it: HN_F32 or HN_F16 */
     struct hn_weight *embed;      /* [V, D] */
     struct hn_weight *final_norm; /* [D] */
     struct hn_weight *head;       /* [V, D]; embed itself when tied */

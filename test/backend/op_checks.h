@@ -380,8 +380,9 @@ static inline void check_attention(struct lab *lab, const struct attention_case 
 
 /* The case's sequences pushed through a cache in pieces: sequence b lives in slot n_seqs-1-b, and
  * in each step gets its next 1 to max_step tokens (some get none).  The outputs together are those
- * of plain attention. */
-static inline void check_cached(struct lab *lab, const struct attention_case *c, int32_t max_step)
+ * of plain attention, of the rounded keys and values where the cache is of float16. */
+static inline void check_cached(struct lab *lab, const struct attention_case *c, int32_t max_step,
+                                enum hn_dtype type)
 {
     lab->what = c->name;
     struct hone_err err = {0};
@@ -398,11 +399,15 @@ static inline void check_cached(struct lab *lab, const struct attention_case *c,
     double *qs = lab_random(lab, q, 2), *ks = lab_random(lab, k, 2), *vs = lab_random(lab, v, 1);
     double *want = lab_alloc(lab, n * qw, sizeof *want), *p = lab_alloc(lab, longest, sizeof *p);
     double bound = lab_bound(lab, HN_OP_ATTENTION), top = largest(vs, n * kw);
+    for (int64_t i = 0; i < n * kw && type == HN_F16; i++) {
+        ks[i] = (double)hn_f16_to_f32(hn_f16_from_f32((float)ks[i]));
+        vs[i] = (double)hn_f16_to_f32(hn_f16_from_f32((float)vs[i]));
+    }
     oracle_attention_fwd(&a, want, NULL, qs, ks, vs, p);
     float *qf = lab_get(lab, q), *kf = lab_get(lab, k), *vf = lab_get(lab, v);
     float *part = lab_alloc(lab, n * qw, sizeof *part);
     struct hn_kv *kv = NULL;
-    if (lab->be->kv_open(lab->dev, 2, c->n_seqs, longest, kw, &kv, &err))
+    if (lab->be->kv_open(lab->dev, 2, c->n_seqs, longest, kw, type, &kv, &err))
         fail_msg("kv_open: %s", err.message);
     for (int64_t left = n, step = 0; left > 0; step++) {
         int32_t at[7] = {0}, slots[6], past[6], from[6];
@@ -653,8 +658,10 @@ static inline void op_check_all(const struct hn_backend *be, struct hn_device *d
     check_rope(&lab, 5, 4, 26, 13, 1);
     for (size_t i = 0; i < HN_COUNT(attention_cases); i++) {
         check_attention(&lab, &attention_cases[i], i < 5);
-        check_cached(&lab, &attention_cases[i], 1 + (int32_t)hn_rng_below(&lab.rng, 3));
-        check_cached(&lab, &attention_cases[i], 150);
+        check_cached(&lab, &attention_cases[i], 1 + (int32_t)hn_rng_below(&lab.rng, 3), HN_F32);
+        check_cached(&lab, &attention_cases[i], 150, HN_F32);
+        check_cached(&lab, &attention_cases[i], 1 + (int32_t)hn_rng_below(&lab.rng, 3), HN_F16);
+        check_cached(&lab, &attention_cases[i], 150, HN_F16);
     }
     check_glu(&lab, 1, 1);
     check_glu(&lab, 37, 53);

@@ -49,5 +49,13 @@ $ hone info $TEST/golden/llama-tied --train --batch-size 2 --max-seq-length 64 |
 Memory of training (micro-batches of at most 128 tokens)
 $ hone info $TEST/golden/llama-tied --train --json | grep -oE '"(inference_plan|training_plan|total|max_tokens)":' | tr -d '\n'; echo
 "inference_plan":"total":"max_tokens":"training_plan":"total":"max_tokens":
+# Keys and values: 256 tokens, 2 blocks, 2 heads of 16, both; 2 bytes each unless asked otherwise.
+$ hone info $TEST/golden/llama-tied -p 200 -g 56 --json | grep -oE '"cache": [0-9]+' | head -1
+"cache": 65536
+$ hone info $TEST/golden/llama-tied -p 200 -g 56 --kv-type f32 --json | grep -oE '"cache": [0-9]+' | head -1
+"cache": 131072
+$ hone generate --model $TEST/golden/llama-tied --prompt a --kv-type int8
+2> hone: --kv-type: found "int8", expected one of f32, f16
+? 2
 $ hone bench $TEST/golden/llama-tied --prompt-tokens 16 -g 4 --train-tokens 16 -n 1 --threads 1 --json | grep -oE '"(name|limit)": "[a-z]+"' | tr '\n' ' '; echo
 "name": "prefill" "limit": "arithmetic" "name": "decode" "limit": "memory" "name": "train" "limit": "arithmetic" 

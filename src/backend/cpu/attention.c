@@ -68,13 +68,14 @@ struct work {
     float *q;      /* [HD, ROWS], or [FEW, HD] */
     float *scores; /* [KEYS, ROWS] */
     float *acc;    /* [ROWS, HD] */
+    float *tile;   /* [KEYS, HD]: keys or values of a float16 cache, widened */
     float *max, *sum, *shrink;
     int32_t *first, *last;
 };
 
 static int64_t work_floats(int64_t head_size)
 {
-    return 2 * ROWS * head_size + KEYS * ROWS + 5 * ROWS;
+    return (2 * ROWS + KEYS) * head_size + KEYS * ROWS + 5 * ROWS;
 }
 
 static int64_t part_floats(int64_t head_size)
@@ -94,7 +95,8 @@ static struct work work_of(const struct job *j, int thread)
 {
     int64_t hd = j->shape->head_size;
     float *p = (float *)j->dev->scratch + thread * work_floats(hd);
-    struct work w = {.q = p, .acc = p + ROWS * hd, .scores = p + 2 * ROWS * hd};
+    struct work w = {.q = p, .acc = p + ROWS * hd, .tile = p + 2 * ROWS * hd};
+    w.scores = w.tile + KEYS * hd;
     w.max = w.scores + KEYS * ROWS;
     w.sum = w.max + ROWS;
     w.shrink = w.sum + ROWS;
@@ -263,20 +265,38 @@ static void add_values(const struct job *j, const struct unit *u, const struct w
     }
 }
 
+/* Where a unit's keys (which 0) or values (1) lie: those of token 0, rows ld apart. */
+struct stream {
+    const void *data;
+    int64_t ld;
+    bool half; /* float16 */
+};
+
+static struct stream stream_of(const struct job *j, const struct unit *u, int which)
+{
+    int64_t hd = j->shape->head_size, ld = j->shape->n_kv_heads * hd;
+    const float *rows = which ? j->v : j->k;
+    if (!j->kv)
+        return (struct stream){rows + u->token * ld + u->kv_head * hd, ld, false};
+    int64_t slot = j->batch->slots[u->seq];
+    return (struct stream){hn_cpu_kv_head(j->kv, j->layer, slot, which, u->kv_head, hd), hd,
+                           j->kv->type == HN_F16};
+}
+
+/* n rows from row key on, in float32, s->ld apart; valid until the next call. */
+static const float *tile_of(const struct job *j, const struct work *w, const struct stream *s,
+                            int64_t key, int64_t n)
+{
+    if (!s->half)
+        return (const float *)s->data + key * s->ld;
+    j->dev->vector->widen(w->tile, (const uint16_t *)s->data + key * s->ld, n * s->ld);
+    return w->tile;
+}
+
 /* Online softmax over the unit's keys: w->acc, w->max, w->sum. */
 static void run_unit(const struct job *j, const struct unit *u, const struct work *w)
 {
-    int64_t hd = j->shape->head_size, ldk = j->shape->n_kv_heads * hd;
-    const float *k = j->k, *v = j->v;
-    if (j->kv) {
-        int64_t slot = j->batch->slots[u->seq];
-        k = hn_cpu_kv_head(j->kv, j->layer, slot, 0, u->kv_head, hd);
-        v = hn_cpu_kv_head(j->kv, j->layer, slot, 1, u->kv_head, hd);
-        ldk = hd;
-    } else {
-        k += u->token * ldk + u->kv_head * hd;
-        v += u->token * ldk + u->kv_head * hd;
-    }
+    struct stream k = stream_of(j, u, 0), v = stream_of(j, u, 1);
     int64_t n_cols = pad_lanes(u->n_rows);
     pack_queries(j, u, w);
     for (int64_t r = 0; r < ROWS; r++) {
@@ -284,15 +304,15 @@ static void run_unit(const struct job *j, const struct unit *u, const struct wor
         w->sum[r] = 0;
     }
     if (u->lo >= u->hi)
-        memset(w->acc, 0, (size_t)(u->n_rows * hd) * sizeof(float));
+        memset(w->acc, 0, (size_t)(u->n_rows * j->shape->head_size) * sizeof(float));
     for (int64_t key = u->lo; key < u->hi; key += KEYS) {
         int64_t n = HN_MIN(KEYS, u->hi - key);
         bool masked = mask_tile(j, u, w, key, n, n_cols), steep = is_steep(w, u, masked);
-        score_tile(j, u, w, k + key * ldk, ldk, n, n_cols, steep);
+        score_tile(j, u, w, tile_of(j, w, &k, key, n), k.ld, n, n_cols, steep);
         j->dev->vector->softmax(w->scores, u->n_rows <= FEW ? FEW : ROWS, n, n_cols,
                                 j->shape->scale, masked ? w->first : NULL, masked ? w->last : NULL,
                                 w->max, w->sum, w->shrink);
-        add_values(j, u, w, v + key * ldk, ldk, n, steep, key == u->lo);
+        add_values(j, u, w, tile_of(j, w, &v, key, n), v.ld, n, steep, key == u->lo);
     }
 }
 

@@ -68,15 +68,16 @@ struct hn_device {
 void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work);
 enum { HN_CPU_GRAIN = 64 }; /* elements; parts of a job that writes begin on multiples of it */
 
-/* kv.c: keys and values in float32, [layer][slot][k or v][kv head][context][HD], so that one head's
- * keys are one stream. */
+/* kv.c: keys and values, [layer][slot][k or v][kv head][context][HD], so that one head's keys are
+ * one stream. */
 struct hn_kv {
-    float *data;
+    unsigned char *data;
     int64_t n_layers, n_slots, context, width;
+    enum hn_dtype type; /* HN_F32 or HN_F16 */
 };
-/* Keys (which 0) or values (1) of a slot, head and layer: [context, head_size]. */
-float *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which, int64_t head,
-                      int64_t head_size);
+/* Keys (which 0) or values (1) of a slot, head and layer: [context, head_size] of the type. */
+void *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which, int64_t head,
+                     int64_t head_size);
 /* Put the batch's k and v [T, HK*HD] at slots/past. */
 void hn_cpu_kv_append(struct hn_device *dev, struct hn_kv *kv, int64_t layer,
                       const struct hn_tensor *k, const struct hn_tensor *v, int64_t head_size);
@@ -135,10 +136,10 @@ size_t hn_cpu_attention_scratch_size(const struct hn_device *dev, const struct h
 size_t hn_cpu_attention_bwd_scratch_size(const struct hn_device *dev,
                                          const struct hn_limits *limits);
 int hn_cpu_kv_open(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
-                   int64_t width, struct hn_kv **out, struct hone_err *err);
+                   int64_t width, enum hn_dtype type, struct hn_kv **out, struct hone_err *err);
 void hn_cpu_kv_close(struct hn_device *dev, struct hn_kv **kv);
 size_t hn_cpu_kv_size(const struct hn_device *dev, int64_t n_layers, int64_t n_slots,
-                      int64_t context, int64_t width);
+                      int64_t context, int64_t width, enum hn_dtype type);
 void hn_cpu_glu_fwd(struct hn_device *dev, struct hn_tensor *a, const struct hn_tensor *gate,
                     const struct hn_tensor *up);
 void hn_cpu_glu_bwd(struct hn_device *dev, struct hn_tensor *dgate, struct hn_tensor *dup,

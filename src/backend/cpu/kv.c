@@ -1,5 +1,5 @@
 /* The cache of keys and values. */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/vector.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
@@ -18,19 +18,20 @@ static int64_t elements(int64_t n_layers, int64_t n_slots, int64_t context, int6
 }
 
 size_t hn_cpu_kv_size(const struct hn_device *dev, int64_t n_layers, int64_t n_slots,
-                      int64_t context, int64_t width)
+                      int64_t context, int64_t width, enum hn_dtype type)
 {
     int64_t n = elements(n_layers, n_slots, context, width);
     (void)dev;
-    return n < 0 ? SIZE_MAX : (size_t)n * sizeof(float);
+    return n < 0 ? SIZE_MAX : (size_t)n * hn_dtype_size(type);
 }
 
 int hn_cpu_kv_open(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
-                   int64_t width, struct hn_kv **out, struct hone_err *err)
+                   int64_t width, enum hn_dtype type, struct hn_kv **out, struct hone_err *err)
 {
-    size_t size = hn_cpu_kv_size(dev, n_layers, n_slots, context, width);
+    size_t size = hn_cpu_kv_size(dev, n_layers, n_slots, context, width, type);
     struct hn_kv *kv = hn_calloc(1, sizeof *kv);
-    float *data = size < SIZE_MAX ? hn_alloc_aligned(size) : NULL;
+    HN_ASSERT(type == HN_F32 || type == HN_F16);
+    unsigned char *data = size < SIZE_MAX ? hn_alloc_aligned(size) : NULL;
     if (!kv || !data) {
         hn_free(kv);
         hn_free(data);
@@ -39,7 +40,7 @@ int hn_cpu_kv_open(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int
                        " tokens in %" PRId64 " layers: ask for fewer slots or a shorter context",
                        n_slots, context, n_layers);
     }
-    *kv = (struct hn_kv){data, n_layers, n_slots, context, width};
+    *kv = (struct hn_kv){data, n_layers, n_slots, context, width, type};
     *out = kv;
     return 0;
 }
@@ -54,19 +55,31 @@ void hn_cpu_kv_close(struct hn_device *dev, struct hn_kv **kv)
     *kv = NULL;
 }
 
-float *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which, int64_t head,
-                      int64_t head_size)
+void *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which, int64_t head,
+                     int64_t head_size)
 {
     int64_t plane = (layer * kv->n_slots + slot) * 2 + which;
-    return kv->data + plane * kv->context * kv->width + head * kv->context * head_size;
+    int64_t at = plane * kv->context * kv->width + head * kv->context * head_size;
+    return kv->data + (size_t)at * hn_dtype_size(kv->type);
 }
 
 struct job {
+    const struct hn_cpu_vector *vector;
     const struct hn_batch *batch;
     const struct hn_kv *kv;
     const float *k, *v;
     int64_t layer, head_size;
 };
+
+/* One token's keys or values of a head, element at of those of its slot. */
+static void put(const struct job *j, void *head, int64_t at, const float *x)
+{
+    int64_t n = j->head_size;
+    if (j->kv->type == HN_F16)
+        j->vector->narrow((uint16_t *)head + at, x, n);
+    else
+        memcpy((float *)head + at, x, (size_t)n * sizeof *x);
+}
 
 static void append_part(void *arg, int thread, int n_threads)
 {
@@ -74,7 +87,6 @@ static void append_part(void *arg, int thread, int n_threads)
     const struct hn_batch *batch = j->batch;
     const struct hn_kv *kv = j->kv;
     int64_t t, end, b = 0, hd = j->head_size;
-    size_t size = (size_t)hd * sizeof(float);
     hn_pool_split(batch->n_tokens, 1, thread, n_threads, &t, &end);
     for (; t < end; t++) {
         while (t >= batch->offsets[b + 1])
@@ -82,8 +94,8 @@ static void append_part(void *arg, int thread, int n_threads)
         int64_t at = (batch->past[b] + t - batch->offsets[b]) * hd;
         for (int64_t h = 0; h * hd < kv->width; h++) {
             int64_t from = t * kv->width + h * hd;
-            memcpy(hn_cpu_kv_head(kv, j->layer, batch->slots[b], 0, h, hd) + at, j->k + from, size);
-            memcpy(hn_cpu_kv_head(kv, j->layer, batch->slots[b], 1, h, hd) + at, j->v + from, size);
+            put(j, hn_cpu_kv_head(kv, j->layer, batch->slots[b], 0, h, hd), at, j->k + from);
+            put(j, hn_cpu_kv_head(kv, j->layer, batch->slots[b], 1, h, hd), at, j->v + from);
         }
     }
 }
@@ -99,6 +111,6 @@ void hn_cpu_kv_append(struct hn_device *dev, struct hn_kv *kv, int64_t layer,
         HN_ASSERT(batch->slots[b] >= 0 && batch->slots[b] < kv->n_slots);
         HN_ASSERT(batch->past[b] >= 0 && batch->past[b] + n <= kv->context);
     }
-    struct job j = {batch, kv, k->data, v->data, layer, head_size};
+    struct job j = {dev->vector, batch, kv, k->data, v->data, layer, head_size};
     hn_cpu_run(dev, append_part, &j, batch->n_tokens * kv->width * 2);
 }

@@ -21,6 +21,8 @@ struct hn_cpu_adamw {
 
 void hn_cpu_adamw_constants(const struct hn_adamw *o, struct hn_cpu_adamw *k);
 
+#define HN_F16_MAX 65504.0f /* the largest float16 */
+
 /* Columns of a score tile are handled in whole groups of this many, at every level. */
 enum { HN_CPU_LANES = 16 };
 
@@ -69,6 +71,12 @@ struct hn_cpu_vector {
 
     /* y [n, m] = the m rows x[0..m) of n elements each, transposed; rows of y are ldy apart. */
     void (*transpose)(float *y, int64_t ldy, const float *const *x, int64_t m, int64_t n);
+
+    /* Between float32 and float16 (bit patterns), n elements; narrow rounds to nearest even, and
+     * what is beyond
+     * +-HN_F16_MAX to that.  The same bits at every level. */
+    void (*widen)(float *y, const uint16_t *x, int64_t n);
+    void (*narrow)(uint16_t *y, const float *x, int64_t n);
 
     /* One step of the online softmax (Milakov and Gimelshein 2018) on raw scores s [n_keys, ld], a
      * query per column, n_cols columns (a multiple of HN_CPU_LANES).  Key j counts in column c when

@@ -213,6 +213,18 @@ static double v_sum_squares(const float *x, int64_t n)
     return out[0] + out[1] + (out[2] + out[3]) + rest;
 }
 
+INLINE vec v_widen(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* The value comes second: of a NaN and a number, min and max give the second. */
+INLINE void v_narrow(uint16_t *p, vec x, float top)
+{
+    vec y = _mm256_max_ps(_mm256_set1_ps(-top), _mm256_min_ps(_mm256_set1_ps(top), x));
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT));
+}
+
 #include "backend/cpu/vector_loops.h"
 
 const struct hn_cpu_vector hn_cpu_vector_avx2 = HN_VECTOR_TABLE;

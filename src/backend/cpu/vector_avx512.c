@@ -230,6 +230,18 @@ static double v_sum_squares(const float *x, int64_t n)
         _mm512_add_pd(_mm512_add_pd(s[0], s[1]), _mm512_add_pd(s[2], s[3])));
 }
 
+INLINE vec v_widen(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+/* The value comes second: of a NaN and a number, min and max give the second. */
+INLINE void v_narrow(uint16_t *p, vec x, float top)
+{
+    vec y = _mm512_max_ps(_mm512_set1_ps(-top), _mm512_min_ps(_mm512_set1_ps(top), x));
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT));
+}
+
 #include "backend/cpu/vector_loops.h"
 
 const struct hn_cpu_vector hn_cpu_vector_avx512 = HN_VECTOR_TABLE;

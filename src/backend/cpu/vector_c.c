@@ -185,6 +185,19 @@ static void softmax_bwd(float *p, float *ds, int64_t ld, int64_t n_rows, int64_t
     }
 }
 
+static void widen(float *y, const uint16_t *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = hn_f16_to_f32(x[i]);
+}
+
+static void narrow(uint16_t *y, const float *x, int64_t n)
+{
+    const float top = HN_F16_MAX;
+    for (int64_t i = 0; i < n; i++)
+        y[i] = hn_f16_from_f32(x[i] > top ? top : x[i] < -top ? -top : x[i]);
+}
+
 const struct hn_cpu_vector hn_cpu_vector_c = {
     .rms_norm_fwd = rms_norm_fwd,
     .rms_norm_bwd = rms_norm_bwd,
@@ -202,6 +215,8 @@ const struct hn_cpu_vector hn_cpu_vector_c = {
     .transpose = transpose,
     .softmax = softmax,
     .softmax_bwd = softmax_bwd,
+    .widen = widen,
+    .narrow = narrow,
 };
 
 static void overlay(struct hn_cpu_vector *out, const struct hn_cpu_vector *v)
@@ -221,6 +236,8 @@ static void overlay(struct hn_cpu_vector *out, const struct hn_cpu_vector *v)
     SLOT(product);
     SLOT(scores_few);
     SLOT(transpose);
+    SLOT(widen);
+    SLOT(narrow);
     SLOT(softmax);
     SLOT(softmax_bwd);
 #undef SLOT

@@ -193,6 +193,17 @@ static double v_sum_squares(const float *x, int64_t n)
     return vaddvq_f64(vaddq_f64(vaddq_f64(s[0], s[1]), vaddq_f64(s[2], s[3]))) + rest;
 }
 
+INLINE vec v_widen(const uint16_t *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+
+INLINE void v_narrow(uint16_t *p, vec x, float top)
+{
+    vec y = vmaxq_f32(vminq_f32(x, vdupq_n_f32(top)), vdupq_n_f32(-top));
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(y)));
+}
+
 #include "backend/cpu/vector_loops.h"
 
 const struct hn_cpu_vector hn_cpu_vector_neon = HN_VECTOR_TABLE;

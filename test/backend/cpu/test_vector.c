@@ -286,6 +286,44 @@ static void check_exp(struct bench *b)
     assert_true(isnan(far[7]));
 }
 
+/* All 65536 patterns there and back, and the numbers between them: bit for bit what C gives. */
+static void check_halves(struct bench *b)
+{
+    enum { N = 65536, EXTRA = 5 };
+    uint16_t *in = hn_arena_alloc(&b->arena, sizeof *in * (N + EXTRA), sizeof *in);
+    uint16_t *out[2];
+    struct pair wide = make(b, N, 1);
+    for (int k = 0; k < 2; k++)
+        out[k] = hn_arena_alloc(&b->arena, sizeof *in * (N + EXTRA), sizeof *in);
+    assert_true(in && out[0] && out[1]);
+    for (int i = 0; i < N; i++)
+        in[i] = (uint16_t)i;
+    for (int k = 0; k < 2; k++)
+        b->v[k]->widen(wide.p[k], in, N);
+    for (int i = 0; i < N; i++)
+        if (!isnan(wide.p[0][i]) || !isnan(wide.p[1][i]))
+            assert_memory_equal(&wide.p[0][i], &wide.p[1][i], sizeof(float));
+    for (int round = 0; round < 3; round++) {
+        static const float factor[] = {1, 1.000244140625f, 1.0003f}; /* exact, ties, neither */
+        int n = round ? N - 3 : N;                                   /* a ragged end too */
+        for (int i = 0; i < N && round; i++)
+            wide.p[0][i] *= factor[round];
+        for (int k = 0; k < 2; k++)
+            b->v[k]->narrow(out[k], wide.p[0], n);
+        for (int i = 0; i < n; i++) {
+            float x = wide.p[0][i];
+            if (isnan(x)) {
+                assert_true((out[1][i] & 0x7fff) > 0x7c00); /* and stays one */
+                continue;
+            }
+            assert_int_equal(out[0][i], out[1][i]);
+            assert_true((out[1][i] & 0x7fff) <= 0x7bff); /* never infinite */
+            if (!round && !isinf(x))
+                assert_int_equal(out[1][i], i);
+        }
+    }
+}
+
 static void check_level(struct bench *b)
 {
     static const int64_t ragged[] = {1,  2,  3,  4,  5,  7,  8,  9,   15,
@@ -308,6 +346,7 @@ static void check_level(struct bench *b)
     }
     check_elements(b, 0);
     check_exp(b);
+    check_halves(b);
 }
 
 static void slots_match_c(void **state)
