@@ -19,9 +19,7 @@ export HONE="${HONE:-$PWD/build/hone}"
 if [ ! -x "$peers/bin/python" ]; then
     python3 -m venv "$peers.part"
     pip="$peers.part/bin/python -m pip install -q"
-    # the build without CUDA where its index can be reached: gigabytes less
-    $pip torch --index-url https://download.pytorch.org/whl/cpu 2>/dev/null || $pip torch
-    $pip transformers peft accelerate safetensors gguf sentencepiece protobuf "mlx[cpu]" mlx-lm
+    $pip torch transformers peft accelerate safetensors gguf sentencepiece protobuf "mlx[cpu]" mlx-lm
     CMAKE_ARGS=-DGGML_NATIVE=ON $pip llama-cpp-python
     rm -rf "$peers"
     mv "$peers.part" "$peers"
