@@ -9,6 +9,7 @@ const struct hn_cpu_gemv hn_cpu_gemv_avx2 = {{{0}}};
 #else
 
 #define LANES_512 0
+#define EIGHT_BLOCKS 1
 enum { LANES = 8, PASS = 4 };
 typedef __m256 vec;
 typedef __m256i ivec;

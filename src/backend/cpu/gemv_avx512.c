@@ -9,6 +9,7 @@ const struct hn_cpu_gemv hn_cpu_gemv_avx512 = {{{0}}};
 #else
 
 #define LANES_512 1
+#define EIGHT_BLOCKS 0
 enum { LANES = 16, PASS = 8 };
 typedef __m512 vec;
 typedef __m512i ivec;

@@ -9,6 +9,7 @@ const struct hn_cpu_gemv hn_cpu_gemv_neon = {{{0}}};
 #else
 
 #define LANES_512 0
+#define EIGHT_BLOCKS 0
 enum { LANES = 4, PASS = 4 };
 typedef float32x4_t vec;
 typedef int32x4_t ivec;
@@ -20,6 +21,10 @@ INLINE vec v_set(float x)
 INLINE vec v_load(const float *p)
 {
     return vld1q_f32(p);
+}
+INLINE void v_store(float *p, vec a)
+{
+    vst1q_f32(p, a);
 }
 INLINE vec v_add(vec a, vec b)
 {

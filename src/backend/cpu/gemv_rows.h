@@ -49,7 +49,7 @@ enum kind {
  * a bias for them too. */
 INLINE int middle_of(const enum kind kind)
 {
-    return LANES_512 ? 0 : kind == KIND_Q4_0 ? 8 : kind == KIND_Q5_0 ? 16 : 0;
+    return !EIGHT_BLOCKS ? 0 : kind == KIND_Q4_0 ? 8 : kind == KIND_Q5_0 ? 16 : 0;
 }
 
 /* A chunk: LANES words of nibbles; per lane the scale of its block and, of the formats that have
@@ -110,7 +110,7 @@ INLINE void add_chunk(const enum kind kind, const int nt, const struct chunk *c,
     }
 }
 
-#if !LANES_512
+#if EIGHT_BLOCKS
 /* Scales and biases of eight blocks from column k on, which is the first of a block, in the order
  * 0, 2, 4, 6 | 1, 3, 5, 7; and the chunk of blocks 2*which and 2*which+1, which begin at `at`. */
 struct eight_blocks {
@@ -137,7 +137,7 @@ INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_mat
         vec total[PASS];
         zero_sums(nt, total);
         int64_t i = 0;
-#if !LANES_512
+#if EIGHT_BLOCKS
         for (; i + 4 <= whole; i += 4) {
             struct eight_blocks e = load_eight(kind, w, at, groups, i * CHUNK);
             for (int64_t p = 0; p < 4 * size; p += 64)
