@@ -10,20 +10,43 @@ enum {
                          stay in the second cache */
 };
 
-const struct hn_cpu_igemm *hn_cpu_igemm_select(enum hn_cpu_level level)
+#define OVERLAY(out, table, slot)                                                                  \
+    do {                                                                                           \
+        if ((table)->slot)                                                                         \
+            (out)->slot = (table)->slot;                                                           \
+    } while (0)
+
+void hn_cpu_igemm_select(struct hn_cpu_igemm *out, enum hn_cpu_level level)
 {
-    bool avx2 = level >= HN_CPU_AVX2 && hn_cpu_igemm_avx2.form[HN_IM_8].tile;
-    return avx2 ? &hn_cpu_igemm_avx2 : &hn_cpu_igemm_c;
+    static const struct hn_cpu_igemm *const tables[HN_CPU_LEVEL_COUNT] = {
+        [HN_CPU_AVX2] = &hn_cpu_igemm_avx2,
+        [HN_CPU_AVX512] = &hn_cpu_igemm_avx512,
+        [HN_CPU_AMX] = &hn_cpu_igemm_amx,
+    };
+    *out = level == HN_CPU_C ? hn_cpu_igemm_c : (struct hn_cpu_igemm){0};
+    for (int k = 0; k <= (int)level; k++) {
+        const struct hn_cpu_igemm *table = tables[k];
+        if (!table)
+            continue;
+        for (int i = 0; i < HN_IM_WIDTHS; i++) {
+            OVERLAY(out, table, form[i].pack);
+            OVERLAY(out, table, form[i].panel);
+            OVERLAY(out, table, form[i].tile);
+        }
+        OVERLAY(out, table, tokens);
+        OVERLAY(out, table, bytes);
+        OVERLAY(out, table, enter);
+        OVERLAY(out, table, leave);
+    }
 }
 
 /* ---- which products ------------------------------------------------------------------------ */
 
-enum hn_im_width hn_im_width(const struct hn_matrix *w, int most)
+static enum hn_im_width width_of(const struct hn_matrix *w, bool narrow, bool bytes)
 {
-    bool narrow = most <= MOST_8;
     switch (w->layout) {
     case HN_LAYOUT_AFFINE:
-        return narrow && w->bits < 8 ? HN_IM_8 : HN_IM_16;
+        return narrow && (w->bits < 8 || bytes) ? HN_IM_8 : HN_IM_16;
     case HN_LAYOUT_Q4_0:
     case HN_LAYOUT_Q4_1:
     case HN_LAYOUT_Q5_0:
@@ -32,14 +55,20 @@ enum hn_im_width hn_im_width(const struct hn_matrix *w, int most)
     case HN_LAYOUT_Q5_K:
         return narrow ? HN_IM_8 : HN_IM_16;
     case HN_LAYOUT_Q8_0:
-        return HN_IM_16;
+        return narrow && bytes ? HN_IM_8 : HN_IM_16;
     case HN_LAYOUT_Q6_K: /* codes of 13 bits: only products with 8 more fit */
         return narrow ? HN_IM_16 : HN_IM_NONE;
     case HN_LAYOUT_BNB8:
-        return w->cols % HN_IM_BLOCK == 0 ? HN_IM_16 : HN_IM_NONE;
+        return w->cols % HN_IM_BLOCK ? HN_IM_NONE : narrow && bytes ? HN_IM_8 : HN_IM_16;
     default:
         return HN_IM_NONE;
     }
+}
+
+enum hn_im_width hn_im_width(const struct hn_cpu_igemm *table, const struct hn_matrix *w, int most)
+{
+    enum hn_im_width width = width_of(w, most <= MOST_8, table->bytes);
+    return width != HN_IM_NONE && table->form[width].tile ? width : HN_IM_NONE;
 }
 
 struct hn_im_kind hn_im_kind(const struct hn_matrix *w, enum hn_im_width width)
@@ -50,8 +79,19 @@ struct hn_im_kind hn_im_kind(const struct hn_matrix *w, enum hn_im_width width)
     bool five = w->layout == HN_LAYOUT_Q5_0 || w->layout == HN_LAYOUT_Q5_1 ||
                 w->layout == HN_LAYOUT_Q5_K || (w->layout == HN_LAYOUT_AFFINE && w->bits == 5);
     bool six = w->layout == HN_LAYOUT_AFFINE && w->bits == 6;
+    bool bytes = w->layout == HN_LAYOUT_Q8_0 || w->layout == HN_LAYOUT_BNB8;
     /* 2 * 127 * (15, 31, 63) * chain < 2^15 */
-    return (struct hn_im_kind){six ? 2 : five ? 4 : 8, !symmetric || width == HN_IM_8};
+    return (struct hn_im_kind){.chain = six    ? 2
+                                        : five ? 4
+                                               : 8,
+                               .biased = !symmetric || (width == HN_IM_8 && !bytes),
+                               .middle = bytes && width == HN_IM_8 ? 128 : 0};
+}
+
+/* Whether several tokens behind a cache are faster in 16 bits than as float32. */
+static bool rounds_prompts(const struct hn_device *dev)
+{
+    return dev->level == HN_CPU_AVX2 || dev->level == HN_CPU_AVX512;
 }
 
 int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n_tokens)
@@ -59,18 +99,20 @@ int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n
     bool generates = dev->batch && dev->batch->slots, int8 = dev->compute == HN_CLASS_INT8;
     bool streams = dev->matmul->gemv.layout[w->layout].rows;
     int most = int8 ? MOST_8 : MOST_16;
-    if (!int8 && (!generates || dev->level != HN_CPU_AVX2))
+    if (!int8 && (!generates || !rounds_prompts(dev)))
         return 0;
     if (n_tokens == 1 && generates && streams) /* at the memory's speed, and more exact */
         return 0;
-    return hn_im_width(w, most) == HN_IM_NONE ? 0 : most;
+    struct hn_cpu_igemm table;
+    hn_cpu_igemm_select(&table, dev->level);
+    return hn_im_width(&table, w, most) == HN_IM_NONE ? 0 : most;
 }
 
 /* ---- the product --------------------------------------------------------------------------- */
 
 struct product {
     struct hn_device *dev;
-    const struct hn_cpu_igemm *table;
+    struct hn_cpu_igemm table;
     const float *x;
     int64_t n_tokens, depth;
     const struct hn_mm_out *out;
@@ -94,9 +136,10 @@ static void pack_share(const struct product *p, int64_t t0, int64_t n, int threa
     for (int i = 0; i < HN_IM_WIDTHS; i++) {
         const struct hn_im_tokens *to = &p->tokens[i];
         for (int64_t t = begin; t < end && p->uses[i]; t++)
-            p->table->form[i].pack(p->x + (t0 + t) * p->depth, p->depth, p->most,
-                                   to->q + t * to->ld * width_bytes((enum hn_im_width)i),
-                                   to->scale + t * to->ldb, to->sum + t * to->ldb);
+            p->table.form[i].pack(p->x + (t0 + t) * p->depth, p->depth, p->most,
+                                  to->q + t * to->ld * width_bytes((enum hn_im_width)i),
+                                  to->scale + t * to->ldb, to->sum + t * to->ldb,
+                                  to->total + t * to->ldb);
     }
 }
 
@@ -105,24 +148,22 @@ static void sweep(const struct product *p, enum hn_im_width width, struct hn_im_
                   int64_t n, int64_t k0, int64_t depth, const unsigned char *panel, float *y,
                   int64_t ldy, int rows, bool add)
 {
-    hn_im_tile_fn *tile = p->table->form[width].tile;
+    hn_im_tile_fn *tile = p->table.form[width].tile;
     struct hn_im_tokens x = p->tokens[width];
-    for (int64_t t = 0; t < n; t += HN_IM_TOKENS) {
-        int nt = (int)HN_MIN(HN_IM_TOKENS, n - t);
+    for (int64_t t = 0; t < n; t += p->table.tokens) {
+        int nt = (int)HN_MIN(p->table.tokens, n - t);
         float *to = y + t * ldy;
         if (rows == HN_IM_ROWS) {
             tile(kind, nt, &x, k0, depth, panel, to, ldy, add);
         } else {
-            float edge[HN_IM_TOKENS * HN_IM_ROWS] = {0};
+            float edge[HN_IM_TOKENS_MAX * HN_IM_ROWS] = {0};
             for (int i = 0; i < nt && add; i++)
                 memcpy(edge + i * HN_IM_ROWS, to + i * ldy, (size_t)rows * sizeof *y);
             tile(kind, nt, &x, k0, depth, panel, edge, HN_IM_ROWS, add);
             for (int i = 0; i < nt; i++)
                 memcpy(to + i * ldy, edge + i * HN_IM_ROWS, (size_t)rows * sizeof *y);
         }
-        x.q += HN_IM_TOKENS * x.ld * width_bytes(width);
-        x.scale += HN_IM_TOKENS * x.ldb;
-        x.sum += HN_IM_TOKENS * x.ldb;
+        x = hn_im_tokens_from(&x, nt, width_bytes(width));
     }
 }
 
@@ -156,7 +197,7 @@ static void output_slab(const struct product *p, int i, int64_t t0, int64_t n, i
                         int64_t slab, int thread, int n_threads)
 {
     const struct hn_mm_out *o = &p->out[i];
-    enum hn_im_width width = hn_im_width(o->w, p->most);
+    enum hn_im_width width = hn_im_width(&p->table, o->w, p->most);
     struct hn_im_kind kind = hn_im_kind(o->w, width);
     unsigned char *panel = p->panels + (size_t)thread * PANEL_BYTES;
     int64_t begin, end, most = width == HN_IM_8 ? HN_IM_DEPTH : HN_IM_DEPTH / 2;
@@ -168,7 +209,7 @@ static void output_slab(const struct product *p, int i, int64_t t0, int64_t n, i
         int rows = (int)HN_MIN(HN_IM_ROWS, end - j);
         for (int64_t k = k0; k < k0 + slab; k += most) {
             int64_t depth = HN_MIN(most, k0 + slab - k);
-            p->table->form[width].panel(o->w, j, rows, k, depth, panel);
+            p->table.form[width].panel(o->w, j, rows, k, depth, panel);
             sweep(p, width, kind, n, k, depth, panel, y + j, o->w->rows, rows,
                   p->add || o->bias || k > 0);
         }
@@ -178,6 +219,8 @@ static void output_slab(const struct product *p, int i, int64_t t0, int64_t n, i
 static void product_job(void *arg, int thread, int n_threads)
 {
     const struct product *p = arg;
+    if (p->table.enter)
+        p->table.enter();
     for (int64_t t0 = 0; t0 < p->n_tokens; t0 += HN_MM_TOKENS_MAX) {
         int64_t n = HN_MIN(HN_MM_TOKENS_MAX, p->n_tokens - t0);
         int64_t slab = SLAB / n / (p->uses[HN_IM_16] ? 2 : 1) / HN_IM_DEPTH * HN_IM_DEPTH;
@@ -190,6 +233,8 @@ static void product_job(void *arg, int thread, int n_threads)
             for (int i = 0; i < p->n; i++)
                 output_slab(p, i, t0, n, k0, HN_MIN(slab, p->depth - k0), thread, n_threads);
     }
+    if (p->table.leave)
+        p->table.leave();
 }
 
 /* ---- scratch ------------------------------------------------------------------------------- */
@@ -198,7 +243,7 @@ static size_t token_floats(int64_t n_tokens, int64_t depth, enum hn_im_width wid
 {
     size_t n = (size_t)(HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * depth);
     return hn_mm_scratch_floats(n * (size_t)width_bytes(width) / sizeof(float)) +
-           2 * hn_mm_scratch_floats(n / HN_IM_BLOCK);
+           3 * hn_mm_scratch_floats(n / HN_IM_BLOCK);
 }
 
 static size_t panel_floats(const struct hn_device *dev)
@@ -211,7 +256,7 @@ size_t hn_im_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64
     size_t n = panel_floats(dev) + token_floats(n_tokens, width, HN_IM_16);
     if (dev->compute == HN_CLASS_INT8)
         n += token_floats(n_tokens, width, HN_IM_8);
-    else if (dev->level != HN_CPU_AVX2)
+    else if (!rounds_prompts(dev))
         return 0;
     return n;
 }
@@ -220,7 +265,6 @@ void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
                    int64_t depth, const struct hn_mm_out *out, int n, bool add, int most)
 {
     struct product p = {.dev = dev,
-                        .table = hn_cpu_igemm_select(dev->level),
                         .x = x,
                         .n_tokens = n_tokens,
                         .depth = depth,
@@ -228,8 +272,9 @@ void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
                         .n = n,
                         .most = most,
                         .add = add};
+    hn_cpu_igemm_select(&p.table, dev->level);
     for (int i = 0; i < n; i++)
-        p.uses[hn_im_width(out[i].w, most)] = true;
+        p.uses[hn_im_width(&p.table, out[i].w, most)] = true;
     size_t tokens = (size_t)(HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * depth);
     for (int i = 0; i < HN_IM_WIDTHS; i++) {
         struct hn_im_tokens *t = &p.tokens[i];
@@ -239,6 +284,7 @@ void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
         t->q = (unsigned char *)hn_mm_scratch_take(&s, bytes / sizeof(float));
         t->scale = hn_mm_scratch_take(&s, tokens / HN_IM_BLOCK);
         t->sum = hn_mm_scratch_take(&s, tokens / HN_IM_BLOCK);
+        t->total = (int32_t *)(void *)hn_mm_scratch_take(&s, tokens / HN_IM_BLOCK);
         t->ld = depth;
         t->ldb = depth / HN_IM_BLOCK;
     }

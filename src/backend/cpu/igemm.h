@@ -15,9 +15,13 @@
  * Tokens are 8 or 16 bits wide, and so are the codes beside them (igemm_c.c is the specification):
  *
  *   HN_IM_8   codes 0 .. 63: eight vectors of [16 rows][4 columns], the middle of symmetric
- *             formats in the bias; products are added in 16 bits, as many as surely fit, then in 32
- *   HN_IM_16  codes of 8 bits and a sign: sixteen vectors of [16 rows][2 columns]; vectors 2m and
- *             2m+1 hold columns 4m and 4m+2, 4m+1 and 4m+3, and so do the tokens */
+ *             formats in the bias; with AVX2 products are added in 16 bits, as many as surely fit,
+ *             then in 32.  Where a level sums four products in 32 bits at once, codes of whole
+ * bytes too, signed ones as code + 128, which the tile takes back HN_IM_16  codes of 8 bits and a
+ * sign: sixteen vectors of [16 rows][2 columns]; vectors 2m and 2m+1 hold columns 4m and 4m+2, 4m+1
+ * and 4m+3, and so do the tokens
+ *
+ * How a level orders tokens and panels inside their blocks is its own affair. */
 #ifndef HN_BACKEND_CPU_IGEMM_H
 #define HN_BACKEND_CPU_IGEMM_H
 
@@ -28,37 +32,52 @@ enum hn_im_width { HN_IM_8, HN_IM_16, HN_IM_WIDTHS, HN_IM_NONE = HN_IM_WIDTHS };
 enum {
     HN_IM_BLOCK = 32,
     HN_IM_ROWS = 16,                                         /* of a panel */
-    HN_IM_TOKENS = 4,                                        /* of a tile, at most */
+    HN_IM_TOKENS_MAX = 16,                                   /* of a tile, of any level */
     HN_IM_DEPTH = 512,                                       /* columns of a panel, at most */
     HN_IM_SCALES = 2 * HN_IM_ROWS * (int)sizeof(float),      /* bytes: scales, then biases */
     HN_IM_BLOCK_8 = HN_IM_ROWS * HN_IM_BLOCK + HN_IM_SCALES, /* bytes of a panel's block */
     HN_IM_BLOCK_16 = 2 * HN_IM_ROWS * HN_IM_BLOCK + HN_IM_SCALES,
 };
 
-/* Rounded tokens of one width; block b of token t has scale[t*ldb + b] and sum[t*ldb + b]. */
+/* Rounded tokens of one width; block b of token t has scale[t*ldb + b], sum[t*ldb + b] (of what the
+ * integers stand for) and total[t*ldb + b] (of the integers). */
 struct hn_im_tokens {
     unsigned char *q; /* elements of 1 or 2 bytes, token t from t*ld on */
     float *scale, *sum;
+    int32_t *total;
     int64_t ld, ldb;
 };
+
+/* Those from token n on; width: bytes of an element. */
+static inline struct hn_im_tokens hn_im_tokens_from(const struct hn_im_tokens *x, int64_t n,
+                                                    int width)
+{
+    return (struct hn_im_tokens){x->q + n * x->ld * width,
+                                 x->scale + n * x->ldb,
+                                 x->sum + n * x->ldb,
+                                 x->total + n * x->ldb,
+                                 x->ld,
+                                 x->ldb};
+}
 
 /* What a tile must know of a weight's codes. */
 struct hn_im_kind {
     int chain;   /* HN_IM_8: products of two that surely fit 16 bits together: 2, 4 or 8 */
     bool biased; /* false: every bias is zero */
+    int middle;  /* HN_IM_8: what to subtract from every code of a panel, 0 or 128 */
 };
 
-/* One token x [n], n a multiple of 32, to q, scale and sum; magnitudes are at most `most` (127, or
- * with HN_IM_16 32767).  A block with an infinity or a NaN has the scale NaN; one below 2^-100 is
- * zero. */
+/* One token x [n], n a multiple of 32, to q, scale, sum and total; magnitudes are at most `most`
+ * (127, or with HN_IM_16 32767).  A block with an infinity or a NaN has the scale NaN; one below
+ * 2^-100 is zero. */
 typedef void hn_im_pack_fn(const float *x, int64_t n, int most, unsigned char *q, float *scale,
-                           float *sum);
+                           float *sum, int32_t *total);
 /* Rows [row, row + n_rows) and columns [k0, k0 + depth) as a panel; n_rows <= HN_IM_ROWS, the
  * others are anything finite. */
 typedef void hn_im_panel_fn(const struct hn_matrix *w, int64_t row, int n_rows, int64_t k0,
                             int64_t depth, unsigned char *panel);
-/* y [nt][HN_IM_ROWS] (= or, with add, +=) the first nt <= HN_IM_TOKENS tokens, from column k0 on,
- * times a panel. */
+/* y [nt][HN_IM_ROWS] (= or, with add, +=) the first nt tokens, as many as the table says at most,
+ * from column k0 on, times a panel. */
 typedef void hn_im_tile_fn(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x, int64_t k0,
                            int64_t depth, const unsigned char *panel, float *y, int64_t ldy,
                            bool add);
@@ -69,14 +88,21 @@ struct hn_cpu_igemm {
         hn_im_panel_fn *panel;
         hn_im_tile_fn *tile;
     } form[HN_IM_WIDTHS];
+    int tokens; /* of a tile, at most */
+    bool bytes; /* HN_IM_8 takes codes of whole bytes */
+    /* When not NULL: a thread calls them before its first tile and after its last. */
+    void (*enter)(void);
+    void (*leave)(void);
 };
-/* A level has all of it or nothing. */
-extern const struct hn_cpu_igemm hn_cpu_igemm_c, hn_cpu_igemm_avx2;
-const struct hn_cpu_igemm *hn_cpu_igemm_select(enum hn_cpu_level level);
+extern const struct hn_cpu_igemm hn_cpu_igemm_c, hn_cpu_igemm_avx2, hn_cpu_igemm_avx512,
+    hn_cpu_igemm_amx;
+/* *out = the level's own table over those of lower levels; C's, the specification, stands under no
+ * other: what a level has no tile for is faster in float32. */
+void hn_cpu_igemm_select(struct hn_cpu_igemm *out, enum hn_cpu_level level);
 
-/* How wide the products of w are, HN_IM_NONE when it has no integer codes; and of which kind.
- * most: of its tokens. */
-enum hn_im_width hn_im_width(const struct hn_matrix *w, int most);
+/* How wide a table's products of w are, HN_IM_NONE when it has no integer codes or the table no
+ * tile for them; and of which kind.  most: of its tokens. */
+enum hn_im_width hn_im_width(const struct hn_cpu_igemm *table, const struct hn_matrix *w, int most);
 struct hn_im_kind hn_im_kind(const struct hn_matrix *w, enum hn_im_width width);
 
 /* The magnitude that tokens are rounded to for w in this step: 127, 32767 or, where w must meet

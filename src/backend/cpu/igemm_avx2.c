@@ -5,10 +5,10 @@
 #include <math.h>
 
 #ifndef __AVX2__
-const struct hn_cpu_igemm hn_cpu_igemm_avx2 = {0};
+const struct hn_cpu_igemm hn_cpu_igemm_avx2 = {.tokens = 0};
 #else
 
-enum { LANES = 8, QUADS = HN_IM_BLOCK / 4 };
+enum { LANES = 8, QUADS = HN_IM_BLOCK / 4, TOKENS = 4 };
 
 INLINE __m256i load_32(const void *at)
 {
@@ -54,15 +54,16 @@ INLINE float round_block(const float *x, int most, __m256i q[4])
 }
 
 INLINE void pack(const bool wide, const float *x, int64_t n, int most, unsigned char *out,
-                 float *scale, float *sum)
+                 float *scale, float *sum, int32_t *total)
 {
     const __m256i pairs = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
-    for (int64_t k = 0; k < n; k += HN_IM_BLOCK, scale++, sum++) {
+    for (int64_t k = 0; k < n; k += HN_IM_BLOCK, scale++, sum++, total++) {
         __m256i q[4];
         *scale = round_block(x + k, most, q);
         __m256i all = _mm256_add_epi32(_mm256_add_epi32(q[0], q[1]), _mm256_add_epi32(q[2], q[3]));
-        *sum = *scale * (float)sum_integers(all);
+        *total = sum_integers(all);
+        *sum = *scale * (float)*total;
         __m256i low = _mm256_permute4x64_epi64(_mm256_packs_epi32(q[0], q[1]), 0xd8);
         __m256i high = _mm256_permute4x64_epi64(_mm256_packs_epi32(q[2], q[3]), 0xd8);
         if (wide) {
@@ -74,14 +75,16 @@ INLINE void pack(const bool wide, const float *x, int64_t n, int most, unsigned 
     }
 }
 
-static void pack_8(const float *x, int64_t n, int most, unsigned char *q, float *scale, float *sum)
+static void pack_8(const float *x, int64_t n, int most, unsigned char *q, float *scale, float *sum,
+                   int32_t *total)
 {
-    pack(false, x, n, most, q, scale, sum);
+    pack(false, x, n, most, q, scale, sum, total);
 }
 
-static void pack_16(const float *x, int64_t n, int most, unsigned char *q, float *scale, float *sum)
+static void pack_16(const float *x, int64_t n, int most, unsigned char *q, float *scale, float *sum,
+                    int32_t *total)
 {
-    pack(true, x, n, most, q, scale, sum);
+    pack(true, x, n, most, q, scale, sum, total);
 }
 
 /* ---- codes: one row's block of 32, in the order of columns ---------------------------------- */
@@ -332,6 +335,8 @@ INLINE void spread(const enum hn_layout layout, const int bits, const bool wide,
 #pragma GCC unroll 8
     for (int i = 0; i < QUADS; i++) {
         if (!wide) {
+            if (is_signed) /* code + 128 */
+                out[i] = _mm256_xor_si256(out[i], _mm256_set1_epi8((char)0x80));
             store_32(to + i * HN_IM_ROWS * 4, out[i]);
             continue;
         }
@@ -393,7 +398,11 @@ INLINE void panel(const enum hn_layout layout, const int bits, const bool wide,
     case HN_LAYOUT_Q4_K:                                                                           \
         PANEL(HN_LAYOUT_Q4_K, 4, wide);                                                            \
     case HN_LAYOUT_Q5_K:                                                                           \
-        PANEL(HN_LAYOUT_Q5_K, 5, wide)
+        PANEL(HN_LAYOUT_Q5_K, 5, wide);                                                            \
+    case HN_LAYOUT_Q8_0:                                                                           \
+        PANEL(HN_LAYOUT_Q8_0, 8, wide);                                                            \
+    case HN_LAYOUT_BNB8:                                                                           \
+        PANEL(HN_LAYOUT_BNB8, 8, wide)
 
 INLINE void panel_affine(const bool wide, const struct hn_matrix *w, int64_t row, int n_rows,
                          int64_t k0, int64_t depth, unsigned char *to)
@@ -407,8 +416,10 @@ INLINE void panel_affine(const bool wide, const struct hn_matrix *w, int64_t row
         PANEL(HN_LAYOUT_AFFINE, 4, wide);
     case 5:
         PANEL(HN_LAYOUT_AFFINE, 5, wide);
-    default:
+    case 6:
         PANEL(HN_LAYOUT_AFFINE, 6, wide);
+    default:
+        PANEL(HN_LAYOUT_AFFINE, 8, wide);
     }
 }
 
@@ -429,15 +440,8 @@ static void panel_16(const struct hn_matrix *w, int64_t row, int n_rows, int64_t
         PANELS(true);
     case HN_LAYOUT_Q6_K:
         PANEL(HN_LAYOUT_Q6_K, 6, true);
-    case HN_LAYOUT_Q8_0:
-        PANEL(HN_LAYOUT_Q8_0, 8, true);
-    case HN_LAYOUT_BNB8:
-        PANEL(HN_LAYOUT_BNB8, 8, true);
     default:
-        if (w->bits == 8)
-            panel(HN_LAYOUT_AFFINE, 8, true, w, row, n_rows, k0, depth, to);
-        else
-            panel_affine(true, w, row, n_rows, k0, depth, to);
+        panel_affine(true, w, row, n_rows, k0, depth, to);
     }
 }
 
@@ -456,12 +460,12 @@ INLINE __m256i broadcast_word(const unsigned char *at)
 
 /* s[t][v] = sums of one block, of 8 rows each. */
 INLINE void block_8(const int chain, const int nt, const unsigned char *panel,
-                    const unsigned char *q, int64_t ld, __m256i s[HN_IM_TOKENS][2])
+                    const unsigned char *q, int64_t ld, __m256i s[TOKENS][2])
 {
     const __m256i ones = _mm256_set1_epi16(1);
 #pragma GCC unroll 8
     for (int i = 0; i < QUADS; i += chain) {
-        __m256i pairs[HN_IM_TOKENS][2];
+        __m256i pairs[TOKENS][2];
 #pragma GCC unroll 8
         for (int j = i; j < i + chain; j++) {
             __m256i w0 = load_32(panel + j * HN_IM_ROWS * 4);
@@ -488,7 +492,7 @@ INLINE void block_8(const int chain, const int nt, const unsigned char *panel,
 }
 
 INLINE void block_16(const int nt, const unsigned char *panel, const unsigned char *q, int64_t ld,
-                     __m256i s[HN_IM_TOKENS][2])
+                     __m256i s[TOKENS][2])
 {
 #pragma GCC unroll 16
     for (int j = 0; j < 2 * QUADS; j++) {
@@ -514,14 +518,14 @@ INLINE void tile(const int chain, const bool biased, const int nt, const struct 
     const int width = chain ? 1 : 2, size = chain ? HN_IM_BLOCK_8 : HN_IM_BLOCK_16;
     const unsigned char *q = x->q + k0 * width;
     int64_t first = k0 / HN_IM_BLOCK;
-    __m256 total[HN_IM_TOKENS][2];
+    __m256 total[TOKENS][2];
 #pragma GCC unroll 4
     for (int t = 0; t < nt; t++)
         for (int v = 0; v < 2; v++)
             total[t][v] = add ? _mm256_loadu_ps(y + t * ldy + v * LANES) : _mm256_setzero_ps();
     for (int64_t b = 0; b < depth / HN_IM_BLOCK; b++, at += size, q += HN_IM_BLOCK * width) {
         const float *scales = (const float *)(const void *)(at + size - HN_IM_SCALES);
-        __m256i s[HN_IM_TOKENS][2];
+        __m256i s[TOKENS][2];
         if (chain)
             block_8(chain, nt, at, q, x->ld, s);
         else
@@ -581,9 +585,9 @@ static void tile_16(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x
         TILES(0, false)
 }
 
-const struct hn_cpu_igemm hn_cpu_igemm_avx2 = {{
-    [HN_IM_8] = {pack_8, panel_8, tile_8},
-    [HN_IM_16] = {pack_16, panel_16, tile_16},
-}};
+const struct hn_cpu_igemm hn_cpu_igemm_avx2 = {
+    .form = {[HN_IM_8] = {pack_8, panel_8, tile_8}, [HN_IM_16] = {pack_16, panel_16, tile_16}},
+    .tokens = TOKENS,
+};
 
 #endif

@@ -29,31 +29,34 @@ static int column_16(int i)
 }
 
 static void pack(bool wide, const float *x, int64_t n, int most, unsigned char *out, float *scale,
-                 float *sum)
+                 float *sum, int32_t *total)
 {
-    for (int64_t k = 0; k < n; k += HN_IM_BLOCK, scale++, sum++) {
-        int32_t q[HN_IM_BLOCK], total = 0;
+    for (int64_t k = 0; k < n; k += HN_IM_BLOCK, scale++, sum++, total++) {
+        int32_t q[HN_IM_BLOCK];
         *scale = round_block(x + k, most, q);
+        *total = 0;
         for (int i = 0; i < HN_IM_BLOCK; i++) {
             int16_t v = (int16_t)q[column_16(i)];
-            total += q[i];
+            *total += q[i];
             if (wide)
                 memcpy(out + 2 * (k + i), &v, 2);
             else
                 out[k + i] = (unsigned char)(int8_t)q[i];
         }
-        *sum = *scale * (float)total;
+        *sum = *scale * (float)*total;
     }
 }
 
-static void pack_8(const float *x, int64_t n, int most, unsigned char *q, float *scale, float *sum)
+static void pack_8(const float *x, int64_t n, int most, unsigned char *q, float *scale, float *sum,
+                   int32_t *total)
 {
-    pack(false, x, n, most, q, scale, sum);
+    pack(false, x, n, most, q, scale, sum, total);
 }
 
-static void pack_16(const float *x, int64_t n, int most, unsigned char *q, float *scale, float *sum)
+static void pack_16(const float *x, int64_t n, int most, unsigned char *q, float *scale, float *sum,
+                    int32_t *total)
 {
-    pack(true, x, n, most, q, scale, sum);
+    pack(true, x, n, most, q, scale, sum, total);
 }
 
 /* ---- codes --------------------------------------------------------------------------------- */
@@ -176,11 +179,12 @@ static void panel_8(const struct hn_matrix *w, int64_t row, int n_rows, int64_t 
 {
     for (int64_t k = 0; k < depth; k += HN_IM_BLOCK, panel += HN_IM_BLOCK_8) {
         float *scales = (float *)(void *)(panel + HN_IM_ROWS * HN_IM_BLOCK);
+        const int whole = hn_im_kind(w, HN_IM_8).middle;
         memset(panel, 0, HN_IM_BLOCK_8);
         for (int r = 0; r < n_rows; r++) {
             struct codes c = codes_of(w, row + r, (k0 + k) / HN_IM_BLOCK);
             for (int i = 0; i < HN_IM_BLOCK; i++)
-                panel[(i / 4 * HN_IM_ROWS + r) * 4 + i % 4] = (unsigned char)c.code[i];
+                panel[(i / 4 * HN_IM_ROWS + r) * 4 + i % 4] = (unsigned char)(c.code[i] + whole);
             scales[r] = c.scale;
             scales[HN_IM_ROWS + r] = c.middle ? c.scale * (float)-c.middle : c.bias;
         }
@@ -207,7 +211,7 @@ static void panel_16(const struct hn_matrix *w, int64_t row, int n_rows, int64_t
 
 /* ---- tiles --------------------------------------------------------------------------------- */
 
-static int32_t dot(bool wide, const unsigned char *panel, int r, const unsigned char *q)
+static int32_t dot(bool wide, int middle, const unsigned char *panel, int r, const unsigned char *q)
 {
     int32_t sum = 0;
     for (int i = 0; i < HN_IM_BLOCK; i++) {
@@ -216,7 +220,7 @@ static int32_t dot(bool wide, const unsigned char *panel, int r, const unsigned 
             memcpy(&code, panel + ((i / 2 * HN_IM_ROWS + r) * 2 + i % 2) * 2, 2);
             memcpy(&x, q + 2 * i, 2);
         }
-        sum += code * x;
+        sum += (code - middle) * x;
     }
     return sum;
 }
@@ -235,7 +239,7 @@ static void tile(bool wide, struct hn_im_kind kind, int nt, const struct hn_im_t
                 int64_t block = k0 / HN_IM_BLOCK + b;
                 const unsigned char *q = x->q + (t * x->ld + block * HN_IM_BLOCK) * width;
                 float scale = scales[r] * x->scale[t * x->ldb + block];
-                total = fmaf(scale, (float)dot(wide, at, r, q), total);
+                total = fmaf(scale, (float)dot(wide, kind.middle, at, r, q), total);
                 if (kind.biased)
                     total = fmaf(scales[HN_IM_ROWS + r], x->sum[t * x->ldb + block], total);
             }
@@ -256,7 +260,8 @@ static void tile_16(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x
     tile(true, kind, nt, x, k0, depth, panel, y, ldy, add);
 }
 
-const struct hn_cpu_igemm hn_cpu_igemm_c = {{
-    [HN_IM_8] = {pack_8, panel_8, tile_8},
-    [HN_IM_16] = {pack_16, panel_16, tile_16},
-}};
+const struct hn_cpu_igemm hn_cpu_igemm_c = {
+    .form = {[HN_IM_8] = {pack_8, panel_8, tile_8}, [HN_IM_16] = {pack_16, panel_16, tile_16}},
+    .tokens = 4,
+    .bytes = true,
+};

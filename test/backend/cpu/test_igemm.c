@@ -51,37 +51,47 @@ static void open_weight(struct weight *w, const struct format *f, int64_t rows, 
 
 /* One table's tokens, panel and tile. */
 struct pieces {
-    struct guarded q, scale, sum, panel, y;
+    struct guarded q, scale, sum, total, panel, y;
     struct hn_im_tokens x;
 };
 
-static void make_pieces(struct pieces *p, const struct hn_cpu_igemm *table, enum hn_im_width width,
+static void make_pieces(struct pieces *p, const struct hn_cpu_igemm *table,
                         const struct hn_matrix *m, int most, const float *x, int nt, int64_t row,
                         int n_rows, int64_t k0, bool add)
 {
+    enum hn_im_width width = hn_im_width(table, m, most);
     int64_t cols = m->cols, depth = cols - k0, blocks = cols / HN_IM_BLOCK;
     size_t block = width == HN_IM_8 ? HN_IM_BLOCK_8 : HN_IM_BLOCK_16;
     p->q = guarded_open((size_t)(nt * cols) * (width == HN_IM_8 ? 1 : 2));
     p->scale = guarded_open((size_t)(nt * blocks) * 4);
     p->sum = guarded_open((size_t)(nt * blocks) * 4);
+    p->total = guarded_open((size_t)(nt * blocks) * 4);
     p->panel = guarded_open((size_t)(depth / HN_IM_BLOCK) * block);
     p->y = guarded_open((size_t)(nt * HN_IM_ROWS) * 4);
-    p->x = (struct hn_im_tokens){p->q.data, (float *)(void *)p->scale.data,
-                                 (float *)(void *)p->sum.data, cols, blocks};
+    p->x = (struct hn_im_tokens){p->q.data,
+                                 (float *)(void *)p->scale.data,
+                                 (float *)(void *)p->sum.data,
+                                 (int32_t *)(void *)p->total.data,
+                                 cols,
+                                 blocks};
     EACH(t, nt)
     table->form[width].pack(x + t * cols, cols, most,
                             p->x.q + t * cols * (width == HN_IM_8 ? 1 : 2), p->x.scale + t * blocks,
-                            p->x.sum + t * blocks);
+                            p->x.sum + t * blocks, p->x.total + t * blocks);
     table->form[width].panel(m, row, n_rows, k0, depth, p->panel.data);
     float *y = (float *)(void *)p->y.data;
     EACH(i, nt * HN_IM_ROWS) y[i] = (float)i;
+    if (table->enter)
+        table->enter();
     table->form[width].tile(hn_im_kind(m, width), nt, &p->x, k0, depth, p->panel.data, y,
                             HN_IM_ROWS, add);
+    if (table->leave)
+        table->leave();
 }
 
 static void close_pieces(struct pieces *p)
 {
-    struct guarded *all[] = {&p->q, &p->scale, &p->sum, &p->panel, &p->y};
+    struct guarded *all[] = {&p->q, &p->scale, &p->sum, &p->total, &p->panel, &p->y};
     for (size_t i = 0; i < HN_COUNT(all); i++)
         guarded_close(all[i]);
 }
@@ -94,16 +104,15 @@ static void check_pieces(const struct hn_cpu_igemm *table, const struct format *
     int64_t cols = f->group * n_blocks, k0 = n_blocks > 1 && f->group >= 32 ? f->group : 0;
     float *x = malloc((size_t)(nt * cols) * sizeof *x);
     open_weight(&w, f, 24, cols, n_rows % 2 ? 8 : 0);
-    enum hn_im_width width = hn_im_width(&w.w.m, most);
     EACH(i, nt * cols) x[i] = uniform(-1, 1) * (i / 32 % 3 ? 1.0f : 40.0f);
     if (nt > 2)
         x[0] = 0x1p-120f, x[cols] = INFINITY, x[2 * cols] = NAN;
-    if (width != HN_IM_NONE && cols % HN_IM_BLOCK == 0) {
+    if (hn_im_width(table, &w.w.m, most) != HN_IM_NONE && cols % HN_IM_BLOCK == 0) {
         int64_t row = 24 - n_rows;
-        make_pieces(&want, &hn_cpu_igemm_c, width, &w.w.m, most, x, nt, row, n_rows, k0, add);
-        make_pieces(&got, table, width, &w.w.m, most, x, nt, row, n_rows, k0, add);
+        make_pieces(&want, &hn_cpu_igemm_c, &w.w.m, most, x, nt, row, n_rows, k0, add);
+        make_pieces(&got, table, &w.w.m, most, x, nt, row, n_rows, k0, add);
         size_t blocks = (size_t)(nt * cols / HN_IM_BLOCK);
-        assert_memory_equal(want.q.data, got.q.data, (size_t)(nt * cols) * (width + 1));
+        assert_memory_equal(want.total.data, got.total.data, blocks * sizeof(int32_t));
         EACH(i, (int64_t)blocks * 2)
         {
             float a = ((float *)(void *)(i % 2 ? want.sum.data : want.scale.data))[i / 2];
@@ -127,21 +136,23 @@ static void check_pieces(const struct hn_cpu_igemm *table, const struct format *
 static void test_pieces(void **state)
 {
     (void)state;
-    for (int level = HN_CPU_AVX2; level < HN_CPU_LEVEL_COUNT; level++) {
-        const struct hn_cpu_igemm *table = hn_cpu_igemm_select((enum hn_cpu_level)level);
-        if (!hn_cpu_level_available((enum hn_cpu_level)level) || table == &hn_cpu_igemm_c)
+    for (int level = HN_CPU_C + 1; level < HN_CPU_LEVEL_COUNT; level++) {
+        struct hn_cpu_igemm table;
+        if (!level_tested((enum hn_cpu_level)level))
             continue;
+        hn_cpu_igemm_select(&table, (enum hn_cpu_level)level);
         for (size_t i = 0; i < N_FORMATS; i++)
-            for (int k = 0; k < 16; k++)
-                check_pieces(table, format_at(i), k % 2 ? 127 : 32767, 1 + k % 3, 1 + k / 4, 16 - k,
+            for (int k = 0; k < 20; k++) { /* at last whole tiles */
+                int nt = k < 16 ? 1 + k * table.tokens / 16 : table.tokens;
+                check_pieces(&table, format_at(i), k % 2 ? 127 : 32767, 1 + k % 3, nt, 16 - k % 16,
                              k % 5 == 0);
+            }
     }
 }
 
 /* Codes and tokens as large as they come, all of one sign: no sum may overflow. */
-static void test_extremes(void **state)
+static void check_extremes(const struct hn_cpu_igemm *table)
 {
-    (void)state;
     for (size_t i = 0; i < N_FORMATS; i++) {
         for (int most = 127; most < 40000; most += 32767 - 127) {
             struct weight w;
@@ -149,8 +160,7 @@ static void test_extremes(void **state)
             int64_t cols = HN_MAX(32, format_at(i)->group);
             float x[256];
             open_weight(&w, format_at(i), 16, cols, 0);
-            enum hn_im_width width = hn_im_width(&w.w.m, most);
-            if (width != HN_IM_NONE) {
+            if (hn_im_width(table, &w.w.m, most) != HN_IM_NONE) {
                 struct hn_matrix *m = &w.w.m;
                 unsigned char code = m->layout == HN_LAYOUT_Q8_0 || m->layout == HN_LAYOUT_BNB8 ||
                                              m->layout == HN_LAYOUT_Q6_K
@@ -162,9 +172,7 @@ static void test_extremes(void **state)
                     if (m->layout != HN_LAYOUT_Q8_0) /* any halves that are numbers will do */
                         w.data.data[at + 1] = 0xff & (code == 0x80 ? 0x80 : 0xfb);
                 EACH(k, 256) x[k] = -1.0f;
-                const struct hn_cpu_igemm *table = hn_cpu_igemm_select(
-                    hn_cpu_level_available(HN_CPU_AVX2) ? HN_CPU_AVX2 : HN_CPU_C);
-                make_pieces(&p, table, width, m, most, x, 1, 0, 16, 0, false);
+                make_pieces(&p, table, m, most, x, 1, 0, 16, 0, false);
                 float row[256];
                 EACH(r, 16)
                 {
@@ -181,6 +189,18 @@ static void test_extremes(void **state)
             }
             weight_close(&w);
         }
+    }
+}
+
+static void test_extremes(void **state)
+{
+    (void)state;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        struct hn_cpu_igemm table;
+        if (!level_tested((enum hn_cpu_level)level))
+            continue;
+        hn_cpu_igemm_select(&table, (enum hn_cpu_level)level);
+        check_extremes(&table);
     }
 }
 
@@ -293,7 +313,7 @@ static void check_group(const struct format *const *f, int n, enum hn_cpu_level 
 static void test_products(void **state)
 {
     (void)state;
-    static const int64_t counts[] = {1, 2, 5, 9, 21};
+    static const int64_t counts[] = {1, 2, 5, 9, 37};
     for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
         if (!level_tested((enum hn_cpu_level)level))
             continue;
@@ -334,7 +354,9 @@ static void test_independence(void **state)
             assert_true(all && x);
             group_open(&g, f, 1, T, COLS, ROWS, false);
             /* others meet float32 tokens, whose sums follow the number of tokens */
-            bool integer = hn_im_width(&g.w[0].w.m, 1) != HN_IM_NONE;
+            struct hn_cpu_igemm table;
+            hn_cpu_igemm_select(&table, (enum hn_cpu_level)level);
+            bool integer = hn_im_width(&table, &g.w[0].w.m, 127) != HN_IM_NONE;
             run_group(&g, (enum hn_cpu_level)level, HN_CLASS_INT8, 1);
             memcpy(all, array_data(&g.y[0]), sizeof(float) * T * ROWS);
             memcpy(x, array_data(&g.x), sizeof(float) * T * COLS);
