@@ -1,6 +1,5 @@
-/* Rates of the CPU's inner loops, slot by slot and level by level on one thread, then of attention
- * on all threads, beside what the machine can do (limits.h).  GB/s counts bytes read and written
- * once.
+/* Rates of the CPU's inner loops, slot by slot and level by level on one thread, beside what the
+ * machine can do (limits.h).  GB/s counts bytes read and written once.
  *
  *   kern_vector [level …]     the levels to time; all that the machine has when none is named */
 #include "backend/cpu/limits.h"
@@ -16,9 +15,8 @@
 
 enum { N = 1 << 16, RUNS = 7 }; /* 256 KB arrays: in the second-level cache */
 
-static struct hn_cpu_limits one, all;
+static struct hn_cpu_limits one;
 static float *x[6];
-static int threads = 1;
 
 static void fill(float *p, int64_t n)
 {
@@ -28,12 +26,10 @@ static void fill(float *p, int64_t n)
         p[i] = (float)(hn_rng_uniform(&rng) * 2 - 1);
 }
 
-/* One thread is timed by its own clock, so that other programs do not count. */
+/* The thread's own clock, so that other programs do not count. */
 static double now(void)
 {
     struct timespec t;
-    if (threads > 1)
-        return hn_now();
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
@@ -58,12 +54,10 @@ static void show_bytes(const char *level, const char *slot, double seconds, doub
            rate / one.read_gbs);
 }
 
-static void show_flops(const char *level, const char *slot, double seconds, double flops,
-                       const struct hn_cpu_limits *limits)
+static void show_flops(const char *level, const char *slot, double seconds, double flops)
 {
     double rate = flops / seconds * 1e-9;
-    printf("%-7s %-14s %8.1f GFLOP/s  %5.2f of peak\n", level, slot, rate,
-           rate / limits->fma_gflops);
+    printf("%-7s %-14s %8.1f GFLOP/s  %5.2f of peak\n", level, slot, rate, rate / one.fma_gflops);
 }
 
 static void time_rows(const char *level, const struct hn_cpu_vector *v)
@@ -107,14 +101,22 @@ static void time_tiles(const char *level, const struct hn_cpu_vector *v)
         int m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
         snprintf(name, sizeof name, "product %dx%dx%d", m, n, k);
         TIME(s, 50, v->product(x[0], n, x[1], 576, 1, x[2], n, m, n, k, true));
-        show_flops(level, name, s, 2.0 * m * n * k, &one);
+        show_flops(level, name, s, 2.0 * m * n * k);
     }
     TIME(s, 50, v->product(x[0], 64, x[1], 1, 64, x[2], 576, 64, 64, 64, true));
-    show_flops(level, "product A^T", s, 2.0 * 64 * 64 * 64, &one);
-    for (int cols = 1; cols <= 8; cols += cols == 1 ? 2 : 5) {
-        snprintf(name, sizeof name, "scores_few %d", cols);
-        TIME(s, 10, v->scores_few(x[0], 16, x[1], 64, x[2], N / 64, cols, 64));
-        show_bytes(level, name, s, N * 4.0);
+    show_flops(level, "product A^T", s, 2.0 * 64 * 64 * 64);
+    for (int n = 1; n <= 8; n += n == 1 ? 2 : 5) { /* query rows over 1024 float16 of 64 */
+        const struct hn_cpu_rows k = {x[1], 64, HN_F16, NULL};
+        memset(x[4], 0, 1024);
+        snprintf(name, sizeof name, "scores_few %d", n);
+        TIME(s, 10, v->scores_few(x[0], 1024, &k, x[2], n, 1024, 64));
+        show_bytes(level, name, s, 1024 * 64 * 2.0);
+        snprintf(name, sizeof name, "weigh_few %d", n);
+        TIME(s, 10, v->weigh_few(x[2], x[4], x[0], 1024, &k, n, 1024, 64));
+        show_bytes(level, name, s, 1024 * 64 * 2.0);
+        TIME(s, 10,
+             v->softmax_few(x[0], 1024, n, 1024, 0.1f, NULL, NULL, x[4], x[4] + 64, x[4] + 128));
+        printf("%-7s softmax_few %d %8.2f ns each\n", level, n, s * 1e9 / (1024 * n));
     }
     const float *rows[64];
     for (int i = 0; i < 64; i++)
@@ -129,64 +131,10 @@ static void time_tiles(const char *level, const struct hn_cpu_vector *v)
     printf("%-7s %-14s %8.2f ns each\n", level, "softmax_bwd", s * 1e9 / 4096);
 }
 
-static struct hn_tensor tensor(int64_t rows, int64_t cols)
-{
-    struct hn_tensor t = {.rows = rows, .rows_max = rows, .cols = cols};
-    float *p = hn_alloc_aligned((size_t)(rows * cols) * sizeof *p);
-    if (!p)
-        exit(1);
-    fill(p, rows * cols);
-    t.data = p;
-    return t;
-}
-
-/* Attention of one sequence of T tokens, H heads over HK of HD; 4 HD operations per score forward,
- * 10 backward; causal: half the square. */
-static void time_attention(struct hn_device *dev, const char *level, int64_t n, int64_t h,
-                           int64_t hk, int64_t hd)
+static struct hn_device *open_device(const char *level)
 {
     struct hone_err err = {0};
-    int32_t offsets[2] = {0, (int32_t)n}, past = 0, slot = 0;
-    struct hn_batch batch = {
-        .n_tokens = n, .n_seqs = 1, .offsets = offsets, .past = &past, .slots = &slot};
-    struct hn_attention shape = {h, hk, hd, 0.125f, 0};
-    struct hn_tensor q = tensor(n, h * hd), k = tensor(n, hk * hd), v = tensor(n, hk * hd);
-    struct hn_tensor o = tensor(n, h * hd), d_o = tensor(n, h * hd), dq = tensor(n, h * hd);
-    struct hn_tensor dk = tensor(n, hk * hd), dv = tensor(n, hk * hd), lse = tensor(n, h);
-    struct hn_kv *kv = NULL;
-    double s, scores = (double)n * (double)(n + 1) / 2 * (double)(h * hd);
-    char name[64];
-    if (hn_backend_cpu.kv_open(dev, 1, 1, n + 1, hk * hd, &kv, &err))
-        exit(1);
-    hn_backend_cpu.begin(dev, &batch);
-    TIME(s, 1, hn_backend_cpu.attention_fwd(dev, &o, &lse, &q, &k, &v, &shape));
-    snprintf(name, sizeof name, "fwd %lld", (long long)n);
-    show_flops(level, name, s, 4 * scores, &all);
-    TIME(s, 1,
-         hn_backend_cpu.attention_bwd(dev, &dq, &dk, &dv, &d_o, &q, &k, &v, &o, &lse, &shape));
-    snprintf(name, sizeof name, "bwd %lld", (long long)n);
-    show_flops(level, name, s, 10 * scores, &all);
-    TIME(s, 1, hn_backend_cpu.attention_cached(dev, &o, &q, &k, &v, kv, 0, &shape));
-    snprintf(name, sizeof name, "prefill %lld", (long long)n);
-    show_flops(level, name, s, 4 * scores, &all);
-    offsets[1] = 1;
-    past = (int32_t)n;
-    batch.n_tokens = q.rows = k.rows = v.rows = o.rows = 1;
-    TIME(s, 20, hn_backend_cpu.attention_cached(dev, &o, &q, &k, &v, kv, 0, &shape));
-    double rate = 2.0 * (double)((n + 1) * hk * hd) * 4 / s * 1e-9;
-    snprintf(name, sizeof name, "decode %lld", (long long)n);
-    printf("%-7s %-14s %8.1f GB/s     %5.2f of memory reads, %.1f us\n", level, name, rate,
-           rate / all.read_gbs, s * 1e6);
-    struct hn_tensor *ts[] = {&q, &k, &v, &o, &d_o, &dq, &dk, &dv, &lse};
-    for (size_t i = 0; i < HN_COUNT(ts); i++)
-        hn_free(ts[i]->data);
-    hn_backend_cpu.kv_close(dev, &kv);
-}
-
-static struct hn_device *open_device(const char *level, int n_threads)
-{
-    struct hone_err err = {0};
-    struct hn_device_options o = {.n_threads = n_threads, .level = level};
+    struct hn_device_options o = {.n_threads = 1, .level = level};
     struct hn_device *dev = NULL;
     if (hn_backend_cpu.open(&o, &dev, &err)) {
         fprintf(stderr, "kern_vector: %s\n", err.message);
@@ -197,70 +145,37 @@ static struct hn_device *open_device(const char *level, int n_threads)
 
 static void time_level(const char *level)
 {
-    struct hone_err err = {0};
-    struct hn_device *dev = open_device(level, threads);
-    struct hn_limits limits = {.max_tokens = 2048,
-                               .max_seqs = 1,
-                               .max_rows = 1,
-                               .max_width = 64,
-                               .d_model = 64,
-                               .vocab = 64,
-                               .n_heads = 16,
-                               .n_kv_heads = 8,
-                               .head_size = 128,
-                               .max_context = 2049,
-                               .training = true};
-    if (hn_backend_cpu.reserve(dev, &limits, &err))
-        exit(1);
+    struct hn_device *dev = open_device(level);
     float factor = 0.5f;
     double seconds, flops = 0;
     TIME(seconds, 1, flops = dev->vector->burn(200000, &factor));
     printf("%-7s multiply-adds  %8.1f GFLOP/s  on one thread; fractions of peak are of this\n",
            level, flops / seconds * 1e-9);
-    all.fma_gflops = (one.fma_gflops = flops / seconds * 1e-9) * dev->n_threads;
+    one.fma_gflops = flops / seconds * 1e-9;
     for (int i = 0; i < 6; i++)
         fill(x[i], N);
     time_rows(level, dev->vector);
     for (int i = 0; i < 6; i++)
         fill(x[i], N);
     time_tiles(level, dev->vector);
-    if (dev->level > HN_CPU_C) {
-        printf("%s, 9 heads over 3 of 64:\n", hn_backend_cpu.describe(dev));
-        for (int64_t n = 128; n <= 2048; n *= 2)
-            time_attention(dev, level, n, 9, 3, 64);
-        printf("%s, 8 heads over 8 of 128:\n", hn_backend_cpu.describe(dev));
-        time_attention(dev, level, 512, 8, 8, 128);
-        time_attention(dev, level, 2048, 8, 8, 128);
-    }
     hn_backend_cpu.close(&dev);
 }
 
 int main(int argc, char **argv)
 {
     struct hone_err err = {0};
-    int first = 1;
-    if (argc > 2 && strcmp(argv[1], "-t") == 0) {
-        threads = (int)strtol(argv[2], NULL, 10);
-        first = 3;
-    }
-    struct hn_device *dev = open_device(NULL, 1);
+    struct hn_device *dev = open_device(NULL);
     if (hn_cpu_measure_limits(dev, &one, &err))
         return 1;
-    hn_backend_cpu.close(&dev);
-    dev = open_device(NULL, threads);
-    double start = hn_now();
-    if (hn_cpu_measure_limits(dev, &all, &err))
-        return 1;
-    printf("%s: reads %.1f GB/s, multiply-adds %.1f GFLOP/s (one thread: %.1f, %.1f); %.2f s\n",
-           hn_backend_cpu.describe(dev), all.read_gbs, all.fma_gflops, one.read_gbs, one.fma_gflops,
-           hn_now() - start);
+    printf("%s: reads %.1f GB/s, multiply-adds %.1f GFLOP/s\n", hn_backend_cpu.describe(dev),
+           one.read_gbs, one.fma_gflops);
     hn_backend_cpu.close(&dev);
     for (int i = 0; i < 6; i++)
         if (!(x[i] = hn_alloc_aligned(N * sizeof(float))))
             return 1;
-    for (int i = first; i < argc; i++)
+    for (int i = 1; i < argc; i++)
         time_level(argv[i]);
-    for (int l = 0; l < HN_CPU_AMX && first == argc; l++)
+    for (int l = 0; l < HN_CPU_AMX && argc == 1; l++)
         if (hn_cpu_level_available(l))
             time_level(hn_cpu_level_name(l));
     for (int i = 0; i < 6; i++)

@@ -13,6 +13,9 @@
  *     scores [KEYS, ROWS] = K [KEYS, HD]  packed Q^T [HD, ROWS]
  *     acc    [ROWS, HD]  += scores^T      V [KEYS, HD]
  *
+ * FEW rows or fewer, such as one token's, wait for memory: keys and values then pass once from the
+ * cache as it is through registers (few_loops.h), and the next are asked for meanwhile.
+ *
  * Threads take units from a counter, dearest first.  A unit's arithmetic does not depend on who
  * runs it or when, so neither does the result.  When there are too few units for the threads (one
  * token of one sequence), keys are cut into chunks too, whose partial results are merged in order.
@@ -27,8 +30,9 @@ enum {
     ROWS = 64,             /* query rows of a unit: a multiple of HN_CPU_LANES */
     KEYS = 64,             /* keys of a score tile */
     CHUNK = 16,            /* queries and keys that are masked together on the diagonal */
-    FEW = 16,              /* as many rows or fewer: keys are streamed once by scores_few */
-    UNITS_PER_THREAD = 4,  /* chunks are cut for about as many units */
+    FEW = 16,              /* as many rows or fewer: keys are streamed, FEW_KEYS at a time */
+    FEW_KEYS = 64,         /* at most KEYS*ROWS/FEW */
+    UNITS_PER_THREAD = 8,  /* chunks are cut for about as many units */
     PARTS_PER_THREAD = 16, /* storage for partial results */
     CHUNK_MIN = 4 * KEYS,  /* keys that are worth a unit */
 };
@@ -66,7 +70,7 @@ struct unit {
 /* One thread's working memory. */
 struct work {
     float *q;      /* [HD, ROWS], or [FEW, HD] */
-    float *scores; /* [KEYS, ROWS] */
+    float *scores; /* [KEYS, ROWS], or [FEW, FEW_KEYS] */
     float *acc;    /* [ROWS, HD] */
     float *tile;   /* [KEYS, HD]: keys or values of a float16 cache, widened */
     float *max, *sum, *shrink;
@@ -186,20 +190,13 @@ static int64_t row_at(const struct job *j, const struct unit *u, int64_t r)
     return (token * j->shape->n_heads + head) * j->shape->head_size;
 }
 
-/* Queries into w->q: for few rows as they are, else transposed, padded with zeros to whole lanes.
- */
+/* Queries into w->q, transposed, padded with zeros to whole lanes. */
 static void pack_queries(const struct job *j, const struct unit *u, const struct work *w)
 {
     int64_t hd = j->shape->head_size, pad = pad_lanes(u->n_rows) - u->n_rows;
     const float *rows[ROWS];
     for (int64_t r = 0; r < u->n_rows; r++)
         rows[r] = j->q + row_at(j, u, u->row + r);
-    if (u->n_rows <= FEW) {
-        for (int64_t r = 0; r < u->n_rows; r++)
-            memcpy(w->q + r * hd, rows[r], (size_t)hd * sizeof(float));
-        memset(w->scores, 0, sizeof(float) * KEYS * FEW); /* columns beyond n_rows stay finite */
-        return;
-    }
     j->dev->vector->transpose(w->q, ROWS, rows, u->n_rows, hd);
     for (int64_t d = 0; d < hd && pad; d++)
         memset(w->q + d * ROWS + u->n_rows, 0, (size_t)pad * sizeof(float));
@@ -227,19 +224,15 @@ static bool mask_tile(const struct job *j, const struct unit *u, const struct wo
  */
 static bool is_steep(const struct work *w, const struct unit *u, bool masked)
 {
-    return masked && u->n_rows > FEW && w->last[0] + CHUNK <= w->last[u->n_rows - 1];
+    return masked && w->last[0] + CHUNK <= w->last[u->n_rows - 1];
 }
 
 /* scores = k q^T */
-static void score_tile(const struct job *j, const struct unit *u, const struct work *w,
-                       const float *k, int64_t ldk, int64_t n_keys, int64_t n_cols, bool steep)
+static void score_tile(const struct job *j, const struct work *w, const float *k, int64_t ldk,
+                       int64_t n_keys, int64_t n_cols, bool steep)
 {
     const struct hn_cpu_vector *f = j->dev->vector;
     int64_t hd = j->shape->head_size, step = steep ? CHUNK : n_keys, c = 0;
-    if (u->n_rows <= FEW) {
-        f->scores_few(w->scores, FEW, k, ldk, w->q, n_keys, u->n_rows, hd);
-        return;
-    }
     for (int64_t key = 0; key < n_keys; key += step) {
         while (steep && c + CHUNK < n_cols && w->last[c + CHUNK - 1] <= key)
             c += CHUNK; /* no query of the chunk sees this key or a later one */
@@ -253,67 +246,99 @@ static void add_values(const struct job *j, const struct unit *u, const struct w
                        const float *v, int64_t ldv, int64_t n_keys, bool steep, bool first)
 {
     const struct hn_cpu_vector *f = j->dev->vector;
-    int64_t hd = j->shape->head_size, ld = u->n_rows <= FEW ? FEW : ROWS;
-    int64_t step = steep ? CHUNK : u->n_rows;
+    int64_t hd = j->shape->head_size, step = steep ? CHUNK : u->n_rows;
     for (int64_t r = 0; r < u->n_rows && !first; r++)
         if (w->shrink[r] != 1)
             f->scale(w->acc + r * hd, w->acc + r * hd, w->shrink[r], hd);
     for (int64_t r = 0; r < u->n_rows; r += step) {
         int64_t n = HN_MIN(step, u->n_rows - r), seen = steep ? w->last[r + n - 1] : n_keys;
-        f->product(w->acc + r * hd, hd, w->scores + r, 1, ld, v, ldv, n, hd, HN_MAX(seen, 0),
+        f->product(w->acc + r * hd, hd, w->scores + r, 1, ROWS, v, ldv, n, hd, HN_MAX(seen, 0),
                    !first);
     }
 }
 
-/* Where a unit's keys (which 0) or values (1) lie: those of token 0, rows ld apart. */
-struct stream {
-    const void *data;
-    int64_t ld;
-    bool half; /* float16 */
-};
-
-static struct stream stream_of(const struct job *j, const struct unit *u, int which)
+/* A unit's keys (which 0) or values (1), from its sequence's first on. */
+static struct hn_cpu_rows rows_of(const struct job *j, const struct unit *u, int which)
 {
     int64_t hd = j->shape->head_size, ld = j->shape->n_kv_heads * hd;
     const float *rows = which ? j->v : j->k;
     if (!j->kv)
-        return (struct stream){rows + u->token * ld + u->kv_head * hd, ld, false};
+        return (struct hn_cpu_rows){rows + u->token * ld + u->kv_head * hd, ld, HN_F32, NULL};
     int64_t slot = j->batch->slots[u->seq];
-    return (struct stream){hn_cpu_kv_head(j->kv, j->layer, slot, which, u->kv_head, hd), hd,
-                           j->kv->type == HN_F16};
+    return (struct hn_cpu_rows){hn_cpu_kv_head(j->kv, j->layer, slot, which, u->kv_head, hd), hd,
+                                j->kv->type, NULL};
 }
 
-/* n rows from row key on, in float32, s->ld apart; valid until the next call. */
-static const float *tile_of(const struct job *j, const struct work *w, const struct stream *s,
+/* The same from row key on. */
+static struct hn_cpu_rows rows_from(const struct hn_cpu_rows *x, int64_t key)
+{
+    size_t at = (size_t)(key * x->ld) * hn_dtype_size(x->type);
+    return (struct hn_cpu_rows){(const unsigned char *)x->data + at, x->ld, x->type, NULL};
+}
+
+/* n rows from row key on, in float32, x->ld apart; valid until the next call. */
+static const float *tile_of(const struct job *j, const struct work *w, const struct hn_cpu_rows *x,
                             int64_t key, int64_t n)
 {
-    if (!s->half)
-        return (const float *)s->data + key * s->ld;
-    j->dev->vector->widen(w->tile, (const uint16_t *)s->data + key * s->ld, n * s->ld);
+    struct hn_cpu_rows from = rows_from(x, key);
+    if (x->type == HN_F32)
+        return from.data;
+    j->dev->vector->widen(w->tile, from.data, n * x->ld);
     return w->tile;
 }
 
 /* Online softmax over the unit's keys: w->acc, w->max, w->sum. */
-static void run_unit(const struct job *j, const struct unit *u, const struct work *w)
+static void run_tiles(const struct job *j, const struct unit *u, const struct work *w)
 {
-    struct stream k = stream_of(j, u, 0), v = stream_of(j, u, 1);
+    struct hn_cpu_rows k = rows_of(j, u, 0), v = rows_of(j, u, 1);
     int64_t n_cols = pad_lanes(u->n_rows);
     pack_queries(j, u, w);
+    for (int64_t key = u->lo; key < u->hi; key += KEYS) {
+        int64_t n = HN_MIN(KEYS, u->hi - key);
+        bool masked = mask_tile(j, u, w, key, n, n_cols), steep = is_steep(w, u, masked);
+        score_tile(j, w, tile_of(j, w, &k, key, n), k.ld, n, n_cols, steep);
+        j->dev->vector->softmax(w->scores, ROWS, n, n_cols, j->shape->scale,
+                                masked ? w->first : NULL, masked ? w->last : NULL, w->max, w->sum,
+                                w->shrink);
+        add_values(j, u, w, tile_of(j, w, &v, key, n), v.ld, n, steep, key == u->lo);
+    }
+}
+
+/* The same for few rows: scores are kept a query per row, and nothing is widened into memory. */
+static void run_few(const struct job *j, const struct unit *u, const struct work *w)
+{
+    const struct hn_cpu_vector *f = j->dev->vector;
+    struct hn_cpu_rows keys = rows_of(j, u, 0), values = rows_of(j, u, 1);
+    int64_t hd = j->shape->head_size, rows = u->n_rows;
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(w->q + r * hd, j->q + row_at(j, u, u->row + r), (size_t)hd * sizeof *w->q);
+    memset(w->acc, 0, (size_t)(rows * hd) * sizeof *w->acc);
+    for (int64_t key = u->lo; key < u->hi; key += FEW_KEYS) {
+        int64_t n = HN_MIN(FEW_KEYS, u->hi - key);
+        struct hn_cpu_rows k = rows_from(&keys, key), v = rows_from(&values, key);
+        k.next = v.data;
+        if (key + n + FEW_KEYS <= u->hi)
+            v.next = rows_from(&keys, key + n).data;
+        bool masked = mask_tile(j, u, w, key, n, rows);
+        f->scores_few(w->scores, FEW_KEYS, &k, w->q, rows, n, hd);
+        f->softmax_few(w->scores, FEW_KEYS, rows, n, j->shape->scale, masked ? w->first : NULL,
+                       masked ? w->last : NULL, w->max, w->sum, w->shrink);
+        f->weigh_few(w->acc, w->shrink, w->scores, FEW_KEYS, &v, rows, n, hd);
+    }
+}
+
+static void run_unit(const struct job *j, const struct unit *u, const struct work *w)
+{
     for (int64_t r = 0; r < ROWS; r++) {
         w->max[r] = no_max;
         w->sum[r] = 0;
     }
     if (u->lo >= u->hi)
         memset(w->acc, 0, (size_t)(u->n_rows * j->shape->head_size) * sizeof(float));
-    for (int64_t key = u->lo; key < u->hi; key += KEYS) {
-        int64_t n = HN_MIN(KEYS, u->hi - key);
-        bool masked = mask_tile(j, u, w, key, n, n_cols), steep = is_steep(w, u, masked);
-        score_tile(j, u, w, tile_of(j, w, &k, key, n), k.ld, n, n_cols, steep);
-        j->dev->vector->softmax(w->scores, u->n_rows <= FEW ? FEW : ROWS, n, n_cols,
-                                j->shape->scale, masked ? w->first : NULL, masked ? w->last : NULL,
-                                w->max, w->sum, w->shrink);
-        add_values(j, u, w, tile_of(j, w, &v, key, n), v.ld, n, steep, key == u->lo);
-    }
+    else if (u->n_rows <= FEW)
+        run_few(j, u, w);
+    else
+        run_tiles(j, u, w);
 }
 
 static void write_row(const struct job *j, const struct unit *u, int64_t r, const float *acc,

@@ -26,6 +26,14 @@ void hn_cpu_adamw_constants(const struct hn_adamw *o, struct hn_cpu_adamw *k);
 /* Columns of a score tile are handled in whole groups of this many, at every level. */
 enum { HN_CPU_LANES = 16 };
 
+/* Rows of keys or values, ld elements apart. */
+struct hn_cpu_rows {
+    const void *data;
+    int64_t ld;
+    enum hn_dtype type; /* HN_F32, or HN_F16: widened as they are read */
+    const void *next;   /* as many rows that are read after these, asked for meanwhile; or NULL */
+};
+
 struct hn_cpu_vector {
     /* y = x / sqrt(mean(x^2) + eps) * w for each of rows rows of n; y may be x. */
     void (*rms_norm_fwd)(float *y, const float *x, const float *w, int64_t rows, int64_t n,
@@ -64,11 +72,6 @@ struct hn_cpu_vector {
     void (*product)(float *c, int64_t ldc, const float *a, int64_t a_row, int64_t a_col,
                     const float *b, int64_t ldb, int64_t m, int64_t n, int64_t k, bool accumulate);
 
-    /* s [n_keys, n_cols] = k [n_keys, hd] q^T for a few queries q [n_cols, hd], n_cols <= 16, whose
-     * rows are hd apart; rows of s are lds apart.  Streams k once. */
-    void (*scores_few)(float *s, int64_t lds, const float *k, int64_t ldk, const float *q,
-                       int64_t n_keys, int64_t n_cols, int64_t hd);
-
     /* y [n, m] = the m rows x[0..m) of n elements each, transposed; rows of y are ldy apart. */
     void (*transpose)(float *y, int64_t ldy, const float *const *x, int64_t m, int64_t n);
 
@@ -86,7 +89,21 @@ struct hn_cpu_vector {
     void (*softmax)(float *s, int64_t ld, int64_t n_keys, int64_t n_cols, float scale,
                     const int32_t *first, const int32_t *last, float *max, float *sum,
                     float *shrink);
-    /* Its backward on a tile [n_rows, ld], a query per row, n_cols keys (a multiple of
+    /* The same for a few query rows, a query per row of s: each slot passes once over its tile for
+     * some rows together.
+     *   scores_few:  s [n_rows, n_keys] = q [n_rows, hd] k^T
+     *   softmax_few: softmax, of rows
+     *   weigh_few:   y [n_rows, hd] = y shrink + s v
+     * Rows of q and y are hd apart, rows of s lds; each has room for n_keys rounded up to
+     * HN_CPU_LANES, and what is beyond n_keys becomes anything. */
+    void (*scores_few)(float *s, int64_t lds, const struct hn_cpu_rows *k, const float *q,
+                       int64_t n_rows, int64_t n_keys, int64_t hd);
+    void (*softmax_few)(float *s, int64_t lds, int64_t n_rows, int64_t n_keys, float scale,
+                        const int32_t *first, const int32_t *last, float *max, float *sum,
+                        float *shrink);
+    void (*weigh_few)(float *y, const float *shrink, const float *s, int64_t lds,
+                      const struct hn_cpu_rows *v, int64_t n_rows, int64_t n_keys, int64_t hd);
+    /* The backward of softmax on a tile [n_rows, ld], a query per row, n_cols keys (a multiple of
      * HN_CPU_LANES): p holds raw scores, ds the products dp = do v^T.
      *   p = exp(scale p - lse_row) where seen, else 0;  ds = scale p (dp - delta_row) */
     void (*softmax_bwd)(float *p, float *ds, int64_t ld, int64_t n_rows, int64_t n_cols,

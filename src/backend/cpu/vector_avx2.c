@@ -15,6 +15,7 @@ typedef __m256 seen_lanes;
 #define V_PANEL       2
 #define V_ROWS        6
 #define V_ROWS_NARROW 12
+#define V_FEW         3
 
 INLINE part v_part(int64_t n)
 {
@@ -123,11 +124,10 @@ INLINE float v_sum(vec a)
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-INLINE vec v_sums(const vec s[8])
+INLINE void v_sums4(float *p, const vec s[4])
 {
     __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(s[0], s[1]), _mm256_hadd_ps(s[2], s[3]));
-    __m256 b = _mm256_hadd_ps(_mm256_hadd_ps(s[4], s[5]), _mm256_hadd_ps(s[6], s[7]));
-    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+    _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
 }
 
 INLINE void v_transpose(vec a[8])

@@ -136,14 +136,6 @@ static void product(float *c, int64_t ldc, const float *a, int64_t a_row, int64_
     }
 }
 
-static void scores_few(float *s, int64_t lds, const float *k, int64_t ldk, const float *q,
-                       int64_t n_keys, int64_t n_cols, int64_t hd)
-{
-    for (int64_t j = 0; j < n_keys; j++)
-        for (int64_t c = 0; c < n_cols; c++)
-            s[j * lds + c] = dot(k + j * ldk, q + c * hd, hd);
-}
-
 static void transpose(float *y, int64_t ldy, const float *const *x, int64_t m, int64_t n)
 {
     for (int64_t i = 0; i < m; i++)
@@ -169,6 +161,47 @@ static void softmax(float *s, int64_t ld, int64_t n_keys, int64_t n_cols, float 
         shrink[c] = expf(max[c] - top);
         sum[c] = sum[c] * shrink[c] + total;
         max[c] = top;
+    }
+}
+
+static float element(const struct hn_cpu_rows *x, int64_t at)
+{
+    return x->type == HN_F16 ? hn_f16_to_f32(((const uint16_t *)x->data)[at])
+                             : ((const float *)x->data)[at];
+}
+
+static void scores_few(float *s, int64_t lds, const struct hn_cpu_rows *k, const float *q,
+                       int64_t n_rows, int64_t n_keys, int64_t hd)
+{
+    for (int64_t r = 0; r < n_rows; r++) {
+        for (int64_t j = 0; j < n_keys; j++) {
+            float sum = 0;
+            for (int64_t d = 0; d < hd; d++)
+                sum += q[r * hd + d] * element(k, j * k->ld + d);
+            s[r * lds + j] = sum;
+        }
+    }
+}
+
+static void softmax_few(float *s, int64_t lds, int64_t n_rows, int64_t n_keys, float scale,
+                        const int32_t *first, const int32_t *last, float *max, float *sum,
+                        float *shrink)
+{
+    for (int64_t r = 0; r < n_rows; r++)
+        softmax(s + r * lds, 1, n_keys, 1, scale, first ? first + r : NULL, last ? last + r : NULL,
+                max + r, sum + r, shrink + r);
+}
+
+static void weigh_few(float *y, const float *shrink, const float *s, int64_t lds,
+                      const struct hn_cpu_rows *v, int64_t n_rows, int64_t n_keys, int64_t hd)
+{
+    for (int64_t r = 0; r < n_rows; r++) {
+        for (int64_t d = 0; d < hd; d++) {
+            float sum = y[r * hd + d] * shrink[r];
+            for (int64_t j = 0; j < n_keys; j++)
+                sum += s[r * lds + j] * element(v, j * v->ld + d);
+            y[r * hd + d] = sum;
+        }
     }
 }
 
@@ -211,9 +244,11 @@ const struct hn_cpu_vector hn_cpu_vector_c = {
     .adamw = adamw,
     .burn = burn,
     .product = product,
-    .scores_few = scores_few,
     .transpose = transpose,
     .softmax = softmax,
+    .scores_few = scores_few,
+    .softmax_few = softmax_few,
+    .weigh_few = weigh_few,
     .softmax_bwd = softmax_bwd,
     .widen = widen,
     .narrow = narrow,
@@ -234,11 +269,13 @@ static void overlay(struct hn_cpu_vector *out, const struct hn_cpu_vector *v)
     SLOT(adamw);
     SLOT(burn);
     SLOT(product);
-    SLOT(scores_few);
     SLOT(transpose);
     SLOT(widen);
     SLOT(narrow);
     SLOT(softmax);
+    SLOT(scores_few);
+    SLOT(softmax_few);
+    SLOT(weigh_few);
     SLOT(softmax_bwd);
 #undef SLOT
 }

@@ -5,7 +5,7 @@
  *   v_load v_store v_set v_add v_sub v_mul v_div v_sqrt v_min v_max v_negate_if
  *   v_fma(a, b, c) = a b + c            v_fnma(a, b, c) = c - a b
  *   v_round (to nearest)                v_ldexp(a, n) = a 2^n, n a whole number in [-220, 150]
- *   v_sum (of all lanes)                v_sums(s[W]): lane i is the sum of s[i]
+ *   v_sum (of all lanes)                v_sums4(p, s[4]) stores the sums of each of s
  *   v_part(n), n < W                    v_load_part (zeros elsewhere), v_store_part
  *   v_keys(p) loads W key numbers, v_key(j) sets them, v_seen(lo, hi, j) lanes with lo <= j < hi,
  *   v_count() = 0, 1, …                 v_iadd; v_if(seen, a) = a where seen, else 0; v_seen_max
@@ -14,12 +14,13 @@
  *
  * and the constants V_PANEL (vectors per row of a product's tile), V_ROWS and V_ROWS_NARROW (rows
  * of a tile with V_PANEL vectors, and with half of them or fewer): as many accumulators as fit in
- * the registers beside V_PANEL vectors of B and one of A.  V_PART_FREE: masked loads cost nothing
- * extra.
+ * the registers beside V_PANEL vectors of B and one of A; V_FEW (few_loops.h).  V_PART_FREE: masked
+ * loads cost nothing extra.
  *
  * min and max return their second operand when one is NaN, as on x86. */
 
 #include <math.h>
+#include <string.h>
 
 /* exp within 2 ulp: x = n ln2 + r, |r| <= ln2/2; exp(r) = 1 + r + r^2 q(r), q the polynomial of
  * degree 4 with the least relative error, 3.7e-9 (found by Lawson's iteration on [-ln2/2, ln2/2]).
@@ -306,54 +307,6 @@ static void product(float *c, int64_t ldc, const float *a, int64_t a_row, int64_
     }
 }
 
-/* nk keys (n of them real) by nc columns, nk nc <= W, sums in registers. */
-INLINE void few(int nk, int nc, float *s, int64_t lds, const float *k, int64_t ldk, const float *q,
-                int64_t n, int64_t hd)
-{
-    vec sums[W], x[4];
-    float out[W];
-#pragma GCC unroll 16
-    for (int i = 0; i < W; i++)
-        sums[i] = v_set(0);
-    part rest = v_part(hd % W);
-    for (int64_t i = 0; i < hd; i += W) {
-        bool full = i + W <= hd;
-#pragma GCC unroll 4
-        for (int c = 0; c < nc; c++)
-            x[c] = GET(q + c * hd);
-#pragma GCC unroll 16
-        for (int j = 0; j < nk; j++) {
-            vec y = GET(k + (j < n ? j : 0) * ldk);
-#pragma GCC unroll 4
-            for (int c = 0; c < nc; c++)
-                sums[j * nc + c] = v_fma(x[c], y, sums[j * nc + c]);
-        }
-    }
-    v_store(out, v_sums(sums));
-    for (int64_t j = 0; j < nk && j < n; j++)
-        for (int c = 0; c < nc; c++)
-            s[j * lds + c] = out[j * nc + c];
-}
-
-static void scores_few(float *s, int64_t lds, const float *k, int64_t ldk, const float *q,
-                       int64_t n_keys, int64_t n_cols, int64_t hd)
-{
-    for (int64_t c = 0; c < n_cols; c += 4) {
-        int nc = (int)HN_MIN(n_cols - c, 4);
-        for (int64_t j = 0, n; j < n_keys; j += n) {
-            n = HN_MIN(n_keys - j, W / nc);
-            if (nc == 4)
-                few(W / 4, 4, s + j * lds + c, lds, k + j * ldk, ldk, q + c * hd, n, hd);
-            else if (nc == 3)
-                few(W / 3, 3, s + j * lds + c, lds, k + j * ldk, ldk, q + c * hd, n, hd);
-            else if (nc == 2)
-                few(W / 2, 2, s + j * lds + c, lds, k + j * ldk, ldk, q + c * hd, n, hd);
-            else
-                few(W, 1, s + j * lds + c, lds, k + j * ldk, ldk, q + c * hd, n, hd);
-        }
-    }
-}
-
 /* Up to W rows, up to W of their columns from d on. */
 INLINE void transpose_block(float *y, int64_t ldy, const float *const *x, int64_t rows, int64_t d,
                             int64_t cols)
@@ -476,11 +429,14 @@ static void narrow(uint16_t *y, const float *x, int64_t n)
         y[i] = hn_f16_from_f32(x[i] > top ? top : x[i] < -top ? -top : x[i]);
 }
 
+#include "backend/cpu/few_loops.h"
+
 #define HN_VECTOR_TABLE                                                                            \
     {                                                                                              \
         .rms_norm_fwd = rms_norm_fwd, .rms_norm_bwd = rms_norm_bwd, .rope = rope,                  \
         .glu_fwd = glu_fwd, .glu_bwd = glu_bwd, .add = add, .scale = scale, .dot = dot,            \
         .sum_squares = v_sum_squares, .adamw = adamw, .burn = burn, .product = product,            \
-        .scores_few = scores_few, .transpose = transpose, .softmax = softmax,                      \
-        .softmax_bwd = softmax_bwd, .widen = widen, .narrow = narrow,                              \
+        .transpose = transpose, .softmax = softmax, .softmax_bwd = softmax_bwd,                    \
+        .scores_few = scores_few, .softmax_few = softmax_few, .weigh_few = weigh_few,              \
+        .widen = widen, .narrow = narrow,                                                          \
     }

@@ -16,6 +16,7 @@ typedef uint32x4_t seen_lanes;
 #define V_PANEL       4
 #define V_ROWS        6
 #define V_ROWS_NARROW 12
+#define V_FEW         4
 
 INLINE part v_part(int64_t n)
 {
@@ -126,9 +127,9 @@ INLINE float v_sum(vec a)
     return vaddvq_f32(a);
 }
 
-INLINE vec v_sums(const vec s[4])
+INLINE void v_sums4(float *p, const vec s[4])
 {
-    return vpaddq_f32(vpaddq_f32(s[0], s[1]), vpaddq_f32(s[2], s[3]));
+    vst1q_f32(p, vpaddq_f32(vpaddq_f32(s[0], s[1]), vpaddq_f32(s[2], s[3])));
 }
 
 INLINE void v_transpose(vec a[4])

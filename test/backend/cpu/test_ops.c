@@ -29,7 +29,9 @@ static void every_level(void **state)
     for (int level = HN_CPU_C + 1; level <= HN_CPU_AVX512; level++) /* AMX has no slots here */
         if (hn_cpu_level_available(level))
             run(hn_cpu_level_name(level), 3);
-    run(NULL, 1);
+    static const int threads[] = {1, 2, 5};
+    for (size_t i = 0; i < HN_COUNT(threads); i++)
+        run(NULL, threads[i]);
 }
 
 static void levels_by_name(void **state)

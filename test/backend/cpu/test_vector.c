@@ -179,19 +179,6 @@ static void check_product(struct bench *b, int64_t m, int64_t n, int64_t k)
     }
 }
 
-static void check_few(struct bench *b, int64_t n_keys, int64_t n_cols, int64_t hd)
-{
-    struct pair s = make(b, n_keys * 16, 1), k = make(b, n_keys * (hd + 3), 1);
-    struct pair q = make(b, n_cols * hd, 1);
-    b->slot = "scores_few";
-    for (int i = 0; i < 2; i++)
-        b->v[i]->scores_few(s.p[i], 16, k.p[i], hd + 3, q.p[i], n_keys, n_cols, hd);
-    check(b, &s, 2 * (double)hd * 0x1p-24 * (double)hd, 1);
-    for (int64_t j = 0; j < n_keys; j++)
-        for (int64_t c = n_cols; c < 16; c++)
-            assert_true(s.p[0][j * 16 + c] == s.p[1][j * 16 + c]);
-}
-
 static void check_transpose(struct bench *b, int64_t m, int64_t n)
 {
     const float *rows[2][64];
@@ -258,6 +245,59 @@ static void check_softmax_bwd(struct bench *b, int64_t n_rows, int64_t n_cols, b
                     ds.p[0][r * ld + n_cols] == ds.p[1][r * ld + n_cols]);
     check(b, &p, (4 + 2 * 2.5) * 0x1p-24, 0);
     check(b, &ds, (8 + 2 * 2.5) * 0x1p-24, 0);
+}
+
+/* The three steps of few query rows, over keys and values of a type. */
+static void check_few(struct bench *b, int64_t n_keys, int64_t n_rows, int64_t hd, bool half)
+{
+    int64_t ld = hd + 3, room = (n_keys + HN_CPU_LANES - 1) / HN_CPU_LANES * HN_CPU_LANES;
+    int64_t lds = room + 5, n = n_keys * ld;
+    struct pair s = make(b, n_rows * lds, 1), x = make(b, n, 1), q = make(b, n_rows * hd, 1);
+    struct pair y = make(b, n_rows * hd, 1), max = make(b, n_rows, 1), sum = make(b, n_rows, 1);
+    struct pair shrink = make(b, n_rows, 1);
+    uint16_t *narrow = hn_arena_alloc(&b->arena, sizeof *narrow * (size_t)n, sizeof *narrow);
+    assert_non_null(narrow);
+    b->v[0]->narrow(narrow, x.p[0], n);
+    int32_t first[16], last[16];
+    for (int64_t r = 0; r < n_rows; r++) {
+        first[r] = (int32_t)hn_rng_below(&b->rng, (uint64_t)n_keys + 1) - 2;
+        last[r] = first[r] + (int32_t)hn_rng_below(&b->rng, (uint64_t)(n_keys - first[r]) + 3);
+    }
+    bool masked = hn_rng_below(&b->rng, 2);
+    struct hn_cpu_rows rows[2] = {{x.p[0], ld, HN_F32, NULL}, {x.p[1], ld, HN_F32, x.p[1]}};
+    if (half)
+        rows[0] = rows[1] = (struct hn_cpu_rows){narrow, ld, HN_F16, NULL};
+    double exact = 2 * (double)hd * 0x1p-24 * (double)hd;
+    for (int step = 0; step < 3; step++) {
+        static const char *const slots[] = {"scores_few", "softmax_few", "weigh_few"};
+        b->slot = slots[step];
+        for (int i = 0; i < 2; i++) {
+            if (step == 0)
+                b->v[i]->scores_few(s.p[i], lds, &rows[i], q.p[i], n_rows, n_keys, hd);
+            else if (step == 1)
+                b->v[i]->softmax_few(s.p[i], lds, n_rows, n_keys, 0.3f, masked ? first : NULL,
+                                     masked ? last : NULL, max.p[i], sum.p[i], shrink.p[i]);
+            else
+                b->v[i]->weigh_few(y.p[i], shrink.p[0], s.p[i], lds, &rows[i], n_rows, n_keys, hd);
+        }
+        for (int64_t r = 0; r < n_rows; r++) { /* what lies between rows is not touched */
+            for (int64_t j = room; j < lds; j++)
+                assert_true(s.p[0][r * lds + j] == s.p[1][r * lds + j]);
+            for (int64_t j = n_keys; j < room; j++)
+                s.p[0][r * lds + j] = s.p[1][r * lds + j] = 0;
+        }
+        check(b, &s, step ? 0x1p-20 : exact, 1); /* exponents up to 0.3 hd, and 2 ulp */
+        if (step < 2)
+            memcpy(s.p[1], s.p[0], sizeof(float) * (size_t)s.n);
+    }
+    for (int64_t r = 0; r < n_rows && masked; r++)
+        for (int64_t j = 0; j < n_keys; j++)
+            if (j < first[r] || j >= last[r])
+                assert_true(s.p[1][r * lds + j] == 0);
+    check(b, &max, exact, 1);
+    check(b, &shrink, 0x1p-20, 1);
+    check(b, &sum, 0x1p-20 + (double)n_keys * 0x1p-24, 0);
+    check(b, &y, 2 * (double)(n_keys + 1) * 0x1p-24 * (double)(n_keys + 1), 1);
 }
 
 /* exp, seen through softmax: one key, largest 0. */
@@ -336,8 +376,11 @@ static void check_level(struct bench *b)
         check_rope(b, 2, 2 * n + 3, n);
         check_product(b, 1 + (int64_t)hn_rng_below(&b->rng, 20), HN_MIN(n, 200), 5);
         check_product(b, HN_MIN(n, 66), 1 + (int64_t)hn_rng_below(&b->rng, 130), n % 40);
-        check_few(b, HN_MIN(n, 64), 1 + (int64_t)i % 16, 1 + (int64_t)hn_rng_below(&b->rng, 70));
-        check_few(b, HN_MIN(n, 64), 1 + (int64_t)i % 5, 64);
+        for (int half = 0; half < 2; half++) {
+            check_few(b, HN_MIN(n, 130), 1 + (int64_t)i % 16,
+                      1 + (int64_t)hn_rng_below(&b->rng, 140), half);
+            check_few(b, HN_MIN(n, 130), 1 + (int64_t)i % 5, 64, half);
+        }
         check_transpose(b, HN_MIN(n, 64), 1 + (int64_t)hn_rng_below(&b->rng, 70));
         check_softmax(b, HN_MIN(n, 64), 16 + 16 * ((int64_t)i % 4), i % 2, i % 3 ? 8 : 100);
         check_softmax_bwd(b, HN_MIN(n, 64), 16 + 16 * ((int64_t)i % 4), i % 2);
