@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Build and run the fuzz targets of this folder with libFuzzer, under the sanitizers.
+# Builds the fuzz targets of this folder under the sanitizers and runs them with libFuzzer, as many at
+# a time as there are processors.  Without clang each replays its seeds only (fuzz_main.c).
 #
 #   test/fuzz/fuzz.sh [-t SECONDS] [-o DIR] [TARGET...]      all targets, 60 seconds each, /tmp/hone-fuzz
 #
-# Finds are left in DIR/TARGET/.  Without clang, each target replays its seeds only (fuzz_main.c).
-set -eu
+# Finds are left in DIR/TARGET/.  HN_BUILD names the build (build) beside which those with sanitizers
+# lie.  The last line is "N passed, N failed".
+set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$root" || exit 1
 seconds=60 out=/tmp/hone-fuzz
 while getopts t:o: option; do
     case $option in
@@ -15,7 +18,22 @@ while getopts t:o: option; do
     esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- $(cd "$root/test/fuzz" && ls fuzz_*.c | grep -v fuzz_main | sed 's/\.c$//')
+# shellcheck disable=SC2046
+[ $# -gt 0 ] || set -- $(cd test/fuzz && ls fuzz_*.c | grep -v fuzz_main | sed 's/\.c$//')
+jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+build=$(realpath -m "${HN_BUILD:-build}")-asan
+options=(-DCMAKE_BUILD_TYPE=Debug -DHONE_SANITIZE=ON)
+if command -v clang >/dev/null; then
+    build=${build%-asan}-fuzz
+    options+=(-DHONE_FUZZ=ON -DCMAKE_C_COMPILER=clang)
+fi
+[ -f "$build/CMakeCache.txt" ] || ! command -v ninja >/dev/null || options+=(-G Ninja)
+if ! { cmake -S . -B "$build" "${options[@]}" && cmake --build "$build" -j "$jobs" --target "$@"; } >"$build.log" 2>&1; then
+    grep -E 'rror|undefined reference|FAILED' "$build.log" | head -20
+    echo "the fuzz targets did not build (all of it: $build.log)"
+    echo "0 passed, 1 failed"
+    exit 1
+fi
 
 data=$root/test/format/data
 join() { # FILE...: one input of several files
@@ -65,34 +83,38 @@ seed() { # TARGET DIR: small inputs to begin from
     esac
 }
 
-for target; do
-    dir=$out/$target
+run() { # TARGET
+    local dir=$out/$1
     mkdir -p "$dir/corpus" "$dir/seeds"
-    rm -rf "/dev/shm/hone-fuzz-"*
-    seed "$target" "$dir/seeds"
-    layers='base quant format'
-    grep -q '"text/\|"data/' "$root/test/fuzz/$target.c" && layers="$layers jinja text data"
-    grep -q '"conf/' "$root/test/fuzz/$target.c" && layers='base conf'
-    grep -q '"hone/migrate' "$root/test/fuzz/$target.c" && layers='base conf migrate'
-    sources=
-    for l in $layers; do sources="$sources $(ls "$root"/src/$l/*.c)"; done
-    flags="-std=c17 -g -O1 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -I$root/src -I$root/include"
-    flags="$flags -I$root/test/fuzz -ffp-contract=off -fno-sanitize-recover=all"
-    libs='-lpcre2-8 -lutf8proc -lyaml -lm -lpthread'
+    seed "$1" "$dir/seeds"
+    cd "$dir" || return
     if command -v clang >/dev/null; then
-        # shellcheck disable=SC2086
-        clang $flags -fsanitize=fuzzer,address,undefined -o "$dir/$target" \
-            "$root/test/fuzz/$target.c" $sources $libs
-        (cd "$dir" && ./"$target" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=1024 \
-            -malloc_limit_mb=256 -timeout=10 -print_final_stats=1 corpus seeds) \
-            >"$dir/log" 2>&1 || { tail -40 "$dir/log"; exit 1; }
-        grep -E 'stat::number_of_executed_units|cov:' "$dir/log" | tail -2
+        "$build/fuzz/$1" -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=1024 \
+            -malloc_limit_mb=256 -timeout=10 -print_final_stats=1 corpus seeds >log 2>&1
     else
-        # shellcheck disable=SC2086
-        cc $flags -fsanitize=address,undefined -o "$dir/$target" "$root/test/fuzz/$target.c" \
-            "$root/test/fuzz/fuzz_main.c" $sources $libs
-        (cd "$dir" && ./"$target" seeds/*)
+        "$build/fuzz/$1" seeds/* >log 2>&1
     fi
-    echo "$target: no finding"
+    echo $? >status
+}
+
+rm -rf /dev/shm/hone-fuzz-*
+passed=0 failed=0
+for target; do
+    rm -f "$out/$target/status"
+    while [ "$(jobs -r | wc -l)" -ge "$jobs" ]; do wait -n; done
+    run "$target" &
 done
-rm -rf "/dev/shm/hone-fuzz-"*
+wait
+rm -rf /dev/shm/hone-fuzz-*
+for target; do
+    if [ "$(cat "$out/$target/status")" = 0 ]; then
+        passed=$((passed + 1))
+        echo "$target: no finding" "$(sed -n 's/stat::number_of_executed_units: */in runs: /p' "$out/$target/log")"
+    else
+        failed=$((failed + 1))
+        tail -n 40 "$out/$target/log"
+        echo "$target found something"
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -490,38 +490,34 @@ INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct h
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
-/* One kernel per count of tokens: the sums must live in registers. */
+/* One kernel per count of tokens, because the sums must live in registers: up to four, and PASS
+ * where there are registers for more.  (Five to seven are cut in two: the second meets rows that
+ * the first has brought into cache, and each count more costs seconds of compile time per
+ * instruction set.) */
 #define CASE(rows, kind, nt)                                                                       \
     case nt:                                                                                       \
         rows(kind, nt, w, row, n, x + t * ldx, ldx, y + t * ldy, ldy);                             \
         break
-#if LANES_512
-#define CASES(rows, kind)                                                                          \
-    CASE(rows, kind, 1);                                                                           \
-    CASE(rows, kind, 2);                                                                           \
-    CASE(rows, kind, 3);                                                                           \
-    CASE(rows, kind, 4);                                                                           \
-    CASE(rows, kind, 5);                                                                           \
-    CASE(rows, kind, 6);                                                                           \
-    CASE(rows, kind, 7);                                                                           \
-    CASE(rows, kind, 8)
-#else
-#define CASES(rows, kind)                                                                          \
-    CASE(rows, kind, 1);                                                                           \
-    CASE(rows, kind, 2);                                                                           \
-    CASE(rows, kind, 3);                                                                           \
-    CASE(rows, kind, 4)
-#endif
 #define GEMV(name, rows, kind)                                                                     \
     static void name(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,            \
                      int64_t ldx, int n_tokens, float *y, int64_t ldy)                             \
     {                                                                                              \
-        for (int t = 0; t < n_tokens; t += PASS) {                                                 \
-            switch (HN_MIN(PASS, n_tokens - t)) {                                                  \
-                CASES(rows, kind);                                                                 \
+        for (int t = 0, nt; t < n_tokens; t += nt) {                                               \
+            nt = n_tokens - t >= PASS ? PASS : HN_MIN(4, n_tokens - t);                            \
+            switch (nt) {                                                                          \
+                CASE(rows, kind, 1);                                                               \
+                CASE(rows, kind, 2);                                                               \
+                CASE(rows, kind, 3);                                                               \
+                CASE(rows, kind, 4);                                                               \
+                MORE(rows, kind);                                                                  \
             }                                                                                      \
         }                                                                                          \
     }
+#if LANES_512
+#define MORE(rows, kind) CASE(rows, kind, PASS)
+#else
+#define MORE(rows, kind)
+#endif
 
 GEMV(gemv_q4_0, rows_nibbles, KIND_Q4_0)
 GEMV(gemv_q4_1, rows_nibbles, KIND_Q4_1)
