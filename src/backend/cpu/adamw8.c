@@ -6,6 +6,7 @@
  *      codes [n] bytes, to a multiple of 4 | largest [ceil(n/256)] float32
  */
 #include "backend/cpu/dynamic_map.h"
+#include "backend/cpu/nearest8.h"
 #include "backend/cpu/vector.h"
 
 #include <math.h>
@@ -15,23 +16,12 @@ struct job {
     struct hn_tensor *const *x, *const *grad, *const *m, *const *v;
     size_t n;
     struct hn_cpu_adamw k;
+    struct hn_nearest8 of_signed, of_unsigned;
 };
 
 static float *largest(struct hn_tensor *state, int64_t n)
 {
     return (float *)state->data + (n + 3) / 4;
-}
-
-/* The nearest of the map's values; of two as near, the lower one. */
-static uint8_t nearest(const float *map, float x)
-{
-    int low = 0;
-    for (int half = 128; half > 0; half /= 2)
-        low += map[low + half - 1] < x ? half : 0;
-    /* map[low] is the first that is not below x, or the last. */
-    if (low > 0 && fabsf(x - map[low - 1]) <= fabsf(x - map[low]))
-        low--;
-    return (uint8_t)low;
 }
 
 static void widen(float *out, const uint8_t *codes, const float *map, float by, int64_t n)
@@ -40,15 +30,21 @@ static void widen(float *out, const uint8_t *codes, const float *map, float by, 
         out[i] = map[codes[i]] * by;
 }
 
-static float narrow(uint8_t *codes, const float *x, const float *map, int64_t n)
+static float narrow(uint8_t *codes, const float *x, const struct hn_nearest8 *map, int64_t n)
 {
-    float most = 0;
-    for (int64_t i = 0; i < n; i++)
-        most = fmaxf(most, fabsf(x[i]));
-    most = most == 0 ? 1 : most;
-    for (int64_t i = 0; i < n; i++)
-        codes[i] = nearest(map, x[i] / most);
-    return most;
+    float most[8] = {0}, top = 0; /* eight chains: one would wait for itself */
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int l = 0; l < 8; l++)
+            most[l] = fabsf(x[i + l]) > most[l] ? fabsf(x[i + l]) : most[l];
+    for (; i < n; i++)
+        top = HN_MAX(top, fabsf(x[i]));
+    for (int l = 0; l < 8; l++)
+        top = HN_MAX(top, most[l]);
+    top = top == 0 ? 1 : top;
+    for (i = 0; i < n; i++)
+        codes[i] = hn_nearest8(map, x[i] / top);
+    return top;
 }
 
 static void step_blocks(const struct job *j, size_t k, int thread, int n_threads)
@@ -64,8 +60,8 @@ static void step_blocks(const struct job *j, size_t k, int thread, int n_threads
         widen(m, mc + at, hn_dynamic_map_signed, m_most[b], size);
         widen(v, vc + at, hn_dynamic_map_unsigned, v_most[b], size);
         j->vector->adamw(p + at, g + at, m, v, size, &j->k);
-        m_most[b] = narrow(mc + at, m, hn_dynamic_map_signed, size);
-        v_most[b] = narrow(vc + at, v, hn_dynamic_map_unsigned, size);
+        m_most[b] = narrow(mc + at, m, &j->of_signed, size);
+        v_most[b] = narrow(vc + at, v, &j->of_unsigned, size);
     }
 }
 
@@ -92,6 +88,8 @@ void hn_cpu_adamw8(struct hn_device *dev, struct hn_tensor *const *param,
     struct job j = {.vector = dev->vector, .x = param, .grad = grad, .m = m, .v = v, .n = n};
     int64_t total = 0;
     hn_cpu_adamw_constants(o, &j.k);
+    hn_nearest8_make(&j.of_signed, hn_dynamic_map_signed);
+    hn_nearest8_make(&j.of_unsigned, hn_dynamic_map_unsigned);
     for (size_t k = 0; k < n; k++) {
         int64_t size = param[k]->rows * param[k]->cols, words = hn_state8_words(size);
         HN_ASSERT(grad[k]->rows * grad[k]->cols == size);
