@@ -8,9 +8,9 @@
 const struct hn_cpu_gemv hn_cpu_gemv_avx2 = {{{0}}};
 #else
 
-#define LANES_512 0
+#define LANES_512    0
 #define EIGHT_BLOCKS 1
-enum { LANES = 8, PASS = 4 };
+enum { LANES = 8, PASS = 4, PICK_VECTORS = 2 };
 typedef __m256 vec;
 typedef __m256i ivec;
 
@@ -318,24 +318,31 @@ INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsi
         g.bias[1] = _mm256_mul_ps(g.scale[1], middle);
         return g;
     }
-    struct scales_k s = scales_k(block); /* of even groups, then of odd ones, in both halves */
-    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-    const __m256i odd = _mm256_setr_epi32(1, 3, 5, 7, 1, 3, 5, 7);
-    g.scale[0] = _mm256_permutevar8x32_ps(s.scale, even);
-    g.scale[1] = _mm256_permutevar8x32_ps(s.scale, odd);
-    g.bias[0] = _mm256_permutevar8x32_ps(s.bias, even);
-    g.bias[1] = _mm256_permutevar8x32_ps(s.bias, odd);
+    struct scales_k s = scales_k(block);
+    g.scale[0] = s.scale;
+    g.bias[0] = s.bias;
+    g.scale[1] = g.bias[1] = _mm256_setzero_ps();
     return g;
 }
 
-INLINE vec v_of_groups(const enum hn_layout layout, const vec v[2], const int chunk, const int part)
+/* Eight groups: the first four in both halves, then the others.  Sixteen: as they are. */
+INLINE struct group_values group_values(const enum hn_layout layout, const vec v[2])
+{
+    if (layout == HN_LAYOUT_Q6_K)
+        return (struct group_values){{v[0], v[1]}};
+    return (struct group_values){
+        {_mm256_permute2f128_ps(v[0], v[0], 0x00), _mm256_permute2f128_ps(v[0], v[0], 0x11)}};
+}
+
+INLINE vec v_of_groups(const enum hn_layout layout, const struct group_values *g, const int chunk,
+                       const int part)
 {
     if (layout == HN_LAYOUT_Q6_K) {
         const int i = 2 * (chunk % 2) + 4 * part;
-        return _mm256_permutevar8x32_ps(v[chunk / 2],
+        return _mm256_permutevar8x32_ps(g->v[chunk / 2],
                                         _mm256_setr_epi32(i, i, i, i, i + 1, i + 1, i + 1, i + 1));
     }
-    return spread_lane(v[part], chunk);
+    return spread_lane(g->v[chunk / 2], 2 * (chunk % 2) + part);
 }
 
 INLINE ivec i_upper(const enum hn_layout layout, const unsigned char *high, const int chunk)

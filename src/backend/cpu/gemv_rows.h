@@ -180,14 +180,19 @@ static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
 
 /* ---- blocks of 256 ------------------------------------------------------------------------- */
 
-/* Eight (Q6_K: sixteen) scales and biases of a block's groups, ready for v_of_groups. */
-enum { SCALE_VECTORS = LANES == 4 ? 4 : 2 };
+/* Scales and biases of a block's eight groups (Q6_K: sixteen), in their order; zeros after them. */
+enum { GROUP_VECTORS = 16 / LANES };
 struct group_scales {
-    vec scale[SCALE_VECTORS], bias[SCALE_VECTORS];
+    vec scale[GROUP_VECTORS], bias[GROUP_VECTORS];
 };
 INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsigned char *block);
-/* Per lane, those of the groups that part (nibbles 0 and 2, or 1 and 3) of a chunk holds. */
-INLINE vec v_of_groups(const enum hn_layout layout, const vec v[SCALE_VECTORS], const int chunk,
+/* What v_of_groups picks from. */
+struct group_values {
+    vec v[PICK_VECTORS];
+};
+INLINE struct group_values group_values(const enum hn_layout layout, const vec v[GROUP_VECTORS]);
+/* Per lane, the value of the group that part (nibbles 0 and 2, or 1 and 3) of a chunk holds. */
+INLINE vec v_of_groups(const enum hn_layout layout, const struct group_values *g, const int chunk,
                        const int part);
 
 /* The upper bits of a chunk, moved to where its nibbles want them.  i_upper leaves bits 2p and 2p+1
@@ -215,21 +220,35 @@ INLINE void add_upper(const enum hn_layout layout, ivec u, ivec n[4])
 INLINE void rows_groups(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
                         int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
 {
-    enum { CHUNKS = 32 / LANES, CHUNK_FLOATS = 8 * LANES };
+    enum { CHUNKS = 32 / LANES, CHUNK_FLOATS = 4 * LANES };
     const bool six = layout == HN_LAYOUT_Q6_K;
     const int size = six ? 210 : layout == HN_LAYOUT_Q5_K ? 176 : 144;
     const int codes = six ? 0 : layout == HN_LAYOUT_Q5_K ? 48 : 16;
+    const int n_vectors = six ? GROUP_VECTORS : (GROUP_VECTORS + 1) / 2;
     for (int64_t j = 0; j < n; j++) {
         const unsigned char *at = row_at(w, row + j);
         const float *xk = x;
-        vec total[PASS];
-        zero_sums(nt, total);
-        for (int64_t k = 0; k < w->cols; k += SUPERBLOCK, at += size) {
+        vec total[2][PASS]; /* one a part, lest a single token's sum waits for itself */
+        zero_sums(nt, total[0]);
+        zero_sums(nt, total[1]);
+        for (int64_t k = 0; k < w->cols; k += SUPERBLOCK, at += size, xk += GROUPS_FLOATS) {
             struct group_scales g = load_scales_k(layout, at);
+            struct group_values scales[PASS];
             for (int i = 0; i < size; i += 64)
                 HN_PREFETCH(at + i + AHEAD);
+            EACH_TOKEN(t)
+            {
+                const float *xs = xk + t * ldx + GROUPS_SCALES, *sums = xs + 16;
+                vec both[GROUP_VECTORS];
 #pragma GCC unroll 4
-            for (int c = 0; c < CHUNKS; c++, xk += CHUNK_FLOATS) {
+                for (int i = 0; i < n_vectors; i++) {
+                    both[i] = v_mul(g.scale[i], v_load(xs + i * LANES));
+                    total[0][t] = v_fma(g.bias[i], v_load(sums + i * LANES), total[0][t]);
+                }
+                scales[t] = group_values(layout, both);
+            }
+#pragma GCC unroll 4
+            for (int c = 0; c < CHUNKS; c++) {
                 ivec v[4];
                 cut_nibbles(i_load(at + codes + c * 4 * LANES), v);
                 if (layout == HN_LAYOUT_Q5_K)
@@ -238,21 +257,20 @@ INLINE void rows_groups(const enum hn_layout layout, const int nt, const struct 
                     add_upper(layout, i_upper(layout, at + 128, c), v);
 #pragma GCC unroll 2
                 for (int part = 0; part < 2; part++) {
-                    vec scale = v_of_groups(layout, g.scale, c, part);
-                    vec bias = v_of_groups(layout, g.bias, c, part);
                     EACH_TOKEN(t)
                     {
-                        const float *xt = xk + t * ldx;
+                        const float *xt = xk + t * ldx + c * CHUNK_FLOATS;
                         ivec s = i_dot(i_set32(0), v[part], i_load(xt + part * LANES));
                         s = i_dot(s, v[part + 2], i_load(xt + (part + 2) * LANES));
-                        total[t] = v_fma(v_mul(scale, v_load(xt + (4 + part) * LANES)), v_float(s),
-                                         total[t]);
-                        total[t] = v_fma(bias, v_load(xt + (6 + part) * LANES), total[t]);
+                        vec *sum = &total[nt > 2 ? 0 : part][t];
+                        *sum = v_fma(v_of_groups(layout, &scales[t], c, part), v_float(s), *sum);
                     }
                 }
             }
         }
-        store_sums(nt, total, y + j, ldy);
+        EACH_TOKEN(t)
+        total[0][t] = v_add(total[0][t], total[1][t]);
+        store_sums(nt, total[0], y + j, ldy);
     }
 }
 
