@@ -47,10 +47,10 @@ INLINE int16_t *words_at(float *out)
 
 /* apart 16: a byte holds elements p and p+16 of its block (GGUF); 1: elements 2p, 2p+1 (affine).
  * middle is 0: every format has a bias here. */
-INLINE void prepare_nibbles(const int n_lanes, const int apart, const int middle,
-                            const struct hn_matrix *w, const float *x, float *out)
+INLINE void prepare_nibbles(const int n_lanes, const int apart, const struct hn_matrix *w,
+                            const float *x, float *out)
 {
-    (void)n_lanes, (void)middle;
+    (void)n_lanes;
     for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK, out += 24) {
         int16x8_t q[4], v[4];
         int32x4_t sum = vdupq_n_s32(0);
