@@ -8,10 +8,14 @@
 
 struct hone_bench_options {
     struct hone_device_options device;
-    int64_t prompt_tokens;           /* 512 */
-    int64_t generation_tokens;       /* 64 */
-    int64_t train_tokens;            /* 512: one sequence of this length; 0: training is left out */
-    int64_t trials;                  /* 3: the best counts, and the median is given too */
+    int64_t prompt_tokens;     /* 512 */
+    int64_t generation_tokens; /* 64 */
+    int64_t train_tokens;      /* 512: one sequence of this length; 0: training is left out */
+    int64_t trials;            /* 3: the best counts, and the median is given too; fewer where
+                                  they would take more than a quarter of a minute */
+    int64_t decode_batch;      /* 32: 2, 4, 8… up to so many sequences decode at once; 1: none */
+    int64_t class_tokens;      /* 256: of text, that each class of arithmetic is compared with
+                                  float32 on; 0: classes are left out */
     struct hone_train_options train; /* the adapter whose training is measured */
 };
 void hone_bench_defaults(struct hone_bench_options *o);
@@ -23,18 +27,34 @@ struct hone_bench_limits {
 };
 
 struct hone_bench_row {
-    const char *name;                 /* "prefill", "decode", "train" */
-    double tokens_per_second, median; /* best and median of the trials */
+    char name[24];                    /* "prefill", "decode", "decode x8", "train" */
+    int64_t sequences;                /* computed at once */
+    double tokens_per_second, median; /* best and median of the trials, of all sequences together */
     double bytes_per_token,
         flops_per_token; /* what the arithmetic has to read and do; 0: not the limit */
-    double fraction;     /* of this machine's limit, 0..1; 0: unknown */
+    double fraction;     /* of this machine's limit, 0..1 */
     const char *limit;   /* "memory" or "arithmetic" */
     uint64_t peak_memory;
 };
+/* A class of arithmetic that this machine has for this model: its speed, and what it costs beside
+ * float32.  The text is English, cut into eight sequences that are decoded side by side; float32
+ * are the logits of whole sequences without a cache in the exact class. */
+struct hone_bench_class {
+    enum hone_compute compute;
+    double prefill, decode; /* tokens per second */
+    int64_t positions;      /* compared; 0 for a model without a tokenizer */
+    double mean_kl;         /* KL(float32 || class), in nats */
+    double same_top;        /* 0..1: positions with the same likeliest token */
+};
 struct hone_bench_result {
     struct hone_bench_limits limits;
-    struct hone_bench_row rows[3];
+    struct hone_bench_row rows[9];
     size_t n_rows;
+    struct hone_bench_class classes[3];
+    size_t n_classes;
+    double
+        first_token_seconds; /* from the process's start: model and tokenizer opened, a prompt of */
+    int64_t first_token_prompt; /* so many tokens read */
 };
 
 /* Called before each measurement with a sentence for the user; a non-zero result stops. */

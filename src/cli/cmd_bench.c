@@ -11,6 +11,33 @@ static int on_note(void *arg, const char *text)
     return hn_cli_interrupted();
 }
 
+static const char *const class_names[] = {
+    [HONE_EXACT] = "exact", [HONE_BF16] = "bf16", [HONE_INT8] = "int8"};
+
+static void put_classes(struct hn_json_writer *w, const struct hone_bench_result *r)
+{
+    hn_jw_key(w, "classes");
+    hn_jw_open(w, '[');
+    for (size_t i = 0; i < r->n_classes; i++) {
+        const struct hone_bench_class *c = &r->classes[i];
+        hn_jw_open(w, '{');
+        hn_jw_key(w, "compute");
+        hn_jw_str(w, class_names[c->compute]);
+        hn_jw_key(w, "prefill_tokens_per_second");
+        hn_jw_double(w, c->prefill);
+        hn_jw_key(w, "decode_tokens_per_second");
+        hn_jw_double(w, c->decode);
+        hn_jw_key(w, "positions");
+        hn_jw_int(w, c->positions);
+        hn_jw_key(w, "mean_kl_to_float32");
+        hn_jw_double(w, c->mean_kl);
+        hn_jw_key(w, "same_likeliest_token");
+        hn_jw_double(w, c->same_top);
+        hn_jw_close(w, '}');
+    }
+    hn_jw_close(w, ']');
+}
+
 static int print_json(const char *model, const struct hone_bench_result *r, struct hone_err *err)
 {
     struct hn_buf out = {0};
@@ -30,6 +57,8 @@ static int print_json(const char *model, const struct hone_bench_result *r, stru
         hn_jw_open(&w, '{');
         hn_jw_key(&w, "name");
         hn_jw_str(&w, row->name);
+        hn_jw_key(&w, "sequences");
+        hn_jw_int(&w, row->sequences);
         hn_jw_key(&w, "tokens_per_second");
         hn_jw_double(&w, row->tokens_per_second);
         hn_jw_key(&w, "median_tokens_per_second");
@@ -47,8 +76,38 @@ static int print_json(const char *model, const struct hone_bench_result *r, stru
         hn_jw_close(&w, '}');
     }
     hn_jw_close(&w, ']');
+    put_classes(&w, r);
+    hn_jw_key(&w, "first_token_seconds");
+    hn_jw_double(&w, r->first_token_seconds);
+    hn_jw_key(&w, "first_token_prompt");
+    hn_jw_int(&w, r->first_token_prompt);
     hn_jw_close(&w, '}');
     return hn_cli_print_json(&out, err);
+}
+
+static void print_classes(const struct hone_bench_result *r, struct hn_ui *ui)
+{
+    struct hn_table t;
+    if (r->classes[0].positions > 0)
+        hn_ui_say(ui, HN_PLAIN,
+                  "Classes of arithmetic; likelihoods beside float32's on %lld tokens of English, "
+                  "eight sequences at once:",
+                  (long long)r->classes[0].positions);
+    hn_table_init(&t, 5, 0x1e);
+    hn_table_add(&t, "--compute");
+    hn_table_add(&t, "prefill");
+    hn_table_add(&t, "decode");
+    hn_table_add(&t, "mean KL");
+    hn_table_add(&t, "same likeliest token");
+    for (size_t i = 0; i < r->n_classes; i++) {
+        const struct hone_bench_class *c = &r->classes[i];
+        hn_table_add(&t, "%s", class_names[c->compute]);
+        hn_table_add(&t, "%.1f tok/s", c->prefill);
+        hn_table_add(&t, "%.1f tok/s", c->decode);
+        hn_table_add(&t, c->positions ? "%.1e" : "", c->mean_kl);
+        hn_table_add(&t, c->positions ? "%.1f %%" : "", 100 * c->same_top);
+    }
+    hn_table_print(&t, ui, true);
 }
 
 static void print_table(const struct hone_bench_result *r, struct hn_ui *ui)
@@ -74,6 +133,11 @@ static void print_table(const struct hone_bench_result *r, struct hn_ui *ui)
         hn_table_add(&t, "%s", hn_ui_bytes(row->peak_memory, memory));
     }
     hn_table_print(&t, ui, true);
+    hn_ui_say(ui, HN_PLAIN,
+              "First token after %.2f s from the start: opening, and %lld tokens read",
+              r->first_token_seconds, (long long)r->first_token_prompt);
+    if (r->n_classes)
+        print_classes(r, ui);
 }
 
 int hn_cmd_bench(struct hn_conf *c, struct hone_err *err)

@@ -104,11 +104,13 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
             .summary = "measure speed against this machine's limits",
             .arguments = "[MODEL]",
             .max_arguments = 1,
-            .text = "Tokens per second of prefill, decode and training, beside the memory "
-                    "bandwidth and "
-                    "arithmetic that this machine was measured to have.",
+            .text = "Tokens per second of prefill, decode (one sequence, and several at once) and "
+                    "training, beside the memory bandwidth and arithmetic that this machine was "
+                    "measured to have; the time to the first token; and each class of arithmetic: "
+                    "its speed and how near to float32 it writes.",
             .examples = "hone bench model.gguf\n"
-                        "hone bench --model ./model --train-tokens 0 --json\n",
+                        "hone bench --model ./model --train-tokens 0 --json\n"
+                        "hone bench model.gguf --decode-batch 1 --class-tokens 0\n",
         },
     [HN_MIGRATE] =
         {

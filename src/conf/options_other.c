@@ -630,7 +630,22 @@ const struct hn_option hn_options_other[] = {
      .def = "3",
      .commands = BENCH,
      .group = "Plan",
-     .help = "times each is measured"},
+     .help = "times each is measured; fewer where that takes over a quarter of a minute"},
+    {.name = "decode-batch",
+     INT(1, 64),
+     AT(bench.decode_batch),
+     .def = "32",
+     .commands = BENCH,
+     .group = "Plan",
+     .help = "the most sequences decoded at once: 2, 4, 8… up to it are measured; 1 for none"},
+    {.name = "class-tokens",
+     INT(0, 8192),
+     AT(bench.class_tokens),
+     .def = "256",
+     .commands = BENCH,
+     .group = "Plan",
+     .help = "tokens of a built-in English text on which each class of arithmetic is set beside "
+             "float32; 0 leaves classes out"},
 
     /* ---- hone pull ------------------------------------------------------------------------------
      */

@@ -1,29 +1,24 @@
 /* Timings of the three things a model does here, beside what the machine could do at best. */
-#include "hone/bench.h"
+#include "eval/bench.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/rng.h"
-#include "infer/session.h"
 #include "model/batch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 void hone_bench_defaults(struct hone_bench_options *o)
 {
-    *o = (struct hone_bench_options){
-        .prompt_tokens = 512, .generation_tokens = 64, .train_tokens = 512, .trials = 3};
+    *o = (struct hone_bench_options){.prompt_tokens = 512,
+                                     .generation_tokens = 64,
+                                     .train_tokens = 512,
+                                     .trials = 3,
+                                     .decode_batch = 32,
+                                     .class_tokens = 256};
     hone_train_defaults(&o->train);
 }
-
-struct bench {
-    struct hone_model *m;
-    const struct hone_bench_options *o;
-    struct hone_bench_result *out;
-    int32_t *ids;
-    double *rates; /* [trials] */
-    struct hone_err *err;
-};
 
 /* Multiply-adds of one token through all linears of the blocks. */
 static double block_products(const struct hn_spec *s)
@@ -61,72 +56,161 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void add_row(struct bench *b, const char *name, double bytes, double flops)
+/* One more trial that took so many seconds for tokens; false when there are enough of them.  What
+ * is short runs once uncounted, to bring memory and clocks up. */
+static bool again(struct hn_bench *b, double tokens, double seconds)
 {
-    struct hone_bench_row *r = &b->out->rows[b->out->n_rows++];
-    int64_t n = b->o->trials;
-    qsort(b->rates, (size_t)n, sizeof *b->rates, by_value);
-    *r = (struct hone_bench_row){
-        .name = name,
-        .tokens_per_second = b->rates[n - 1],
-        .median = b->rates[n / 2],
-        .bytes_per_token = bytes,
-        .flops_per_token = flops,
-        .limit = flops > 0 ? "arithmetic" : "memory",
-        .peak_memory = hn_peak_rss(),
-    };
-    double limit = flops > 0 ? b->out->limits.flops_per_second / flops
-                             : b->out->limits.bytes_per_second / bytes;
-    if (limit > 0)
-        r->fraction = r->tokens_per_second / limit;
+    enum { LONG = 5, BUDGET = 15 };
+    bool counts = b->started || seconds > LONG;
+    b->started = true;
+    b->spent += seconds;
+    if (counts)
+        b->rates[b->n_rates++] = tokens / seconds;
+    return b->n_rates < b->o->trials && (b->n_rates == 0 || b->spent < BUDGET);
 }
 
-static int measure_prefill(struct bench *b, struct hn_session *s)
+static void start_trials(struct hn_bench *b)
+{
+    b->started = false;
+    b->n_rates = 0;
+    b->spent = 0;
+}
+
+static double best(struct hn_bench *b)
+{
+    qsort(b->rates, (size_t)b->n_rates, sizeof *b->rates, by_value);
+    return b->rates[b->n_rates - 1];
+}
+
+/* bytes and flops that a token needs; the limits come when all is measured. */
+static void add_row(struct hn_bench *b, const char *name, int64_t sequences, double bytes,
+                    double flops)
+{
+    HN_ASSERT(b->out->n_rows < HN_COUNT(b->out->rows));
+    struct hone_bench_row *r = &b->out->rows[b->out->n_rows++];
+    *r = (struct hone_bench_row){
+        .sequences = sequences,
+        .tokens_per_second = best(b),
+        .median = b->rates[b->n_rates / 2],
+        .bytes_per_token = bytes,
+        .flops_per_token = flops,
+        .peak_memory = hn_peak_rss(),
+    };
+    snprintf(r->name, sizeof r->name, sequences > 1 ? "%s x%lld" : "%s", name,
+             (long long)sequences);
+}
+
+/* The slower of reading and computing is a row's limit. */
+static void set_limits(struct hone_bench_result *out)
+{
+    for (size_t i = 0; i < out->n_rows; i++) {
+        struct hone_bench_row *r = &out->rows[i];
+        double reading = r->bytes_per_token / out->limits.bytes_per_second;
+        double computing = r->flops_per_token / out->limits.flops_per_second;
+        r->limit = reading > computing ? "memory" : "arithmetic";
+        r->fraction = r->tokens_per_second * HN_MAX(reading, computing);
+    }
+}
+
+/* Called before and after the rest: for one moment two threads may share a processor, or another
+ * program take one, and the limits would be too low. */
+static int measure_limits(struct hn_bench *b)
+{
+    struct hone_bench_limits *most = &b->out->limits, now;
+    int rc = b->m->backend->measure_limits(b->m->dev, &now.bytes_per_second, &now.flops_per_second,
+                                           b->err);
+    if (rc)
+        return rc;
+    most->bytes_per_second = HN_MAX(most->bytes_per_second, now.bytes_per_second);
+    most->flops_per_second = HN_MAX(most->flops_per_second, now.flops_per_second);
+    return 0;
+}
+
+static int time_prefill(struct hn_bench *b, struct hn_session *s)
 {
     const float *logits;
-    double n = (double)b->o->prompt_tokens;
     int rc = 0;
-    for (int64_t t = -1; t < b->o->trials && !rc; t++) { /* the first is not counted */
-        double start = hn_now();
+    double start, n = (double)b->o->prompt_tokens;
+    start_trials(b);
+    do {
+        start = hn_now();
         hn_session_reset(s, 0);
         rc = hn_session_prefill(s, 0, b->ids, b->o->prompt_tokens, &logits, b->err);
-        if (t >= 0)
-            b->rates[t] = n / (hn_now() - start);
-    }
-    const struct hn_spec *spec = &b->m->spec;
-    double products = block_products(spec) + attention_products(spec, n) / n;
-    if (!rc)
-        add_row(b, "prefill", 0, 2 * products);
+    } while (!rc && again(b, n, hn_now() - start));
     return rc;
 }
 
-static int measure_decode(struct bench *b, struct hn_session *s)
+/* Every sequence begins with HN_BENCH_CONTEXT tokens, which are decoded too but not timed. */
+static int time_decode(struct hn_bench *b, struct hn_session *s, int64_t n_seqs)
 {
-    enum { PROMPT = 16 };
+    int32_t slots[HN_MAX_SLOTS], ids[HN_MAX_SLOTS];
+    int64_t steps = HN_MAX(b->o->generation_tokens / n_seqs, HN_MIN(4, b->o->generation_tokens));
     const float *logits;
-    const int32_t slot = 0;
     int rc = 0;
-    for (int64_t t = 0; t < b->o->trials && !rc; t++) {
-        hn_session_reset(s, 0);
-        rc = hn_session_prefill(s, 0, b->ids, PROMPT, &logits, b->err);
-        double start = hn_now();
-        for (int64_t i = 0; i < b->o->generation_tokens && !rc; i++)
-            rc = hn_session_step(s, &slot, &b->ids[i % PROMPT], 1, &logits, b->err);
-        b->rates[t] = (double)b->o->generation_tokens / (hn_now() - start);
+    double start = 0;
+    for (int64_t i = 0; i < n_seqs; i++) {
+        slots[i] = (int32_t)i;
+        hn_session_reset(s, i);
     }
-    /* Every weight but an untied embedding is read once per token, and the cache so far. */
+    start_trials(b);
+    do {
+        for (int64_t i = 0; i < n_seqs && b->started; i++)
+            hn_session_cut(s, i, HN_BENCH_CONTEXT);
+        for (int64_t k = b->started ? 0 : -HN_BENCH_CONTEXT; k < steps && !rc; k++) {
+            if (k == 0)
+                start = hn_now();
+            for (int64_t i = 0; i < n_seqs; i++)
+                ids[i] = b->ids[(k + i + HN_BENCH_CONTEXT) % HN_BENCH_CONTEXT];
+            rc = hn_session_step(s, slots, ids, n_seqs, &logits, b->err);
+        }
+    } while (!rc && again(b, (double)(steps * n_seqs), hn_now() - start));
+    return rc;
+}
+
+int hn_bench_speeds(struct hn_bench *b, struct hone_model *m, double *prefill, double *decode)
+{
+    struct hn_session s = {0};
+    int rc = hn_session_open(
+        &s, m, 1, HN_MAX(b->o->prompt_tokens, b->o->generation_tokens + HN_BENCH_CONTEXT), b->err);
+    if (!rc)
+        rc = time_prefill(b, &s);
+    if (!rc) {
+        *prefill = best(b);
+        rc = time_decode(b, &s, 1);
+    }
+    if (!rc)
+        *decode = best(b);
+    hn_session_close(&s);
+    return rc;
+}
+
+static int measure_prefill(struct hn_bench *b, struct hn_session *s)
+{
     const struct hn_spec *spec = &b->m->spec;
-    double context = PROMPT + (double)b->o->generation_tokens / 2;
-    double bytes = (double)b->m->read_bytes +
+    double n = (double)b->o->prompt_tokens;
+    int rc = time_prefill(b, s);
+    if (!rc)
+        add_row(b, "prefill", 1, 0, 2 * (block_products(spec) + attention_products(spec, n) / n));
+    return rc;
+}
+
+static int measure_decode(struct hn_bench *b, struct hn_session *s, int64_t n_seqs)
+{
+    int rc = time_decode(b, s, n_seqs);
+    /* Every weight but an untied embedding is read once per step, and each sequence's cache. */
+    const struct hn_spec *spec = &b->m->spec;
+    double context = HN_BENCH_CONTEXT + (double)(b->o->generation_tokens / n_seqs) / 2;
+    double bytes = (double)b->m->read_bytes / (double)n_seqs +
                    2 * (double)hn_dtype_size(b->m->kv_type) * context *
                        (double)(spec->n_kv_heads * spec->head_size * spec->n_layers);
+    double head = (double)(spec->vocab_size * spec->d_model);
     if (!rc)
-        add_row(b, "decode", bytes, 0);
+        add_row(b, "decode", n_seqs, bytes, 2 * (block_products(spec) + head));
     return rc;
 }
 
 /* One forward and backward pass without checkpointing, as a step of training does it. */
-static int measure_train(struct bench *b)
+static int measure_train(struct hn_bench *b)
 {
     struct hone_model *m = b->m;
     int64_t n = b->o->train_tokens;
@@ -169,12 +253,12 @@ static int measure_train(struct bench *b)
         rc = hn_batch_init(&rows, n, 1, b->err);
     if (!rc)
         hn_batch_add(&rows, b->ids, n, NULL);
-    for (int64_t k = -1; k < b->o->trials && !rc; k++) {
-        double start = hn_now();
-        rc = hn_plan_run(&plan, m->backend, m->dev, &rows.batch, b->err);
-        if (k >= 0)
-            b->rates[k] = (double)n / (hn_now() - start);
-    }
+    double start;
+    start_trials(b);
+    do {
+        start = hn_now();
+        rc = rc ? rc : hn_plan_run(&plan, m->backend, m->dev, &rows.batch, b->err);
+    } while (!rc && again(b, (double)n, hn_now() - start));
     if (!rc) {
         /* Forward, and the gradient of inputs; weights are frozen.  Attention backward makes the
          * scores again and four products more. */
@@ -182,7 +266,7 @@ static int measure_train(struct bench *b)
         double head = (double)(s->vocab_size * s->d_model);
         double products = 2 * block_products(s) + products_again(s, &o) + 2 * head +
                           3.5 * attention_products(s, (double)n) / (double)n;
-        add_row(b, "train", 0, 2 * products);
+        add_row(b, "train", 1, 0, 2 * products);
     }
     hn_plan_release(&plan);
     if (arena)
@@ -192,13 +276,20 @@ static int measure_train(struct bench *b)
     return rc;
 }
 
-static int prepare(struct bench *b)
+static int check_options(const struct hone_bench_options *o, struct hone_err *err)
+{
+    if (o->prompt_tokens < 1 || o->generation_tokens < 1 || o->trials < 1 || o->train_tokens < 0)
+        return hn_fail(err, HONE_USAGE, "bench needs at least one token and one trial of each");
+    if (o->decode_batch < 1 || o->decode_batch > HN_MAX_SLOTS || o->class_tokens < 0)
+        return hn_fail(err, HONE_USAGE, "bench decodes 1 to %d sequences at once", HN_MAX_SLOTS);
+    return 0;
+}
+
+static int prepare(struct hn_bench *b)
 {
     const struct hone_bench_options *o = b->o;
-    int64_t most = HN_MAX(HN_MAX(o->prompt_tokens, o->train_tokens), 16);
+    int64_t most = HN_MAX(HN_MAX(o->prompt_tokens, o->train_tokens), HN_BENCH_CONTEXT);
     struct hn_rng rng;
-    if (o->prompt_tokens < 1 || o->generation_tokens < 1 || o->trials < 1 || o->train_tokens < 0)
-        return hn_fail(b->err, HONE_USAGE, "bench needs at least one token and one trial of each");
     b->ids = hn_calloc((size_t)most, sizeof *b->ids);
     b->rates = hn_calloc((size_t)o->trials, sizeof *b->rates);
     if (!b->ids || !b->rates)
@@ -206,48 +297,106 @@ static int prepare(struct bench *b)
     hn_rng_init(&rng, 0, 0);
     for (int64_t i = 0; i < most; i++)
         b->ids[i] = (int32_t)hn_rng_below(&rng, (uint64_t)b->m->spec.vocab_size);
-    return b->m->backend->measure_limits(b->m->dev, &b->out->limits.bytes_per_second,
-                                         &b->out->limits.flops_per_second, b->err);
+    return 0;
 }
 
-static int tell(hone_bench_fn *on_note, void *arg, const char *text, struct hone_err *err)
+/* What hone generate does up to the first token. */
+static int measure_first_token(struct hn_bench *b)
 {
-    if (on_note && on_note(arg, text))
-        return hn_fail(err, HONE_INTERRUPTED, "the benchmark was stopped");
+    struct hn_session s = {0};
+    const float *logits;
+    int64_t n = HN_BENCH_CONTEXT;
+    int rc = hn_session_open(&s, b->m, 1, n + b->o->generation_tokens, b->err);
+    if (!rc)
+        rc = hn_session_prefill(&s, 0, b->ids, n, &logits, b->err);
+    b->out->first_token_seconds = hn_process_age();
+    b->out->first_token_prompt = n;
+    hn_session_close(&s);
+    return rc;
+}
+
+int hn_bench_tell(const struct hn_bench *b, const char *text)
+{
+    if (b->on_note && b->on_note(b->arg, text))
+        return hn_fail(b->err, HONE_INTERRUPTED, "the benchmark was stopped");
     return 0;
+}
+
+static int measure_writing(struct hn_bench *b)
+{
+    const struct hone_bench_options *o = b->o;
+    struct hn_session s = {0};
+    char text[64];
+    int64_t context = HN_BENCH_CONTEXT + HN_MAX(4, o->generation_tokens);
+    int rc = hn_session_open(&s, b->m, 1, HN_MAX(o->prompt_tokens, context), b->err);
+    if (!rc)
+        rc = hn_bench_tell(b, "measuring prefill");
+    if (!rc)
+        rc = measure_prefill(b, &s);
+    if (!rc)
+        rc = hn_bench_tell(b, "measuring decode");
+    if (!rc)
+        rc = measure_decode(b, &s, 1);
+    hn_session_close(&s);
+    if (rc || o->decode_batch < 2)
+        return rc;
+    rc = hn_session_open(&s, b->m, o->decode_batch, context, b->err);
+    for (int64_t n = 2; n <= o->decode_batch && !rc; n *= 2) {
+        snprintf(text, sizeof text, "measuring decode of %lld sequences", (long long)n);
+        rc = hn_bench_tell(b, text);
+        if (!rc)
+            rc = measure_decode(b, &s, n);
+    }
+    hn_session_close(&s);
+    return rc;
+}
+
+static int open_model(struct hn_bench *b)
+{
+    struct hone_model_info info;
+    int rc = hone_model_open(&b->m, b->path, &b->o->device, b->err);
+    if (rc)
+        return rc;
+    hone_model_info(b->m, &info);
+    struct hone_err none; /* a model without a tokenizer has speeds too */
+    if (hone_tokenizer_open(&b->tok, info.tokenizer_path, &none) != 0)
+        b->tok = NULL;
+    return b->m->note[0] ? hn_bench_tell(b, b->m->note) : 0;
 }
 
 int hone_bench(const char *model_path, const struct hone_bench_options *o, hone_bench_fn *on_note,
                void *arg, struct hone_bench_result *out, struct hone_err *err)
 {
-    struct bench b = {.o = o, .out = out, .err = err};
-    struct hn_session s = {0};
+    struct hn_bench b = {
+        .path = model_path, .o = o, .out = out, .on_note = on_note, .arg = arg, .err = err};
     *out = (struct hone_bench_result){0};
-    int rc = hone_model_open(&b.m, model_path, &o->device, err);
-    if (!rc && b.m->note[0])
-        rc = tell(on_note, arg, b.m->note, err);
+    int rc = check_options(o, err);
     if (!rc)
-        rc = tell(on_note, arg, "measuring the machine's limits", err);
+        rc = open_model(&b);
     if (!rc)
         rc = prepare(&b);
     if (!rc)
-        rc = hn_session_open(&s, b.m, 1, HN_MAX(o->prompt_tokens, o->generation_tokens + 16), err);
+        rc = measure_first_token(&b);
     if (!rc)
-        rc = tell(on_note, arg, "measuring prefill", err);
+        rc = hn_bench_tell(&b, "measuring the machine's limits");
     if (!rc)
-        rc = measure_prefill(&b, &s);
+        rc = measure_limits(&b);
     if (!rc)
-        rc = tell(on_note, arg, "measuring decode", err);
-    if (!rc)
-        rc = measure_decode(&b, &s);
-    hn_session_close(&s);
+        rc = measure_writing(&b);
     if (!rc && o->train_tokens > 0) {
-        rc = tell(on_note, arg, "measuring training", err);
+        rc = hn_bench_tell(&b, "measuring training");
         if (!rc)
             rc = measure_train(&b);
     }
+    if (!rc && o->class_tokens > 0)
+        rc = hn_bench_classes(&b);
+    if (!rc)
+        rc = measure_limits(&b);
+    if (!rc)
+        set_limits(out);
     hn_free(b.ids);
     hn_free(b.rates);
+    hone_tokenizer_close(&b.tok);
     hone_model_close(&b.m);
     return rc;
 }

@@ -2,6 +2,7 @@
  * Reading and comparing: one position of each file at a time. */
 #include "eval/logits_file.h"
 #include "base/mem.h"
+#include "eval/divergence.h"
 #include "model/batch.h"
 #include "model/decoder.h"
 #include "model/model.h"
@@ -148,41 +149,6 @@ static bool possible(const struct hone_compare_side *a, const struct hone_compar
     return !g->why[0];
 }
 
-struct sums {
-    double difference, largest, ab, ba;
-    int64_t same;
-};
-
-static double log_sum_exp(const float *x, int64_t n, int64_t *top)
-{
-    double sum = 0;
-    *top = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i] > x[*top])
-            *top = i;
-    for (int64_t i = 0; i < n; i++)
-        sum += exp((double)x[i] - (double)x[*top]);
-    return (double)x[*top] + log(sum);
-}
-
-/* KL(a‖b) = sum of p_a (log p_a - log p_b), in double precision; returns it. */
-static double add_position(const float *a, const float *b, int64_t n, struct sums *s)
-{
-    int64_t top_a, top_b;
-    double za = log_sum_exp(a, n, &top_a), zb = log_sum_exp(b, n, &top_b), ab = 0, ba = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double x = (double)a[i], y = (double)b[i], d = (x - za) - (y - zb);
-        ab += exp(x - za) * d;
-        ba -= exp(y - zb) * d;
-        s->difference = HN_MAX(s->difference, fabs(x - y));
-        s->largest = HN_MAX(s->largest, fabs(y));
-    }
-    s->same += top_a == top_b;
-    s->ab += ab;
-    s->ba += ba;
-    return ab;
-}
-
 static FILE *open_logits(const char *path, struct hone_err *err)
 {
     FILE *f = fopen(path, "rb");
@@ -204,7 +170,7 @@ static int agree(FILE *fa, int64_t va, FILE *fb, int64_t vb, int64_t positions,
 {
     int64_t n = HN_MIN(va, vb);
     float *a = hn_calloc((size_t)n, sizeof *a), *b = hn_calloc((size_t)n, sizeof *b);
-    struct sums s = {0};
+    struct hn_divergence s = {0};
     int rc = a && b ? 0 : hn_fail_memory(err, "comparing logits");
     for (int64_t i = 0; i < positions && !rc; i++) {
         if (!read_position(fa, a, n, va) || !read_position(fb, b, n, vb)) {
@@ -213,7 +179,7 @@ static int agree(FILE *fa, int64_t va, FILE *fb, int64_t vb, int64_t positions,
                          (long long)i, (long long)positions, (long long)n);
             break;
         }
-        double kl = add_position(a, b, n, &s);
+        double kl = hn_divergence_add(&s, a, b, n);
         g->kl_max = HN_MAX(g->kl_max, kl);
     }
     hn_free(a);

@@ -57,5 +57,24 @@ $ hone info $TEST/golden/llama-tied -p 200 -g 56 --kv-type f32 --json | grep -oE
 $ hone generate --model $TEST/golden/llama-tied --prompt a --kv-type int8
 2> hone: --kv-type: found "int8", expected one of f32, f16
 ? 2
-$ hone bench $TEST/golden/llama-tied --prompt-tokens 16 -g 4 --train-tokens 16 -n 1 --threads 1 --json | grep -oE '"(name|limit)": "[a-z]+"' | tr '\n' ' '; echo
-"name": "prefill" "limit": "arithmetic" "name": "decode" "limit": "memory" "name": "train" "limit": "arithmetic" 
+$ hone bench $TEST/golden/llama-tied --prompt-tokens 16 -g 4 --train-tokens 16 -n 1 --decode-batch 4 --class-tokens 0 --threads 1 --json > bench.json; grep -oE '"name": "[a-z0-9 ]+"' bench.json | tr '\n' ' '; grep -oE '"(classes|first_token_[a-z]+)": ?[^,.]*' bench.json | sed 's/: .*[0-9]/: N/'
+"name": "prefill" "name": "decode" "name": "decode x2" "name": "decode x4" "name": "train" "classes": []
+"first_token_seconds": N
+"first_token_prompt": N}
+# In one precision with float32, the exact class picks its tokens; 8-bit activations are farther off.
+$ hone bench $TEST/golden/gguf-q4_1/model.gguf --prompt-tokens 16 -g 4 --train-tokens 0 -n 1 --decode-batch 1 --class-tokens 64 --threads 1 --json | tr '{' '\n' | sed -n 's/.*"compute": "\([a-z0-9]*\)".*"positions": \([0-9]*\), "mean_kl_to_float32": \([^,]*\),.*/\1 \2 \3/p' | grep -v bf16 | awk '{ kl[$1] = $3; n[$1] = $2 } END { print n["exact"], n["int8"], (kl["exact"] >= 0 && kl["exact"] < 1e-5), (kl["int8"] > kl["exact"]) }'
+64 64 1 1
+$ hone bench $TEST/golden/llama-tied --prompt-tokens 16 -g 4 --train-tokens 0 -n 1 --decode-batch 2 --class-tokens 16 --threads 1
+This machine: * GB/s of memory reads, * GFLOP/s of float32 (glob)
+ * tokens/s * median * limit * reached * peak memory (glob)
+  prefill    * % * MB (glob)
+  decode     * % * MB (glob)
+  decode x2  * % * MB (glob)
+First token after * s from the start: opening, and 16 tokens read (glob)
+Classes of arithmetic; likelihoods beside float32's on 16 tokens of English, eight sequences at once:
+  --compute * prefill * decode * mean KL * same likeliest token (glob)
+  exact * tok/s * tok/s * % (glob)
+  int8 * tok/s * tok/s * % (glob)
+$ hone bench $TEST/golden/llama-tied --decode-batch 65
+2> hone: --decode-batch: * (glob)
+? 2
