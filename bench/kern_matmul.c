@@ -109,21 +109,22 @@ struct limit {
     size_t words;
 };
 
-static void fma_job(void *arg, int thread, int n_threads)
+static void fma_job(void *arg, struct hn_parts *parts)
 {
-    (void)thread;
-    (void)n_threads;
-    volatile float sink = fma_loop(((struct limit *)arg)->level);
-    (void)sink;
+    while (hn_parts_next(parts)) {
+        volatile float sink = fma_loop(((struct limit *)arg)->level);
+        (void)sink;
+    }
 }
 
-static void read_job(void *arg, int thread, int n_threads)
+static void read_job(void *arg, struct hn_parts *parts)
 {
     struct limit *l = arg;
     int64_t begin, end;
-    hn_pool_split((int64_t)l->words, 64, thread, n_threads, &begin, &end);
-    volatile uint64_t sink = read_words(l->data + begin, l->data + end);
-    (void)sink;
+    while (hn_parts_range(parts, (int64_t)l->words, 64, &begin, &end)) {
+        volatile uint64_t sink = read_words(l->data + begin, l->data + end);
+        (void)sink;
+    }
 }
 
 /* Best rate of work units per second. */
@@ -132,7 +133,7 @@ static double best_rate(struct hn_pool *pool, hn_pool_fn *fn, void *arg, double 
     double best = 0;
     for (int r = 0; r < repeats; r++) {
         double t = now();
-        hn_pool_run(pool, fn, arg);
+        hn_pool_run(pool, fn, arg, hn_pool_size(pool));
         t = now() - t;
         best = work / t > best ? work / t : best;
     }
@@ -231,7 +232,7 @@ static double time_product(struct hn_device *dev, struct hn_matrix *m, int copie
         struct hn_mm_in in = {w, y};
         double t = now();
         if (back)
-            hn_mm_backward(dev, s, x, tokens, w->cols, &in, 1);
+            hn_mm_backward(dev, s, x, tokens, w->cols, &in, 1, false);
         else
             hn_mm_forward(dev, s, x, tokens, w->cols, &out, 1, false);
         t = now() - t;

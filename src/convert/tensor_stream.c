@@ -13,9 +13,9 @@ struct job {
     size_t row_size, scales_row;
     unsigned char *data;            /* [chunk, row_size] */
     unsigned char *scales, *biases; /* [rows, scales_row] of the whole tensor; NULL: not affine */
-    float *rows;                    /* [threads, cols] */
-    int64_t *inexact;               /* [threads] */
-    enum hn_encode_result *results; /* [threads] the first that is none of HN_ENCODED */
+    float *rows;                    /* [parts, cols] */
+    int64_t *inexact;               /* [parts] */
+    enum hn_encode_result *results; /* [parts] the first that is none of HN_ENCODED */
 };
 
 /* The row in Hugging Face's order that the target stores as its row r. */
@@ -53,13 +53,10 @@ static enum hn_encode_result encode(const struct job *j, int64_t row, struct hn_
     return hn_encode_row(&t->to, values, cols, to);
 }
 
-static void run(void *arg, int thread, int n_threads)
+static void rows_part(struct job *j, int64_t part, int64_t begin, int64_t end)
 {
-    struct job *j = arg;
     const struct hn_tensor *t = j->t;
-    float *values = j->rows + thread * t->from.cols;
-    int64_t begin, end;
-    hn_pool_split(j->n, 1, thread, n_threads, &begin, &end);
+    float *values = j->rows + part * t->from.cols;
     for (int64_t i = begin; i < end; i++) {
         int64_t r = j->first + i, row = source_row(t, r);
         size_t at = (size_t)r * j->scales_row;
@@ -72,11 +69,19 @@ static void run(void *arg, int thread, int n_threads)
         else if (t->way == HN_WAY_ENCODE)
             result = encode(j, row, to, values);
         else if (!hn_transcode_row(&t->from, hn_matrix_stored_row(&t->from, row), &t->to, to,
-                                   &j->inexact[thread]))
+                                   &j->inexact[part]))
             result = HN_ENCODE_TOO_LARGE;
-        if (j->results[thread] == HN_ENCODED)
-            j->results[thread] = result;
+        if (j->results[part] == HN_ENCODED)
+            j->results[part] = result;
     }
+}
+
+static void run(void *arg, struct hn_parts *parts)
+{
+    struct job *j = arg;
+    int64_t begin, end;
+    while (hn_parts_range(parts, j->n, 1, &begin, &end))
+        rows_part(j, parts->at, begin, end);
 }
 
 size_t hn_tensor_size(const struct hn_tensor *t)
@@ -117,20 +122,21 @@ static int progress(struct hn_converter *c, const struct hn_tensor *t, int64_t r
 
 static int stream_rows(struct hn_converter *c, struct job *j, hn_sink_fn *sink, void *arg)
 {
-    int threads = hn_pool_size(c->pool), rc = 0;
-    int64_t chunk = HN_MAX((int64_t)(CHUNK / j->row_size), (int64_t)threads);
+    int rc = 0;
+    int64_t chunk = HN_MAX((int64_t)(CHUNK / j->row_size), (int64_t)hn_pool_size(c->pool));
     chunk = HN_MIN(chunk, j->t->from.rows);
+    int64_t parts = hn_pool_cut(c->pool, chunk);
     j->data = hn_calloc((size_t)chunk, j->row_size);
-    j->rows = hn_calloc((size_t)threads * (size_t)j->t->from.cols, sizeof *j->rows);
-    j->inexact = hn_calloc((size_t)threads, sizeof *j->inexact);
-    j->results = hn_calloc((size_t)threads, sizeof *j->results);
+    j->rows = hn_calloc((size_t)parts * (size_t)j->t->from.cols, sizeof *j->rows);
+    j->inexact = hn_calloc((size_t)parts, sizeof *j->inexact);
+    j->results = hn_calloc((size_t)parts, sizeof *j->results);
     if (!j->data || !j->rows || !j->inexact || !j->results)
         rc = hn_fail_memory(c->err, "converting a tensor");
     for (int64_t at = 0; at < j->t->from.rows && !rc; at += j->n) {
         j->first = at;
         j->n = HN_MIN(chunk, j->t->from.rows - at);
-        hn_pool_run(c->pool, run, j);
-        for (int i = 0; i < threads && !rc; i++)
+        hn_pool_run(c->pool, run, j, parts);
+        for (int64_t i = 0; i < parts && !rc; i++)
             if (j->results[i] != HN_ENCODED)
                 rc = refuse(j, j->results[i]);
         if (!rc) {
@@ -138,7 +144,7 @@ static int stream_rows(struct hn_converter *c, struct job *j, hn_sink_fn *sink, 
             rc = progress(c, j->t, j->n);
         }
     }
-    for (int i = 0; i < threads && j->inexact; i++)
+    for (int64_t i = 0; i < parts && j->inexact; i++)
         j->t->n_inexact += j->inexact[i];
     hn_free(j->data);
     hn_free(j->rows);

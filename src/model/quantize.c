@@ -89,12 +89,9 @@ static void decode_flat(const struct hn_matrix *m, int64_t e, int64_t n, float *
     }
 }
 
-static void blocks_job(void *arg, int thread, int n_threads)
+static void encode_blocks(struct job *j, int64_t begin, int64_t end, int thread)
 {
-    struct job *j = arg;
     float *x = j->work + thread * j->work_floats;
-    int64_t begin, end;
-    hn_pool_split(j->end - j->begin, CHUNK, thread, n_threads, &begin, &end);
     for (int64_t e = j->begin + begin; e < j->begin + end; e += CHUNK) {
         int64_t n = HN_MIN(CHUNK, j->begin + end - e);
         decode_flat(j->from, e, n, x);
@@ -107,17 +104,31 @@ static void blocks_job(void *arg, int thread, int n_threads)
     }
 }
 
-static void rows_job(void *arg, int thread, int n_threads)
+static void blocks_job(void *arg, struct hn_parts *parts)
 {
     struct job *j = arg;
+    int64_t begin, end;
+    while (hn_parts_range(parts, j->end - j->begin, CHUNK, &begin, &end))
+        encode_blocks(j, begin, end, parts->thread);
+}
+
+static void encode_rows(struct job *j, int64_t begin, int64_t end, int thread)
+{
     float *x = j->work + thread * j->work_floats;
-    int64_t begin, end, cols = j->from->cols;
-    hn_pool_split(j->end - j->begin, 1, thread, n_threads, &begin, &end);
+    int64_t cols = j->from->cols;
     for (int64_t row = j->begin + begin; row < j->begin + end; row++) {
         hn_matrix_decode(j->from, row, 0, cols, x);
         j->bad[thread] |= !all_finite(x, cols) ||
                           !hn_bnb8_encode(x, cols, j->codes + row * cols, &j->scales[row]);
     }
+}
+
+static void rows_job(void *arg, struct hn_parts *parts)
+{
+    struct job *j = arg;
+    int64_t begin, end;
+    while (hn_parts_range(parts, j->end - j->begin, 1, &begin, &end))
+        encode_rows(j, begin, end, parts->thread);
 }
 
 /* All of the matrix, slab by slab; a slab of elements begins with a block. */
@@ -135,7 +146,7 @@ static int run(struct job *j, bool eight, struct hn_pool *pool, const char *name
     for (int64_t at = 0; at < all && j->work && j->bad; at += slab) {
         j->begin = at;
         j->end = HN_MIN(all, at + slab);
-        hn_pool_run(pool, eight ? rows_job : blocks_job, j);
+        hn_pool_run(pool, eight ? rows_job : blocks_job, j, hn_pool_cut(pool, j->end - j->begin));
         int64_t row = j->begin / per_row, rows = j->end / per_row - row;
         hn_map_forget(m->data + (size_t)row * m->row_size, (size_t)rows * m->row_size);
     }

@@ -47,14 +47,14 @@ static float narrow(uint8_t *codes, const float *x, const struct hn_nearest8 *ma
     return top;
 }
 
-static void step_blocks(const struct job *j, size_t k, int thread, int n_threads)
+static void step_blocks(const struct job *j, size_t k, int64_t part, int64_t n_parts)
 {
     float m[HN_STATE8_BLOCK], v[HN_STATE8_BLOCK], *p = j->x[k]->data;
     const float *g = j->grad[k]->data;
     int64_t n = j->x[k]->rows * j->x[k]->cols, b, end;
     uint8_t *mc = j->m[k]->data, *vc = j->v[k]->data;
     float *m_most = largest(j->m[k], n), *v_most = largest(j->v[k], n);
-    hn_pool_split((n + HN_STATE8_BLOCK - 1) / HN_STATE8_BLOCK, 1, thread, n_threads, &b, &end);
+    hn_pool_split((n + HN_STATE8_BLOCK - 1) / HN_STATE8_BLOCK, 1, part, n_parts, &b, &end);
     for (; b < end; b++) {
         int64_t at = b * HN_STATE8_BLOCK, size = HN_MIN(n - at, (int64_t)HN_STATE8_BLOCK);
         widen(m, mc + at, hn_dynamic_map_signed, m_most[b], size);
@@ -65,20 +65,25 @@ static void step_blocks(const struct job *j, size_t k, int thread, int n_threads
     }
 }
 
-static void part(void *arg, int thread, int n_threads)
+static void step_part(const struct job *j, int64_t part, int64_t n_parts)
 {
-    const struct job *j = arg;
     for (size_t k = 0; k < j->n; k++) {
         int64_t n = j->x[k]->rows * j->x[k]->cols, i, end;
         if (n >= HN_STATE8_MIN) {
-            step_blocks(j, k, thread, n_threads);
+            step_blocks(j, k, part, n_parts);
             continue;
         }
         float *p = j->x[k]->data, *m = j->m[k]->data, *v = j->v[k]->data;
         const float *g = j->grad[k]->data;
-        hn_pool_split(n, 64, thread, n_threads, &i, &end);
+        hn_pool_split(n, 64, part, n_parts, &i, &end);
         j->vector->adamw(p + i, g + i, m + i, v + i, end - i, &j->k);
     }
+}
+
+static void step_job(void *arg, struct hn_parts *parts)
+{
+    while (hn_parts_next(parts))
+        step_part(arg, parts->at, parts->n);
 }
 
 void hn_cpu_adamw8(struct hn_device *dev, struct hn_tensor *const *param,
@@ -96,5 +101,5 @@ void hn_cpu_adamw8(struct hn_device *dev, struct hn_tensor *const *param,
         HN_ASSERT(m[k]->rows * m[k]->cols == words && v[k]->rows * v[k]->cols == words);
         total += size;
     }
-    hn_cpu_run(dev, part, &j, total * 16);
+    hn_cpu_run(dev, step_job, &j, total * 16);
 }

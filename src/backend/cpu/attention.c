@@ -350,13 +350,11 @@ static void write_row(const struct job *j, const struct unit *u, int64_t r, cons
         j->lse[at / hd] = max + logf(sum);
 }
 
-static void unit_part(void *arg, int thread, int n_threads)
+static void take_units(struct job *j, int thread)
 {
-    struct job *j = arg;
     struct work w = work_of(j, thread);
     struct cut c = cut_sequence(j, 0, 0);
     int64_t n, hd = j->shape->head_size;
-    (void)n_threads;
     while ((n = atomic_fetch_add(&j->next, 1)) < j->n_units) {
         struct unit u = unit_at(j, &c, n);
         run_unit(j, &u, &w);
@@ -370,6 +368,12 @@ static void unit_part(void *arg, int thread, int n_threads)
             memcpy(part + ROWS * hd + ROWS, w.sum, ROWS * sizeof(float));
         }
     }
+}
+
+static void unit_part(void *arg, struct hn_parts *parts)
+{
+    while (hn_parts_next(parts))
+        take_units(arg, parts->thread);
 }
 
 /* Merge the chunks of unit n's tile, in order, into the output; n is the tile's first chunk. */
@@ -391,14 +395,13 @@ static void merge_tile(const struct job *j, const struct unit *u, float *parts, 
     }
 }
 
-static void merge_part(void *arg, int thread, int n_threads)
+static void merge_units(const struct job *j, int64_t part, int64_t n_parts)
 {
-    const struct job *j = arg;
     int64_t first = 0, size = part_floats(j->shape->head_size);
     for (int64_t b = 0; b < j->batch->n_seqs; b++) {
         struct cut c = cut_sequence(j, b, first);
         int64_t i, end;
-        hn_pool_split(c.n_units / c.n_chunks, 1, thread, n_threads, &i, &end);
+        hn_pool_split(c.n_units / c.n_chunks, 1, part, n_parts, &i, &end);
         for (; i < end && c.n_chunks > 1; i++) {
             int64_t n = first + i * c.n_chunks;
             struct unit u = unit_at(j, &c, n);
@@ -406,6 +409,12 @@ static void merge_part(void *arg, int thread, int n_threads)
         }
         first += c.n_units;
     }
+}
+
+static void merge_part(void *arg, struct hn_parts *parts)
+{
+    while (hn_parts_next(parts))
+        merge_units(arg, parts->at, parts->n);
 }
 
 /* ---- the operations ------------------------------------------------------------------------- */
@@ -426,7 +435,7 @@ static void attend(struct job *j, const struct hn_tensor *q)
     j->q = q->data;
     cut_work(j);
     j->parts = (float *)j->dev->scratch + j->dev->n_threads * work_floats(hd);
-    hn_cpu_run(j->dev, unit_part, j, INT64_MAX);
+    hn_pool_run(j->dev->pool, unit_part, j, j->dev->n_threads);
     if (j->partial)
         hn_cpu_run(j->dev, merge_part, j, j->n_units * ROWS * hd);
 }

@@ -10,9 +10,9 @@
  * waits for a unit that is already running; and the sums do not depend on who runs what. */
 #include "backend/cpu/vector.h"
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     TILE = 64,
@@ -163,11 +163,15 @@ static bool mask_cell(const struct job *j, const struct work *w, const struct ce
     return true;
 }
 
+/* On a busy machine the thread waited for may be without a core: a nap offers it this one. */
 static void wait_turn(atomic_int *turn, int mine)
 {
-    for (int spins = 0; atomic_load_explicit(turn, memory_order_acquire) != mine; spins++)
+    static const struct timespec nap = {.tv_nsec = 50000};
+    for (int spins = 0; atomic_load_explicit(turn, memory_order_acquire) != mine; spins++) {
+        hn_cpu_relax();
         if (spins >= SPINS)
-            sched_yield();
+            (void)nanosleep(&nap, NULL);
+    }
 }
 
 static void copy_rows(float *to, int64_t ldt, const float *from, int64_t ldf, int64_t n, int64_t hd)
@@ -258,13 +262,11 @@ static void run_unit(const struct job *j, const struct work *w, const struct pla
     copy_rows(j->dv + k_at, n_kv * hd, w->dv, hd, c.n_keys, hd);
 }
 
-static void unit_part(void *arg, int thread, int n_threads)
+static void take_units(struct job *j, int thread)
 {
-    struct job *j = arg;
     struct work w = work_of(j, thread);
     struct place p = {0};
     int64_t n;
-    (void)n_threads;
     enter(j, &p);
     while ((n = atomic_fetch_add(&j->next, 1)) < j->n_units) {
         while (n >= p.first_unit + n_units_of(j, &p))
@@ -273,16 +275,28 @@ static void unit_part(void *arg, int thread, int n_threads)
     }
 }
 
-static void delta_part(void *arg, int thread, int n_threads)
+static void unit_part(void *arg, struct hn_parts *parts)
 {
-    const struct job *j = arg;
-    int64_t t, end, hd = j->shape->head_size, n_tokens = j->batch->n_tokens;
-    hn_pool_split(n_tokens, 16, thread, n_threads, &t, &end);
+    while (hn_parts_next(parts))
+        take_units(arg, parts->thread);
+}
+
+static void delta_tokens(const struct job *j, int64_t t, int64_t end)
+{
+    int64_t hd = j->shape->head_size, n_tokens = j->batch->n_tokens;
     for (; t < end; t++)
         for (int64_t h = 0; h < j->shape->n_heads; h++) {
             int64_t at = (t * j->shape->n_heads + h) * hd;
             j->delta[h * n_tokens + t] = j->dev->vector->dot(j->d_o + at, j->o + at, hd);
         }
+}
+
+static void delta_part(void *arg, struct hn_parts *parts)
+{
+    const struct job *j = arg;
+    int64_t t, end;
+    while (hn_parts_range(parts, j->batch->n_tokens, 16, &t, &end))
+        delta_tokens(j, t, end);
 }
 
 void hn_cpu_attention_bwd(struct hn_device *dev, struct hn_tensor *dq, struct hn_tensor *dk,
@@ -320,5 +334,5 @@ void hn_cpu_attention_bwd(struct hn_device *dev, struct hn_tensor *dq, struct hn
         return;
     memset(j.turns, 0, (size_t)(n_tiles * s->n_heads) * sizeof *j.turns);
     hn_cpu_run(dev, delta_part, &j, batch->n_tokens * s->n_heads * s->head_size);
-    hn_cpu_run(dev, unit_part, &j, INT64_MAX);
+    hn_pool_run(dev->pool, unit_part, &j, dev->n_threads);
 }

@@ -21,10 +21,8 @@ struct tables {
 void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work)
 {
     enum { ALONE = 16384 }; /* some microseconds: about what waking a sleeping thread costs */
-    if (work < ALONE || dev->n_threads == 1)
-        fn(arg, 0, 1);
-    else
-        hn_pool_run(dev->pool, fn, arg);
+    int64_t most = work < ALONE ? 1 : work / (ALONE / 2);
+    hn_pool_run(dev->pool, fn, arg, hn_pool_cut(dev->pool, most));
 }
 
 /* ---- the machine ---------------------------------------------------------------------------- */

@@ -63,8 +63,8 @@ struct hn_device {
     size_t l1_size, l2_size, l3_size;   /* bytes per core (l3: shared), for blocking */
 };
 
-/* Run fn on the pool, or on this thread alone when the work (about one unit per element and simple
- * operation) is less than waking the others costs. */
+/* Run fn on the pool, in parts that are worth it, or on this thread alone when the work (about one
+ * unit per element and simple operation) is less than waking the others costs. */
 void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work);
 enum { HN_CPU_GRAIN = 64 }; /* elements; parts of a job that writes begin on multiples of it */
 

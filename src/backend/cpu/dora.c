@@ -22,19 +22,22 @@ struct job {
     bool add;
 };
 
-static void squares_job(void *arg, int thread, int n_threads)
+static void square_row(const struct job *j, int64_t n, float *row)
+{
+    double sum = 0;
+    j->dev->matmul->decode[j->w->layout](j->w, n, 0, j->cols, row);
+    for (int64_t c = 0; c < j->cols; c++)
+        sum += (double)row[c] * (double)row[c];
+    j->squares[n] = (float)sum;
+}
+
+static void squares_job(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
-    float *row = j->work + (size_t)thread * j->work_floats;
     int64_t n, end;
-    hn_pool_split(j->rows, 1, thread, n_threads, &n, &end);
-    for (; n < end; n++) {
-        double sum = 0;
-        j->dev->matmul->decode[j->w->layout](j->w, n, 0, j->cols, row);
-        for (int64_t c = 0; c < j->cols; c++)
-            sum += (double)row[c] * (double)row[c];
-        j->squares[n] = (float)sum;
-    }
+    while (hn_parts_range(parts, j->rows, 1, &n, &end))
+        for (; n < end; n++)
+            square_row(j, n, j->work + (size_t)parts->thread * j->work_floats);
 }
 
 void hn_cpu_row_squares(struct hn_device *dev, struct hn_tensor *squares, const struct hn_weight *w)
@@ -45,14 +48,12 @@ void hn_cpu_row_squares(struct hn_device *dev, struct hn_tensor *squares, const 
     j.squares = squares->data;
     j.work_floats = hn_mm_scratch_floats((size_t)j.cols);
     j.work = hn_mm_scratch_take(&s, j.work_floats * (size_t)hn_pool_size(dev->pool));
-    hn_pool_run(dev->pool, squares_job, &j);
+    hn_pool_run(dev->pool, squares_job, &j, hn_pool_cut(dev->pool, j.rows));
 }
 
-static void norms_job(void *arg, int thread, int n_threads)
+static void norm_rows(const struct job *j, int64_t n, int64_t end)
 {
-    const struct job *j = arg;
-    int64_t n, end, rank = j->rank;
-    hn_pool_split(j->rows, HN_CPU_GRAIN, thread, n_threads, &n, &end);
+    int64_t rank = j->rank;
     for (; n < end; n++) {
         const float *b = j->b + n * rank;
         double linear = 0, square = 0;
@@ -70,13 +71,19 @@ static void norms_job(void *arg, int thread, int n_threads)
     }
 }
 
-/* The rows of A with one another. */
-static void gram_job(void *arg, int thread, int n_threads)
+static void norms_job(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
+    int64_t n, end;
+    while (hn_parts_range(parts, j->rows, HN_CPU_GRAIN, &n, &end))
+        norm_rows(j, n, end);
+}
+
+/* The rows of A with one another. */
+static void gram_rows(const struct job *j, int64_t r, int64_t end)
+{
     double *gram = (double *)(void *)j->y;
-    int64_t r, end, in = j->cols;
-    hn_pool_split(j->rank, 1, thread, n_threads, &r, &end);
+    int64_t in = j->cols;
     for (; r < end; r++) {
         for (int64_t k = 0; k < j->rank; k++) {
             double sum = 0;
@@ -85,6 +92,14 @@ static void gram_job(void *arg, int thread, int n_threads)
             gram[r * j->rank + k] = sum;
         }
     }
+}
+
+static void gram_job(void *arg, struct hn_parts *parts)
+{
+    const struct job *j = arg;
+    int64_t r, end;
+    while (hn_parts_range(parts, j->rank, 1, &r, &end))
+        gram_rows(j, r, end);
 }
 
 void hn_cpu_dora_norms(struct hn_device *dev, struct hn_tensor *norm, struct hn_tensor *factor,
@@ -118,11 +133,8 @@ void hn_cpu_dora_norms(struct hn_device *dev, struct hn_tensor *norm, struct hn_
 
 /* ---- forward and backward ------------------------------------------------------------------ */
 
-static void forward_job(void *arg, int thread, int n_threads)
+static void forward_rows(const struct job *j, int64_t t, int64_t end)
 {
-    const struct job *j = arg;
-    int64_t t, end;
-    hn_pool_split(j->rows, 1, thread, n_threads, &t, &end);
     for (; t < end; t++) {
         const float *z = j->x + t * j->cols;
         float *y = j->y + t * j->cols;
@@ -133,6 +145,14 @@ static void forward_job(void *arg, int thread, int n_threads)
             for (int64_t c = 0; c < j->cols; c++)
                 y[c] = j->factor[c] * z[c] + (j->bias ? j->bias[c] : 0);
     }
+}
+
+static void forward_job(void *arg, struct hn_parts *parts)
+{
+    const struct job *j = arg;
+    int64_t t, end;
+    while (hn_parts_range(parts, j->rows, 1, &t, &end))
+        forward_rows(j, t, end);
 }
 
 void hn_cpu_dora_fwd(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *z,
@@ -149,13 +169,10 @@ void hn_cpu_dora_fwd(struct hn_device *dev, struct hn_tensor *y, const struct hn
     hn_cpu_run(dev, forward_job, &j, j.rows * j.cols * 2);
 }
 
-/* A thread has columns of its own, and sums over the tokens in their order. */
-static void backward_job(void *arg, int thread, int n_threads)
+/* A part has columns of its own, and sums over the tokens in their order. */
+static void backward_columns(const struct job *j, int64_t begin, int64_t end)
 {
     enum { STRIP = HN_CPU_GRAIN };
-    const struct job *j = arg;
-    int64_t begin, end;
-    hn_pool_split(j->cols, STRIP, thread, n_threads, &begin, &end);
     for (int64_t c0 = begin; c0 < end; c0 += STRIP) {
         int64_t n = HN_MIN(STRIP, end - c0);
         float sum[STRIP] = {0};
@@ -171,6 +188,14 @@ static void backward_job(void *arg, int thread, int n_threads)
             if (j->norm[c0 + c] > 0)
                 j->dm[c0 + c] += sum[c] / j->norm[c0 + c];
     }
+}
+
+static void backward_job(void *arg, struct hn_parts *parts)
+{
+    const struct job *j = arg;
+    int64_t begin, end;
+    while (hn_parts_range(parts, j->cols, HN_CPU_GRAIN, &begin, &end))
+        backward_columns(j, begin, end);
 }
 
 void hn_cpu_dora_bwd(struct hn_device *dev, struct hn_tensor *z, struct hn_tensor *dmagnitude,

@@ -49,12 +49,8 @@ static size_t work_floats(int64_t width)
     return hn_mm_scratch_floats((size_t)width + hn_drop_mask_size(width) / sizeof(float));
 }
 
-static void forward_job(void *arg, int thread, int n_threads)
+static void forward_rows(const struct job *j, int64_t t, int64_t end, unsigned char *mask)
 {
-    const struct job *j = arg;
-    unsigned char *mask = (unsigned char *)(j->work + (size_t)thread * j->work_floats + j->cols);
-    int64_t t, end;
-    hn_pool_split(j->rows, 1, thread, n_threads, &t, &end);
     for (; t < end; t++) {
         const float *x = j->x + t * j->cols;
         float *y = j->y + t * j->cols;
@@ -65,13 +61,18 @@ static void forward_job(void *arg, int thread, int n_threads)
     }
 }
 
-static void backward_job(void *arg, int thread, int n_threads)
+static void forward_job(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
-    float *row = j->work + (size_t)thread * j->work_floats;
-    unsigned char *mask = (unsigned char *)(row + j->cols);
+    float *row = j->work + (size_t)parts->thread * j->work_floats;
     int64_t t, end;
-    hn_pool_split(j->rows, 1, thread, n_threads, &t, &end);
+    while (hn_parts_range(parts, j->rows, 1, &t, &end))
+        forward_rows(j, t, end, (unsigned char *)(row + j->cols));
+}
+
+static void backward_rows(const struct job *j, int64_t t, int64_t end, float *row)
+{
+    unsigned char *mask = (unsigned char *)(row + j->cols);
     for (; t < end; t++) {
         const float *drest = j->drest + t * j->cols, *dkept = j->x + t * j->cols;
         float *dx = j->y + t * j->cols;
@@ -84,6 +85,14 @@ static void backward_job(void *arg, int thread, int n_threads)
     }
 }
 
+static void backward_job(void *arg, struct hn_parts *parts)
+{
+    const struct job *j = arg;
+    int64_t t, end;
+    while (hn_parts_range(parts, j->rows, 1, &t, &end))
+        backward_rows(j, t, end, j->work + (size_t)parts->thread * j->work_floats);
+}
+
 static void run(struct hn_device *dev, hn_pool_fn *fn, struct job *j, const struct hn_tensor *x,
                 float dropout, uint32_t module)
 {
@@ -94,7 +103,7 @@ static void run(struct hn_device *dev, hn_pool_fn *fn, struct job *j, const stru
     j->cols = x->cols;
     j->work_floats = work_floats(x->cols);
     j->work = hn_mm_scratch_take(&s, j->work_floats * (size_t)hn_pool_size(dev->pool));
-    hn_pool_run(dev->pool, fn, j);
+    hn_pool_run(dev->pool, fn, j, hn_pool_cut(dev->pool, j->rows));
 }
 
 void hn_cpu_dropout_fwd(struct hn_device *dev, struct hn_tensor *kept, struct hn_tensor *rest,

@@ -17,12 +17,12 @@ static int64_t count(const struct hn_tensor *t)
     return t->rows * t->cols;
 }
 
-static void glu_fwd_part(void *arg, int thread, int n_threads)
+static void glu_fwd_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t i, end;
-    hn_pool_split(j->n, HN_CPU_GRAIN, thread, n_threads, &i, &end);
-    j->vector->glu_fwd(j->y + i, j->x + i, j->x2 + i, end - i);
+    while (hn_parts_range(parts, j->n, HN_CPU_GRAIN, &i, &end))
+        j->vector->glu_fwd(j->y + i, j->x + i, j->x2 + i, end - i);
 }
 
 void hn_cpu_glu_fwd(struct hn_device *dev, struct hn_tensor *a, const struct hn_tensor *gate,
@@ -34,12 +34,12 @@ void hn_cpu_glu_fwd(struct hn_device *dev, struct hn_tensor *a, const struct hn_
     hn_cpu_run(dev, glu_fwd_part, &j, j.n * 8);
 }
 
-static void glu_bwd_part(void *arg, int thread, int n_threads)
+static void glu_bwd_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t i, end;
-    hn_pool_split(j->n, HN_CPU_GRAIN, thread, n_threads, &i, &end);
-    j->vector->glu_bwd(j->y + i, j->y2 + i, j->x + i, j->x2 + i, j->x3 + i, end - i);
+    while (hn_parts_range(parts, j->n, HN_CPU_GRAIN, &i, &end))
+        j->vector->glu_bwd(j->y + i, j->y2 + i, j->x + i, j->x2 + i, j->x3 + i, end - i);
 }
 
 void hn_cpu_glu_bwd(struct hn_device *dev, struct hn_tensor *dgate, struct hn_tensor *dup,
@@ -57,12 +57,12 @@ void hn_cpu_glu_bwd(struct hn_device *dev, struct hn_tensor *dgate, struct hn_te
     hn_cpu_run(dev, glu_bwd_part, &j, j.n * 8);
 }
 
-static void add_part(void *arg, int thread, int n_threads)
+static void add_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t i, end;
-    hn_pool_split(j->n, HN_CPU_GRAIN, thread, n_threads, &i, &end);
-    j->vector->add(j->y + i, j->x + i, end - i);
+    while (hn_parts_range(parts, j->n, HN_CPU_GRAIN, &i, &end))
+        j->vector->add(j->y + i, j->x + i, end - i);
 }
 
 void hn_cpu_add(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x)
@@ -72,12 +72,12 @@ void hn_cpu_add(struct hn_device *dev, struct hn_tensor *y, const struct hn_tens
     hn_cpu_run(dev, add_part, &j, j.n);
 }
 
-static void copy_part(void *arg, int thread, int n_threads)
+static void copy_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t i, end;
-    hn_pool_split(j->n, HN_CPU_GRAIN, thread, n_threads, &i, &end);
-    memcpy(j->y + i, j->x + i, (size_t)(end - i) * sizeof(float));
+    while (hn_parts_range(parts, j->n, HN_CPU_GRAIN, &i, &end))
+        memcpy(j->y + i, j->x + i, (size_t)(end - i) * sizeof(float));
 }
 
 void hn_cpu_copy(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x)
@@ -87,12 +87,12 @@ void hn_cpu_copy(struct hn_device *dev, struct hn_tensor *y, const struct hn_ten
     hn_cpu_run(dev, copy_part, &j, j.n);
 }
 
-static void zero_part(void *arg, int thread, int n_threads)
+static void zero_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t i, end;
-    hn_pool_split(j->n, HN_CPU_GRAIN, thread, n_threads, &i, &end);
-    memset(j->y + i, 0, (size_t)(end - i) * sizeof(float));
+    while (hn_parts_range(parts, j->n, HN_CPU_GRAIN, &i, &end))
+        memset(j->y + i, 0, (size_t)(end - i) * sizeof(float));
 }
 
 void hn_cpu_zero(struct hn_device *dev, struct hn_tensor *x)
@@ -101,12 +101,12 @@ void hn_cpu_zero(struct hn_device *dev, struct hn_tensor *x)
     hn_cpu_run(dev, zero_part, &j, j.n);
 }
 
-static void scale_part(void *arg, int thread, int n_threads)
+static void scale_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t i, end;
-    hn_pool_split(j->n, HN_CPU_GRAIN, thread, n_threads, &i, &end);
-    j->vector->scale(j->y + i, j->y + i, j->factor, end - i);
+    while (hn_parts_range(parts, j->n, HN_CPU_GRAIN, &i, &end))
+        j->vector->scale(j->y + i, j->y + i, j->factor, end - i);
 }
 
 void hn_cpu_scale(struct hn_device *dev, struct hn_tensor *x, float factor)
@@ -115,13 +115,13 @@ void hn_cpu_scale(struct hn_device *dev, struct hn_tensor *x, float factor)
     hn_cpu_run(dev, scale_part, &j, j.n);
 }
 
-static void gather_part(void *arg, int thread, int n_threads)
+static void gather_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t r, end, cols = j->cols;
-    hn_pool_split(j->n, 1, thread, n_threads, &r, &end);
-    for (; r < end; r++)
-        memcpy(j->y + r * cols, j->x + j->batch->rows[r] * cols, (size_t)cols * sizeof(float));
+    while (hn_parts_range(parts, j->n, 1, &r, &end))
+        for (; r < end; r++)
+            memcpy(j->y + r * cols, j->x + j->batch->rows[r] * cols, (size_t)cols * sizeof(float));
 }
 
 void hn_cpu_gather_rows(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x)
@@ -132,13 +132,11 @@ void hn_cpu_gather_rows(struct hn_device *dev, struct hn_tensor *y, const struct
     hn_cpu_run(dev, gather_part, &j, count(y));
 }
 
-/* Rows are ascending: a thread's share of the tokens holds one run of them. */
-static void scatter_part(void *arg, int thread, int n_threads)
+/* Rows are ascending: a part of the tokens holds one run of them. */
+static void scatter_tokens(const struct job *j, int64_t t, int64_t end)
 {
-    const struct job *j = arg;
     const int32_t *rows = j->batch->rows;
-    int64_t t, end, cols = j->cols, r = 0, n = j->batch->n_rows;
-    hn_pool_split(j->n, 1, thread, n_threads, &t, &end);
+    int64_t cols = j->cols, r = 0, n = j->batch->n_rows;
     while (r < n && rows[r] < t)
         r++;
     for (; t < end; t++) {
@@ -147,6 +145,14 @@ static void scatter_part(void *arg, int thread, int n_threads)
         else
             memset(j->y + t * cols, 0, (size_t)cols * sizeof(float));
     }
+}
+
+static void scatter_part(void *arg, struct hn_parts *parts)
+{
+    const struct job *j = arg;
+    int64_t t, end;
+    while (hn_parts_range(parts, j->n, 1, &t, &end))
+        scatter_tokens(j, t, end);
 }
 
 void hn_cpu_scatter_rows(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x)

@@ -115,6 +115,7 @@ struct product {
     struct hn_cpu_igemm table;
     const float *x;
     int64_t n_tokens, depth;
+    int64_t t0, nt, k0, slab; /* at hand: tokens [t0, t0 + nt), columns [k0, k0 + slab) */
     const struct hn_mm_out *out;
     int n, most;
     bool add, uses[HN_IM_WIDTHS];
@@ -129,18 +130,24 @@ static int width_bytes(enum hn_im_width width)
     return width == HN_IM_8 ? 1 : 2;
 }
 
-static void pack_share(const struct product *p, int64_t t0, int64_t n, int thread, int n_threads)
+static void pack_tokens(const struct product *p, int64_t begin, int64_t end)
 {
-    int64_t begin, end;
-    hn_pool_split(n, 1, thread, n_threads, &begin, &end);
     for (int i = 0; i < HN_IM_WIDTHS; i++) {
         const struct hn_im_tokens *to = &p->tokens[i];
         for (int64_t t = begin; t < end && p->uses[i]; t++)
-            p->table.form[i].pack(p->x + (t0 + t) * p->depth, p->depth, p->most,
+            p->table.form[i].pack(p->x + (p->t0 + t) * p->depth, p->depth, p->most,
                                   to->q + t * to->ld * width_bytes((enum hn_im_width)i),
                                   to->scale + t * to->ldb, to->sum + t * to->ldb,
                                   to->total + t * to->ldb);
     }
+}
+
+static void pack_job(void *arg, struct hn_parts *parts)
+{
+    const struct product *p = arg;
+    int64_t begin, end;
+    while (hn_parts_range(parts, p->nt, 1, &begin, &end))
+        pack_tokens(p, begin, end);
 }
 
 /* Tokens [0, n) from column k0 on times one panel of rows <= HN_IM_ROWS columns of y. */
@@ -167,19 +174,28 @@ static void sweep(const struct product *p, enum hn_im_width width, struct hn_im_
     }
 }
 
-/* The rows [*begin, *end) of output i that a thread does: all outputs' panels are laid end to end
- * and cut evenly. */
-static void share(const struct product *p, int i, int thread, int n_threads, int64_t *begin,
+static int64_t panels_of(const struct product *p, int i)
+{
+    return (p->out[i].w->rows + HN_IM_ROWS - 1) / HN_IM_ROWS;
+}
+
+/* All outputs' panels laid end to end. */
+static int64_t all_panels(const struct product *p)
+{
+    int64_t n = 0;
+    for (int i = 0; i < p->n; i++)
+        n += panels_of(p, i);
+    return n;
+}
+
+/* The rows [*begin, *end) of output i that a part has: the panels are cut evenly. */
+static void share(const struct product *p, int i, const struct hn_parts *parts, int64_t *begin,
                   int64_t *end)
 {
-    int64_t before = 0, total = 0, own = 0, rows = p->out[i].w->rows;
-    for (int k = 0; k < p->n; k++) {
-        int64_t panels = (p->out[k].w->rows + HN_IM_ROWS - 1) / HN_IM_ROWS;
-        before += k < i ? panels : 0;
-        own = k == i ? panels : own;
-        total += panels;
-    }
-    hn_pool_split(total, 1, thread, n_threads, begin, end);
+    int64_t before = 0, own = panels_of(p, i), rows = p->out[i].w->rows;
+    for (int k = 0; k < i; k++)
+        before += panels_of(p, k);
+    hn_pool_split(all_panels(p), 1, parts->at, parts->n, begin, end);
     *begin = HN_MIN(rows, HN_MAX(0, HN_MIN(*begin - before, own)) * HN_IM_ROWS);
     *end = HN_MIN(rows, HN_MAX(0, HN_MIN(*end - before, own)) * HN_IM_ROWS);
 }
@@ -192,23 +208,23 @@ static void start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, 
             y[t * o->w->rows + j] = add ? y[t * o->w->rows + j] + o->bias[j] : o->bias[j];
 }
 
-/* Columns [k0, k0 + slab) of tokens [t0, t0 + n) against a thread's rows of output i. */
-static void output_slab(const struct product *p, int i, int64_t t0, int64_t n, int64_t k0,
-                        int64_t slab, int thread, int n_threads)
+/* The slab against a part's rows of output i. */
+static void output_slab(const struct product *p, int i, const struct hn_parts *parts)
 {
     const struct hn_mm_out *o = &p->out[i];
     enum hn_im_width width = hn_im_width(&p->table, o->w, p->most);
     struct hn_im_kind kind = hn_im_kind(o->w, width);
-    unsigned char *panel = p->panels + (size_t)thread * PANEL_BYTES;
-    int64_t begin, end, most = width == HN_IM_8 ? HN_IM_DEPTH : HN_IM_DEPTH / 2;
-    float *y = o->y + t0 * o->w->rows;
-    share(p, i, thread, n_threads, &begin, &end);
+    unsigned char *panel = p->panels + (size_t)parts->thread * PANEL_BYTES;
+    int64_t begin, end, n = p->nt, k0 = p->k0, k1 = p->k0 + p->slab;
+    int64_t most = width == HN_IM_8 ? HN_IM_DEPTH : HN_IM_DEPTH / 2;
+    float *y = o->y + p->t0 * o->w->rows;
+    share(p, i, parts, &begin, &end);
     if (o->bias && k0 == 0)
         start_output(o, y, n, begin, end, p->add);
     for (int64_t j = begin; j < end; j += HN_IM_ROWS) {
         int rows = (int)HN_MIN(HN_IM_ROWS, end - j);
-        for (int64_t k = k0; k < k0 + slab; k += most) {
-            int64_t depth = HN_MIN(most, k0 + slab - k);
+        for (int64_t k = k0; k < k1; k += most) {
+            int64_t depth = HN_MIN(most, k1 - k);
             p->table.form[width].panel(o->w, j, rows, k, depth, panel);
             sweep(p, width, kind, n, k, depth, panel, y + j, o->w->rows, rows,
                   p->add || o->bias || k > 0);
@@ -216,25 +232,29 @@ static void output_slab(const struct product *p, int i, int64_t t0, int64_t n, i
     }
 }
 
-static void product_job(void *arg, int thread, int n_threads)
+static void slab_job(void *arg, struct hn_parts *parts)
 {
     const struct product *p = arg;
     if (p->table.enter)
         p->table.enter();
-    for (int64_t t0 = 0; t0 < p->n_tokens; t0 += HN_MM_TOKENS_MAX) {
-        int64_t n = HN_MIN(HN_MM_TOKENS_MAX, p->n_tokens - t0);
-        int64_t slab = SLAB / n / (p->uses[HN_IM_16] ? 2 : 1) / HN_IM_DEPTH * HN_IM_DEPTH;
-        slab = HN_MAX(slab, HN_IM_DEPTH / 2);
-        if (t0 > 0)
-            hn_pool_barrier(p->dev->pool); /* everybody is done with the tokens before */
-        pack_share(p, t0, n, thread, n_threads);
-        hn_pool_barrier(p->dev->pool);
-        for (int64_t k0 = 0; k0 < p->depth; k0 += slab)
-            for (int i = 0; i < p->n; i++)
-                output_slab(p, i, t0, n, k0, HN_MIN(slab, p->depth - k0), thread, n_threads);
-    }
+    while (hn_parts_next(parts))
+        for (int i = 0; i < p->n; i++)
+            output_slab(p, i, parts);
     if (p->table.leave)
         p->table.leave();
+}
+
+/* Tokens [t0, t0 + nt), slab by slab. */
+static void product_block(struct product *p)
+{
+    struct hn_pool *pool = p->dev->pool;
+    int64_t slab = SLAB / p->nt / (p->uses[HN_IM_16] ? 2 : 1) / HN_IM_DEPTH * HN_IM_DEPTH;
+    slab = HN_MAX(slab, HN_IM_DEPTH / 2);
+    hn_pool_run(pool, pack_job, p, hn_pool_cut(pool, p->nt));
+    for (p->k0 = 0; p->k0 < p->depth; p->k0 += slab) {
+        p->slab = HN_MIN(slab, p->depth - p->k0);
+        hn_pool_run(pool, slab_job, p, hn_pool_cut(pool, all_panels(p)));
+    }
 }
 
 /* ---- scratch ------------------------------------------------------------------------------- */
@@ -290,5 +310,8 @@ void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
     }
     size_t panels = (size_t)hn_pool_size(dev->pool) * PANEL_BYTES;
     p.panels = (unsigned char *)hn_mm_scratch_take(&s, panels / sizeof(float));
-    hn_pool_run(dev->pool, product_job, &p);
+    for (p.t0 = 0; p.t0 < n_tokens; p.t0 += HN_MM_TOKENS_MAX) {
+        p.nt = HN_MIN(HN_MM_TOKENS_MAX, n_tokens - p.t0);
+        product_block(&p);
+    }
 }

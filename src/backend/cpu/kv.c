@@ -81,13 +81,11 @@ static void put(const struct job *j, void *head, int64_t at, const float *x)
         memcpy((float *)head + at, x, (size_t)n * sizeof *x);
 }
 
-static void append_part(void *arg, int thread, int n_threads)
+static void append_tokens(const struct job *j, int64_t t, int64_t end)
 {
-    const struct job *j = arg;
     const struct hn_batch *batch = j->batch;
     const struct hn_kv *kv = j->kv;
-    int64_t t, end, b = 0, hd = j->head_size;
-    hn_pool_split(batch->n_tokens, 1, thread, n_threads, &t, &end);
+    int64_t b = 0, hd = j->head_size;
     for (; t < end; t++) {
         while (t >= batch->offsets[b + 1])
             b++;
@@ -98,6 +96,14 @@ static void append_part(void *arg, int thread, int n_threads)
             put(j, hn_cpu_kv_head(kv, j->layer, batch->slots[b], 1, h, hd), at, j->v + from);
         }
     }
+}
+
+static void append_part(void *arg, struct hn_parts *parts)
+{
+    const struct job *j = arg;
+    int64_t t, end;
+    while (hn_parts_range(parts, j->batch->n_tokens, 1, &t, &end))
+        append_tokens(j, t, end);
 }
 
 void hn_cpu_kv_append(struct hn_device *dev, struct hn_kv *kv, int64_t layer,

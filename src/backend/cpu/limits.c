@@ -14,34 +14,36 @@ struct job {
     struct hn_cpu_vector vector;
     float *data;
     int64_t n;
-    double flops; /* of thread 0 */
+    double flops; /* of a part */
 };
 
-static void fill_part(void *arg, int thread, int n_threads)
+static void fill_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t i, end;
-    hn_pool_split(j->n, 1024, thread, n_threads, &i, &end);
-    memset(j->data + i, 0, (size_t)(end - i) * sizeof(float));
+    while (hn_parts_range(parts, j->n, 1024, &i, &end))
+        memset(j->data + i, 0, (size_t)(end - i) * sizeof(float));
 }
 
-static void read_part(void *arg, int thread, int n_threads)
+static void read_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t i, end;
-    hn_pool_split(j->n, 1024, thread, n_threads, &i, &end);
-    volatile float sink = j->vector.dot(j->data + i, j->data + i, end - i);
-    (void)sink;
+    while (hn_parts_range(parts, j->n, 1024, &i, &end)) {
+        volatile float sink = j->vector.dot(j->data + i, j->data + i, end - i);
+        (void)sink;
+    }
 }
 
-static void burn_part(void *arg, int thread, int n_threads)
+static void burn_part(void *arg, struct hn_parts *parts)
 {
     struct job *j = arg;
-    (void)n_threads;
     float x = 0.5f;
-    double flops = j->vector.burn(BURN_ROUNDS, &x);
-    if (thread == 0)
-        j->flops = flops;
+    while (hn_parts_next(parts)) {
+        double flops = j->vector.burn(BURN_ROUNDS, &x);
+        if (parts->at == 0)
+            j->flops = flops;
+    }
 }
 
 /* Seconds of the best of some runs, for no longer than a busy machine should be kept waiting. */
@@ -50,7 +52,7 @@ static double best_time(struct hn_device *dev, hn_pool_fn *fn, struct job *j, in
     double best = 1e9, begin = hn_now();
     for (int k = 0; k < runs && (k == 0 || hn_now() - begin < 0.1); k++) {
         double start = hn_now();
-        hn_pool_run(dev->pool, fn, j);
+        hn_pool_run(dev->pool, fn, j, dev->n_threads);
         best = HN_MIN(best, hn_now() - start);
     }
     return best;
@@ -69,7 +71,7 @@ int hn_cpu_measure_limits(struct hn_device *dev, struct hn_cpu_limits *out, stru
     j.data = hn_alloc_aligned(size);
     if (!j.data)
         return hn_fail_memory(err, "measuring the memory's speed");
-    hn_pool_run(dev->pool, fill_part, &j);
+    hn_pool_run(dev->pool, fill_part, &j, dev->n_threads);
     out->read_gbs = (double)size / best_time(dev, read_part, &j, READ_RUNS) * 1e-9;
     double seconds = best_time(dev, burn_part, &j, BURN_RUNS);
     out->fma_gflops = j.flops * dev->n_threads / seconds * 1e-9;

@@ -60,7 +60,7 @@ void hn_cpu_linear_bwd(struct hn_device *dev, struct hn_tensor *dx,
     for (int i = 0; i < n; i++)
         in[i] = (struct hn_mm_in){&lin[i].w->m, dy[i]->data};
     if (dx)
-        hn_mm_backward(dev, s, dx->data, dx->rows, dx->cols, in, n);
+        hn_mm_backward(dev, s, dx->data, dx->rows, dx->cols, in, n, false);
     for (int i = 0; i < n; i++) {
         const struct hn_adapter *ad = lin[i].adapter;
         if (!ad)

@@ -8,6 +8,12 @@ static struct hn_drop drop_of(const struct hn_device *dev, const struct hn_adapt
     return hn_drop_open(dev, ad->dropout, ad->module, row);
 }
 
+/* Parts for n items in whole grains. */
+static int64_t cut(const struct hn_device *dev, int64_t n, int64_t grain)
+{
+    return hn_pool_cut(dev->pool, (n + grain - 1) / grain);
+}
+
 /* ---- h = drop(x) A^T ----------------------------------------------------------------------- */
 
 struct down {
@@ -20,13 +26,9 @@ struct down {
     size_t rows_floats;
 };
 
-static void down_job(void *arg, int thread, int n_threads)
+static void down_tokens(const struct down *p, int64_t begin, int64_t end, float *rows)
 {
-    struct down *p = arg;
-    float *rows = p->rows + (size_t)thread * p->rows_floats;
     unsigned char *mask = (unsigned char *)(rows + HN_MM_VECTORS_MAX * p->cols);
-    int64_t begin, end;
-    hn_pool_split(p->n_tokens, HN_MM_VECTORS_MAX, thread, n_threads, &begin, &end);
     for (int64_t t = begin; t < end; t += HN_MM_VECTORS_MAX) {
         int n = (int)HN_MIN(HN_MM_VECTORS_MAX, end - t);
         const float *x = p->x + t * p->cols;
@@ -43,6 +45,14 @@ static void down_job(void *arg, int thread, int n_threads)
     }
 }
 
+static void down_job(void *arg, struct hn_parts *parts)
+{
+    const struct down *p = arg;
+    int64_t begin, end;
+    while (hn_parts_range(parts, p->n_tokens, HN_MM_VECTORS_MAX, &begin, &end))
+        down_tokens(p, begin, end, p->rows + (size_t)parts->thread * p->rows_floats);
+}
+
 static size_t down_floats(int64_t width)
 {
     return hn_mm_scratch_floats(HN_MM_VECTORS_MAX * (size_t)width + hn_drop_mask_size(width) / 4);
@@ -55,7 +65,7 @@ void hn_lowrank_down(struct hn_device *dev, struct hn_mm_scratch s, float *h, co
         dev->matmul, drop_of(dev, ad, row), x,           ad->a->data, h,
         n_tokens,    ad->a->cols,           ad->a->rows, NULL,        down_floats(ad->a->cols)};
     p.rows = hn_mm_scratch_take(&s, p.rows_floats * (size_t)hn_pool_size(dev->pool));
-    hn_pool_run(dev->pool, down_job, &p);
+    hn_pool_run(dev->pool, down_job, &p, cut(dev, n_tokens, HN_MM_VECTORS_MAX));
 }
 
 /* ---- y += scale h B^T ---------------------------------------------------------------------- */
@@ -84,13 +94,13 @@ void hn_lowrank_up(struct hn_device *dev, struct hn_mm_scratch s, float *y, cons
 /* ---- backward ------------------------------------------------------------------------------ */
 
 struct backward {
-    struct hn_device *dev;
     const struct hn_cpu_matmul *mm;
     const struct hn_adapter *ad;
     struct hn_drop drop;
     const float *dy, *x, *h;
     float *dx;
     int64_t n_tokens, in, out, rank;
+    int64_t t0, nt;      /* the block of tokens at hand */
     float *bt;           /* [R, out] = B^T */
     float *a_panels;     /* per nr columns of A: [R][nr] */
     float *g;            /* per HN_MM_TOKENS_MAX tokens, [nt, R] = scale dy B */
@@ -100,26 +110,32 @@ struct backward {
 };
 
 /* B^T and A's panels, shared. */
-static void prepare(const struct backward *p, int thread, int n_threads)
+static void prepare_part(const struct backward *p, int64_t part, int64_t n_parts)
 {
     const float *a = p->ad->a->data, *b = p->ad->b->data;
     int64_t begin, end, nr = p->mm->plain.nr;
-    hn_pool_split(p->out, 16, thread, n_threads, &begin, &end);
+    hn_pool_split(p->out, 16, part, n_parts, &begin, &end);
     for (int64_t r = 0; r < p->rank; r++)
         for (int64_t n = begin; n < end; n++)
             p->bt[r * p->out + n] = b[n * p->rank + r];
-    hn_pool_split(p->in, nr, thread, n_threads, &begin, &end);
+    hn_pool_split(p->in, nr, part, n_parts, &begin, &end);
     for (int64_t k = begin; k < end; k += nr)
         for (int64_t r = 0; r < p->rank; r++)
             for (int64_t j = 0; j < nr; j++)
                 p->a_panels[k * p->rank + r * nr + j] = k + j < p->in ? a[r * p->in + k + j] : 0.0f;
 }
 
-/* g, the masks and dx for tokens [begin, end) of the block that starts at t0. */
-static void token_part(const struct backward *p, int64_t t0, int64_t begin, int64_t end,
-                       float *work)
+static void prepare_job(void *arg, struct hn_parts *parts)
+{
+    while (hn_parts_next(parts))
+        prepare_part(arg, parts->at, parts->n);
+}
+
+/* g, the masks and dx for tokens [begin, end) of the block. */
+static void token_part(const struct backward *p, int64_t begin, int64_t end, float *work)
 {
     const struct hn_cpu_matmul *mm = p->mm;
+    int64_t t0 = p->t0;
     float *packed = work, *sums = work + hn_mm_scratch_floats((size_t)(mm->plain.mr * p->rank));
     for (int64_t t = begin; t < end; t += HN_MM_VECTORS_MAX) {
         int n = (int)HN_MIN(HN_MM_VECTORS_MAX, end - t);
@@ -162,9 +178,10 @@ static const float *rank_slice(const float *left, int64_t nt, int64_t rank, int6
 }
 
 /* da[:, k..k+nr) += g^T drop(x)[:, k..k+nr) */
-static void da_panel(const struct backward *p, int64_t t0, int64_t nt, int64_t k, float *work)
+static void da_panel(const struct backward *p, int64_t k, float *work)
 {
     const struct hn_cpu_matmul *mm = p->mm;
+    int64_t t0 = p->t0, nt = p->nt;
     float *panel = work, *copy = work + (size_t)(HN_MM_TOKENS_MAX * HN_MM_PANEL_MAX);
     int cols = (int)HN_MIN(mm->plain.nr, p->in - k);
     for (int64_t t = 0; t < nt; t++) {
@@ -184,9 +201,10 @@ static void da_panel(const struct backward *p, int64_t t0, int64_t nt, int64_t k
 }
 
 /* db[n..n+nr, :) += scale dy[:, n..n+nr)^T h */
-static void db_panel(const struct backward *p, int64_t t0, int64_t nt, int64_t n, float *work)
+static void db_panel(const struct backward *p, int64_t n, float *work)
 {
     const struct hn_cpu_matmul *mm = p->mm;
+    int64_t t0 = p->t0, nt = p->nt;
     float *panel = work, *copy = work + (size_t)(HN_MM_TOKENS_MAX * HN_MM_PANEL_MAX);
     float *sums = copy + HN_MM_TOKENS_MAX * HN_MM_PLAIN_MAX, *db = p->ad->db->data;
     int cols = (int)HN_MIN(mm->plain.nr, p->out - n);
@@ -205,28 +223,27 @@ static void db_panel(const struct backward *p, int64_t t0, int64_t nt, int64_t n
     }
 }
 
-static void backward_job(void *arg, int thread, int n_threads)
+static void token_job(void *arg, struct hn_parts *parts)
 {
-    struct backward *p = arg;
-    float *work = p->work + (size_t)thread * p->work_floats;
-    int64_t begin, end, nr = p->mm->plain.nr;
-    prepare(p, thread, n_threads);
-    hn_pool_barrier(p->dev->pool);
-    for (int64_t t0 = 0; t0 < p->n_tokens; t0 += HN_MM_TOKENS_MAX) {
-        int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, p->n_tokens - t0);
-        hn_pool_split(nt, HN_MM_VECTORS_MAX, thread, n_threads, &begin, &end);
-        token_part(p, t0, begin, end, work);
-        hn_pool_barrier(p->dev->pool);
-        if (p->ad->da) {
-            hn_pool_split(p->in, nr, thread, n_threads, &begin, &end);
-            for (int64_t k = begin; k < end; k += nr)
-                da_panel(p, t0, nt, k, work);
-            hn_pool_split(p->out, nr, thread, n_threads, &begin, &end);
-            for (int64_t n = begin; n < end; n += nr)
-                db_panel(p, t0, nt, n, work);
+    const struct backward *p = arg;
+    int64_t begin, end;
+    while (hn_parts_range(parts, p->nt, HN_MM_VECTORS_MAX, &begin, &end))
+        token_part(p, begin, end, p->work + (size_t)parts->thread * p->work_floats);
+}
+
+/* da's panels, then db's. */
+static void gradient_job(void *arg, struct hn_parts *parts)
+{
+    const struct backward *p = arg;
+    float *work = p->work + (size_t)parts->thread * p->work_floats;
+    int64_t i, end, nr = p->mm->plain.nr, n_da = (p->in + nr - 1) / nr;
+    while (hn_parts_range(parts, n_da + (p->out + nr - 1) / nr, 1, &i, &end))
+        for (; i < end; i++) {
+            if (i < n_da)
+                da_panel(p, i * nr, work);
+            else
+                db_panel(p, (i - n_da) * nr, work);
         }
-        hn_pool_barrier(p->dev->pool); /* g and the masks are about to be replaced */
-    }
 }
 
 static size_t backward_work_floats(int64_t width, int64_t rank)
@@ -242,8 +259,7 @@ void hn_lowrank_bwd(struct hn_device *dev, struct hn_mm_scratch s, float *dx, co
                     const float *x, const float *h, int64_t n_tokens, int64_t row,
                     const struct hn_adapter *ad)
 {
-    struct backward p = {.dev = dev,
-                         .mm = dev->matmul,
+    struct backward p = {.mm = dev->matmul,
                          .ad = ad,
                          .drop = drop_of(dev, ad, row),
                          .dy = dy,
@@ -263,7 +279,14 @@ void hn_lowrank_bwd(struct hn_device *dev, struct hn_mm_scratch s, float *dx, co
     p.mask = (unsigned char *)hn_mm_scratch_take(&s, nt * hn_drop_mask_size(p.in) / sizeof(float));
     p.work_floats = backward_work_floats(p.in, p.rank);
     p.work = hn_mm_scratch_take(&s, p.work_floats * (size_t)hn_pool_size(dev->pool));
-    hn_pool_run(dev->pool, backward_job, &p);
+    int64_t nr = p.mm->plain.nr;
+    hn_pool_run(dev->pool, prepare_job, &p, cut(dev, HN_MAX(p.in, p.out), 16));
+    for (p.t0 = 0; p.t0 < n_tokens; p.t0 += HN_MM_TOKENS_MAX) {
+        p.nt = HN_MIN(HN_MM_TOKENS_MAX, n_tokens - p.t0);
+        hn_pool_run(dev->pool, token_job, &p, cut(dev, p.nt, HN_MM_VECTORS_MAX));
+        if (ad->da)
+            hn_pool_run(dev->pool, gradient_job, &p, cut(dev, p.in + p.out, nr));
+    }
 }
 
 size_t hn_lowrank_scratch_size(const struct hn_device *dev, int64_t n_tokens, int64_t width,

@@ -234,18 +234,18 @@ size_t hn_mm_panel_floats(void)
     return ROWS_FLOATS + SETTLED_FLOATS + PANEL_FLOATS;
 }
 
-/* The packed tokens of a block, and where a thread keeps panels. */
-struct block {
+/* Packed tokens, and where a thread keeps panels. */
+struct strip {
     const struct hn_mm_kernel *kernel;
     const float *a;
     int64_t n_tokens, depth;
     float *decoded, *settled, *panel;
 };
 
-static struct block block_of(const struct hn_mm_kernel *kernel, const float *a, int64_t n_tokens,
+static struct strip strip_of(const struct hn_mm_kernel *kernel, const float *a, int64_t n_tokens,
                              int64_t depth, float *panels)
 {
-    return (struct block){.kernel = kernel,
+    return (struct strip){.kernel = kernel,
                           .a = a,
                           .n_tokens = n_tokens,
                           .depth = depth,
@@ -255,7 +255,7 @@ static struct block block_of(const struct hn_mm_kernel *kernel, const float *a, 
 }
 
 /* All tiles of packed tokens times one panel, which is panel number i of n before what is ahead. */
-static void sweep(const struct block *b, const float *panel, float *c, int64_t ldc, int cols,
+static void sweep(const struct strip *b, const float *panel, float *c, int64_t ldc, int cols,
                   bool add, const struct ahead *ahead, int64_t i, int64_t n)
 {
     const struct hn_mm_kernel *kernel = b->kernel;
@@ -285,7 +285,7 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kern
 {
     hn_mm_decode_fn *decode = mm->decode[w->layout];
     hn_panel_fn *direct = mm->panel.layout[w->layout];
-    struct block b = block_of(kernel, a, n_tokens, depth, panels);
+    struct strip b = strip_of(kernel, a, n_tokens, depth, panels);
     int nr = kernel->nr;
     for (int64_t j = 0; j < rows; j += nr) {
         int cols = (int)HN_MIN(nr, rows - j);
@@ -303,7 +303,7 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kern
 }
 
 /* Panels of w's columns [col, col+cols), from rows [n0, n0+depth). */
-static void fill_across(const struct hn_cpu_matmul *mm, const struct block *b,
+static void fill_across(const struct hn_cpu_matmul *mm, const struct strip *b,
                         const struct hn_matrix *w, int64_t col, int64_t cols, int64_t n0)
 {
     hn_panels_across_fn *across = mm->panel.across[w->layout];
@@ -321,7 +321,7 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_ker
                           int64_t depth, const float *a, int64_t n_tokens, float *panels, float *dx,
                           int64_t ldx, bool add)
 {
-    struct block b = block_of(kernel, a, n_tokens, depth, panels);
+    struct strip b = strip_of(kernel, a, n_tokens, depth, panels);
     int nr = kernel->nr;
     /* What needs no decoded rows is made a few panels at a time, and found in the second cache. */
     int64_t width = mm->panel.across[w->layout] ? HN_MAX(64, hn_mm_grain(w)) : HN_MM_STRIP;
@@ -336,10 +336,120 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_ker
     }
 }
 
+void hn_mm_pack_rows(const struct hn_mm_rows *r, const float *x, int64_t part, int64_t n_parts)
+{
+    int64_t begin, end;
+    hn_pool_split(hn_mm_n_tiles(r->kernel, r->n), 1, part, n_parts, &begin, &end);
+    for (int64_t k = 0; k < r->depth; k += r->block)
+        hn_mm_pack(r->kernel, x + k, r->depth, r->n, begin, end, HN_MIN(r->block, r->depth - k),
+                   r->packed + hn_mm_packed_floats(r->kernel, r->n, k));
+}
+
+void hn_mm_rows_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_rows *r,
+                      const struct hn_matrix *w, int64_t row, int64_t rows, float *panels, float *y,
+                      int64_t ldy)
+{
+    for (int64_t k = 0; k < r->depth; k += r->block)
+        hn_mm_forward_strip(mm, r->kernel, w, row, rows, k, HN_MIN(r->block, r->depth - k),
+                            r->packed + hn_mm_packed_floats(r->kernel, r->n, k), r->n, panels, y,
+                            ldy, k > 0);
+}
+
+/* ---- cutting a product into parts ---------------------------------------------------------- */
+
+/* A block of tokens and depth. */
+struct block {
+    const float *x; /* [n_tokens, ldx], from the first step of depth on */
+    int64_t ldx, t0, n_tokens, k0, depth;
+    int which; /* input, of a backward product */
+};
+
+/* A part is one run of the output's columns for one group of the block's tokens.  More groups mean
+ * finer parts, and weights that are decoded again for each. */
+struct cut {
+    int64_t columns, groups;
+};
+
+/* For units of columns that cannot be cut further. */
+static struct cut cut_product(const struct hn_device *dev, int64_t units, int64_t n_tokens)
+{
+    enum { GROUP_MIN = 64, DECODE = 16 }; /* tokens; what decoding costs, in tokens multiplied */
+    int64_t threads = hn_pool_size(dev->pool), least = INT64_MAX,
+            few = hn_pool_cut(dev->pool, units);
+    struct cut cut = {units <= 2 * few ? units : few, 1};
+    if (threads == 1)
+        cut.columns = 1;
+    for (int64_t g = 1; g == 1 || n_tokens >= g * GROUP_MIN; g *= 2) {
+        int64_t rounds = (cut.columns * g + threads - 1) / threads;
+        int64_t time = rounds * units * (n_tokens / g + DECODE) / cut.columns;
+        if (time < least) {
+            least = time;
+            cut.groups = g;
+        }
+    }
+    return cut;
+}
+
+/* A product goes block by block: all threads pack it, then multiply it. */
+struct blocks {
+    const struct hn_mm_kernel *kernel;
+    struct cut cut;
+    struct block now;
+    float *packed;
+    float *panels; /* per thread */
+};
+
+struct span {
+    int64_t begin, n; /* tokens of the block */
+    float *packed;
+};
+
+/* A part's tokens, which are packed as if there were no others. */
+static struct span tokens_of(const struct blocks *b, int64_t part)
+{
+    int64_t begin, end, groups = b->cut.groups;
+    hn_pool_split(b->now.n_tokens, b->kernel->mr, part % groups, groups, &begin, &end);
+    return (struct span){begin, end - begin,
+                         b->packed + packed_floats(b->kernel, begin, b->now.depth)};
+}
+
+/* A part packs a few tiles of its group. */
+static void pack_job(void *arg, struct hn_parts *parts)
+{
+    const struct blocks *b = arg;
+    while (hn_parts_next(parts)) {
+        struct span t = tokens_of(b, parts->at);
+        int64_t begin, end, tiles = hn_mm_n_tiles(b->kernel, t.n), groups = b->cut.groups;
+        hn_pool_split(tiles, 1, parts->at / groups, parts->n / groups, &begin, &end);
+        hn_mm_pack(b->kernel, b->now.x + t.begin * b->now.ldx, b->now.ldx, t.n, begin, end,
+                   b->now.depth, t.packed);
+    }
+}
+
+static void run_block(struct hn_device *dev, struct blocks *b, const struct block *now,
+                      hn_pool_fn *fn, void *arg)
+{
+    int64_t groups = b->cut.groups, tiles = hn_mm_n_tiles(b->kernel, now->n_tokens / groups);
+    b->now = *now;
+    hn_pool_run(dev->pool, pack_job, b, hn_pool_cut(dev->pool, tiles) * groups);
+    hn_pool_run(dev->pool, fn, arg, b->cut.columns * groups);
+}
+
 /* One packed block of tokens. */
 static size_t block_floats(const struct hn_mm_kernel *kernel, int64_t n_tokens)
 {
     return hn_mm_packed_floats(kernel, HN_MIN(n_tokens, HN_MM_TOKENS_MAX), HN_MM_DEPTH_MAX);
+}
+
+static struct blocks open_blocks(const struct hn_device *dev, struct hn_mm_scratch *s,
+                                 const struct hn_mm_kernel *kernel, int64_t units, int64_t n_tokens)
+{
+    size_t panels = hn_mm_panel_floats() * (size_t)hn_pool_size(dev->pool);
+    struct blocks b = {.kernel = kernel};
+    b.cut = cut_product(dev, units, HN_MIN(n_tokens, HN_MM_TOKENS_MAX));
+    b.packed = hn_mm_scratch_take(s, block_floats(kernel, n_tokens));
+    b.panels = hn_mm_scratch_take(s, panels);
+    return b;
 }
 
 /* ---- forward ------------------------------------------------------------------------------- */
@@ -352,25 +462,34 @@ struct forward {
     const struct hn_mm_out *out;
     int n;
     bool add;
-    float *packed[2];
-    float *panels; /* per thread */
+    struct blocks blocks; /* of many tokens */
+    float *tokens;        /* of few, prepared, per thread */
 };
 
-/* The rows [*begin, *end) of output i that a thread does: all outputs' panels are laid end to end
- * and cut evenly. */
-static void forward_part(const struct forward *f, int i, int thread, int n_threads, int64_t *begin,
-                         int64_t *end)
+static int64_t panels_of(const struct forward *f, int i)
 {
-    int64_t nr = f->kernel->nr, before = 0, total = 0, own = 0;
-    for (int k = 0; k < f->n; k++) {
-        int64_t panels = (f->out[k].w->rows + nr - 1) / nr;
-        before += k < i ? panels : 0;
-        own = k == i ? panels : own;
-        total += panels;
-    }
-    hn_pool_split(total, 1, thread, n_threads, begin, end);
-    *begin = HN_MIN(f->out[i].w->rows, HN_MAX(0, HN_MIN(*begin - before, own)) * nr);
-    *end = HN_MIN(f->out[i].w->rows, HN_MAX(0, HN_MIN(*end - before, own)) * nr);
+    return (f->out[i].w->rows + f->kernel->nr - 1) / f->kernel->nr;
+}
+
+/* All outputs' panels laid end to end. */
+static int64_t forward_panels(const struct forward *f)
+{
+    int64_t n = 0;
+    for (int i = 0; i < f->n; i++)
+        n += panels_of(f, i);
+    return n;
+}
+
+/* The rows [*begin, *end) of output i that a part has: the panels are cut evenly. */
+static void forward_part(const struct forward *f, int i, int64_t part, int64_t n_parts,
+                         int64_t *begin, int64_t *end)
+{
+    int64_t nr = f->kernel->nr, before = 0, own = panels_of(f, i), rows = f->out[i].w->rows;
+    for (int k = 0; k < i; k++)
+        before += panels_of(f, k);
+    hn_pool_split(forward_panels(f), 1, part, n_parts, begin, end);
+    *begin = HN_MIN(rows, HN_MAX(0, HN_MIN(*begin - before, own)) * nr);
+    *end = HN_MIN(rows, HN_MAX(0, HN_MIN(*end - before, own)) * nr);
 }
 
 static void start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, int64_t begin,
@@ -381,28 +500,22 @@ static void start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, 
             y[t * o->w->rows + j] = add ? y[t * o->w->rows + j] + o->bias[j] : o->bias[j];
 }
 
-static void pack_share(const struct hn_mm_kernel *kernel, const float *x, int64_t ldx,
-                       int64_t n_tokens, int64_t depth, float *a, int thread, int n_threads)
+/* A part of the block: some of all outputs' rows. */
+static void forward_part_of_block(const struct forward *f, int64_t part, float *panels)
 {
-    int64_t begin, end;
-    hn_pool_split(hn_mm_n_tiles(kernel, n_tokens), 1, thread, n_threads, &begin, &end);
-    hn_mm_pack(kernel, x, ldx, n_tokens, begin, end, depth, a);
-}
-
-/* One packed block of depth against all outputs' rows of this thread. */
-static void forward_block(const struct forward *f, int64_t t0, int64_t n_tokens, int64_t k0,
-                          int64_t depth, const float *packed, int thread, int n_threads)
-{
-    float *panels = f->panels + (size_t)thread * hn_mm_panel_floats();
+    const struct block *b = &f->blocks.now;
+    const struct cut *cut = &f->blocks.cut;
+    struct span t = tokens_of(&f->blocks, part);
     for (int i = 0; i < f->n; i++) {
         const struct hn_mm_out *o = &f->out[i];
         int64_t begin, end;
-        forward_part(f, i, thread, n_threads, &begin, &end);
-        float *y = o->y + t0 * o->w->rows;
-        if (o->bias && k0 == 0)
-            start_output(o, y, n_tokens, begin, end, f->add);
-        hn_mm_forward_strip(f->dev->matmul, f->kernel, o->w, begin, end - begin, k0, depth, packed,
-                            n_tokens, panels, y + begin, o->w->rows, f->add || k0 > 0 || o->bias);
+        forward_part(f, i, part / cut->groups, cut->columns, &begin, &end);
+        float *y = o->y + (b->t0 + t.begin) * o->w->rows;
+        if (o->bias && b->k0 == 0)
+            start_output(o, y, t.n, begin, end, f->add);
+        hn_mm_forward_strip(f->dev->matmul, f->kernel, o->w, begin, end - begin, b->k0, b->depth,
+                            t.packed, t.n, panels, y + begin, o->w->rows,
+                            f->add || b->k0 > 0 || o->bias);
     }
 }
 
@@ -414,26 +527,38 @@ static int64_t forward_grain(const struct forward *f)
     return grain;
 }
 
-static void forward_job(void *arg, int thread, int n_threads)
+static void forward_job(void *arg, struct hn_parts *parts)
 {
     struct forward *f = arg;
-    int64_t block = hn_mm_depth_block(f->dev, f->kernel, f->depth, forward_grain(f));
-    int turn = 0; /* two packed blocks alternate, so one barrier per block is enough */
+    float *panels = f->blocks.panels + (size_t)parts->thread * hn_mm_panel_floats();
     hn_mm_enter(f->kernel);
-    for (int64_t t0 = 0; t0 < f->n_tokens; t0 += HN_MM_TOKENS_MAX) {
-        int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, f->n_tokens - t0);
-        for (int64_t k0 = 0; k0 < f->depth; k0 += block, turn ^= 1) {
-            int64_t depth = HN_MIN(block, f->depth - k0);
-            pack_share(f->kernel, f->x + t0 * f->depth + k0, f->depth, nt, depth, f->packed[turn],
-                       thread, n_threads);
-            hn_pool_barrier(f->dev->pool);
-            forward_block(f, t0, nt, k0, depth, f->packed[turn], thread, n_threads);
-        }
-    }
+    while (hn_parts_next(parts))
+        forward_part_of_block(f, parts->at, panels);
     hn_mm_leave(f->kernel);
 }
 
+static void forward_blocks(struct forward *f)
+{
+    int64_t depth = hn_mm_depth_block(f->dev, f->kernel, f->depth, forward_grain(f));
+    for (int64_t t0 = 0; t0 < f->n_tokens; t0 += HN_MM_TOKENS_MAX) {
+        for (int64_t k0 = 0; k0 < f->depth; k0 += depth) {
+            const struct block b = {.x = f->x + t0 * f->depth + k0,
+                                    .ldx = f->depth,
+                                    .t0 = t0,
+                                    .n_tokens = HN_MIN(HN_MM_TOKENS_MAX, f->n_tokens - t0),
+                                    .k0 = k0,
+                                    .depth = HN_MIN(depth, f->depth - k0)};
+            run_block(f->dev, &f->blocks, &b, forward_job, f);
+        }
+    }
+}
+
 /* ---- forward, few tokens ------------------------------------------------------------------- */
+
+static size_t vectors_floats(int64_t depth, size_t n_threads)
+{
+    return hn_mm_scratch_floats(hn_gemv_prepared_floats(depth) * HN_MM_VECTORS_MAX) * n_threads;
+}
 
 enum { STREAM_ROWS = 64 }; /* rows of W whose sums are collected before they go to y */
 
@@ -465,55 +590,69 @@ static void stream_rows(const struct forward *f, const struct hn_matrix *w, int6
     mm->gemv.layout[w->layout].rows(w, row, n, x, ldx, nt, sums, STREAM_ROWS);
 }
 
-static void vectors_job(void *arg, int thread, int n_threads)
+static void vector_rows(const struct forward *f, const struct hn_mm_out *o, int64_t begin,
+                        int64_t end, float *work, bool prepared)
 {
-    struct forward *f = arg;
-    size_t stride = hn_gemv_prepared_floats(f->depth);
-    float *work = f->panels + (size_t)thread * hn_mm_scratch_floats(stride * HN_MM_VECTORS_MAX);
     float sums[HN_MM_VECTORS_MAX * STREAM_ROWS];
-    for (int i = 0; i < f->n; i++) {
-        const struct hn_mm_out *o = &f->out[i];
-        hn_gemv_prepare_fn *prepare =
-            streams(f, o->w) ? f->dev->matmul->gemv.layout[o->w->layout].prepare : NULL;
-        int64_t begin, end, n = o->w->rows;
-        forward_part(f, i, thread, n_threads, &begin, &end);
-        for (int64_t t = 0; prepare && begin < end && t < f->n_tokens; t++)
-            prepare(o->w, f->x + t * f->depth, work + (size_t)t * stride);
-        for (int64_t j = begin; j < end; j += STREAM_ROWS) {
-            int64_t rows = HN_MIN(STREAM_ROWS, end - j);
-            stream_rows(f, o->w, j, rows, work, prepare != NULL, sums);
-            for (int64_t t = 0; t < f->n_tokens; t++) {
-                float *y = o->y + t * n + j;
-                for (int64_t r = 0; r < rows; r++) {
-                    float sum = sums[t * STREAM_ROWS + r] + (o->bias ? o->bias[j + r] : 0.0f);
-                    y[r] = f->add ? y[r] + sum : sum;
-                }
+    for (int64_t j = begin; j < end; j += STREAM_ROWS) {
+        int64_t rows = HN_MIN(STREAM_ROWS, end - j);
+        stream_rows(f, o->w, j, rows, work, prepared, sums);
+        for (int64_t t = 0; t < f->n_tokens; t++) {
+            float *y = o->y + t * o->w->rows + j;
+            for (int64_t r = 0; r < rows; r++) {
+                float sum = sums[t * STREAM_ROWS + r] + (o->bias ? o->bias[j + r] : 0.0f);
+                y[r] = f->add ? y[r] + sum : sum;
             }
         }
     }
 }
 
-static size_t vectors_floats(int64_t depth, size_t n_threads)
+/* A thread prepares the tokens for the format at hand, and again when it comes to another. */
+static void vectors_job(void *arg, struct hn_parts *parts)
 {
-    return hn_mm_scratch_floats(hn_gemv_prepared_floats(depth) * HN_MM_VECTORS_MAX) * n_threads;
+    struct forward *f = arg;
+    size_t stride = hn_gemv_prepared_floats(f->depth);
+    float *work = f->tokens + (size_t)parts->thread * vectors_floats(f->depth, 1);
+    const struct hn_matrix *ready = NULL;
+    while (hn_parts_next(parts)) {
+        for (int i = 0; i < f->n; i++) {
+            const struct hn_matrix *w = f->out[i].w;
+            hn_gemv_prepare_fn *prepare =
+                streams(f, w) ? f->dev->matmul->gemv.layout[w->layout].prepare : NULL;
+            int64_t begin, end;
+            forward_part(f, i, parts->at, parts->n, &begin, &end);
+            if (begin == end)
+                continue;
+            bool same = ready && ready->layout == w->layout && ready->bits == w->bits &&
+                        ready->group == w->group;
+            for (int64_t t = 0; prepare && !same && t < f->n_tokens; t++)
+                prepare(w, f->x + t * f->depth, work + (size_t)t * stride);
+            vector_rows(f, &f->out[i], begin, end, work, prepare != NULL);
+            ready = prepare ? w : NULL; /* else work holds a decoded row */
+        }
+    }
 }
 
 void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
                    int64_t depth, const struct hn_mm_out *out, int n, bool add)
 {
     const struct hn_mm_kernel *kernel = hn_mm_pick(dev->matmul, n_tokens);
-    struct forward f = {dev, kernel, x, n_tokens, depth, out, n, add, {NULL, NULL}, NULL};
+    struct forward f = {.dev = dev,
+                        .kernel = kernel,
+                        .x = x,
+                        .n_tokens = n_tokens,
+                        .depth = depth,
+                        .out = out,
+                        .n = n,
+                        .add = add};
     size_t threads = (size_t)hn_pool_size(dev->pool);
     if (n_tokens <= HN_MM_VECTORS_MAX) {
-        f.panels = hn_mm_scratch_take(&s, vectors_floats(depth, threads));
-        hn_pool_run(dev->pool, vectors_job, &f);
+        f.tokens = hn_mm_scratch_take(&s, vectors_floats(depth, threads));
+        hn_pool_run(dev->pool, vectors_job, &f, hn_pool_cut(dev->pool, forward_panels(&f)));
         return;
     }
-    size_t block = block_floats(kernel, n_tokens);
-    f.packed[0] = hn_mm_scratch_take(&s, block);
-    f.packed[1] = hn_mm_scratch_take(&s, block);
-    f.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * threads);
-    hn_pool_run(dev->pool, forward_job, &f);
+    f.blocks = open_blocks(dev, &s, kernel, forward_panels(&f), n_tokens);
+    forward_blocks(&f);
 }
 
 /* ---- backward ------------------------------------------------------------------------------ */
@@ -524,50 +663,66 @@ struct backward {
     float *dx;
     int64_t n_tokens, cols;
     const struct hn_mm_in *in;
-    int n;
-    float *packed[2];
-    float *panels;
+    bool add;
+    int64_t grain; /* columns that are decoded together */
+    struct blocks blocks;
 };
 
-static void backward_job(void *arg, int thread, int n_threads)
+static void backward_job(void *arg, struct hn_parts *parts)
 {
-    struct backward *b = arg;
-    float *panels = b->panels + (size_t)thread * hn_mm_panel_floats();
-    int64_t grain = b->kernel->nr, begin, end;
-    for (int i = 0; i < b->n; i++)
-        grain = HN_MAX(grain, hn_mm_grain(b->in[i].w));
-    hn_pool_split(b->cols, grain, thread, n_threads, &begin, &end);
-    int turn = 0;
-    hn_mm_enter(b->kernel);
-    for (int64_t t0 = 0; t0 < b->n_tokens; t0 += HN_MM_TOKENS_MAX) {
-        int64_t nt = HN_MIN(HN_MM_TOKENS_MAX, b->n_tokens - t0);
-        for (int i = 0; i < b->n; i++) {
-            const struct hn_mm_in *in = &b->in[i];
-            int64_t n = in->w->rows, block = hn_mm_depth_block(b->dev, b->kernel, n, 8);
-            for (int64_t n0 = 0; n0 < n; n0 += block, turn ^= 1) {
-                int64_t depth = HN_MIN(block, n - n0);
-                pack_share(b->kernel, in->dy + t0 * n + n0, n, nt, depth, b->packed[turn], thread,
-                           n_threads);
-                hn_pool_barrier(b->dev->pool);
-                hn_mm_backward_strip(b->dev->matmul, b->kernel, in->w, begin, end - begin, n0,
-                                     depth, b->packed[turn], nt, panels,
-                                     b->dx + t0 * b->cols + begin, b->cols, i > 0 || n0 > 0);
-            }
+    const struct backward *p = arg;
+    const struct block *b = &p->blocks.now;
+    const struct cut *cut = &p->blocks.cut;
+    float *panels = p->blocks.panels + (size_t)parts->thread * hn_mm_panel_floats();
+    hn_mm_enter(p->kernel);
+    while (hn_parts_next(parts)) {
+        struct span t = tokens_of(&p->blocks, parts->at);
+        int64_t begin, end;
+        hn_pool_split(p->cols, p->grain, parts->at / cut->groups, cut->columns, &begin, &end);
+        hn_mm_backward_strip(p->dev->matmul, p->kernel, p->in[b->which].w, begin, end - begin,
+                             b->k0, b->depth, t.packed, t.n, panels,
+                             p->dx + (b->t0 + t.begin) * p->cols + begin, p->cols,
+                             p->add || b->which > 0 || b->k0 > 0);
+    }
+    hn_mm_leave(p->kernel);
+}
+
+/* The blocks of tokens [t0, t0 + nt): all rows of all weights. */
+static void backward_blocks(struct backward *p, int n, int64_t t0, int64_t nt)
+{
+    for (int i = 0; i < n; i++) {
+        int64_t rows = p->in[i].w->rows, depth = hn_mm_depth_block(p->dev, p->kernel, rows, 8);
+        for (int64_t n0 = 0; n0 < rows; n0 += depth) {
+            const struct block b = {.x = p->in[i].dy + t0 * rows + n0,
+                                    .ldx = rows,
+                                    .t0 = t0,
+                                    .n_tokens = nt,
+                                    .k0 = n0,
+                                    .depth = HN_MIN(depth, rows - n0),
+                                    .which = i};
+            run_block(p->dev, &p->blocks, &b, backward_job, p);
         }
     }
-    hn_mm_leave(b->kernel);
 }
 
 void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, int64_t n_tokens,
-                    int64_t cols, const struct hn_mm_in *in, int n)
+                    int64_t cols, const struct hn_mm_in *in, int n, bool add)
 {
     const struct hn_mm_kernel *kernel = hn_mm_pick(dev->matmul, n_tokens);
-    struct backward b = {dev, kernel, dx, n_tokens, cols, in, n, {NULL, NULL}, NULL};
-    size_t block = block_floats(kernel, n_tokens);
-    b.packed[0] = hn_mm_scratch_take(&s, block);
-    b.packed[1] = hn_mm_scratch_take(&s, block);
-    b.panels = hn_mm_scratch_take(&s, hn_mm_panel_floats() * (size_t)hn_pool_size(dev->pool));
-    hn_pool_run(dev->pool, backward_job, &b);
+    struct backward p = {.dev = dev,
+                         .kernel = kernel,
+                         .dx = dx,
+                         .n_tokens = n_tokens,
+                         .cols = cols,
+                         .in = in,
+                         .add = add,
+                         .grain = kernel->nr};
+    for (int i = 0; i < n; i++)
+        p.grain = HN_MAX(p.grain, hn_mm_grain(in[i].w));
+    int64_t units = (cols + p.grain - 1) / p.grain;
+    p.blocks = open_blocks(dev, &s, kernel, units, n_tokens);
+    for (int64_t t0 = 0; t0 < n_tokens; t0 += HN_MM_TOKENS_MAX)
+        backward_blocks(&p, n, t0, HN_MIN(HN_MM_TOKENS_MAX, n_tokens - t0));
 }
 
 size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
@@ -577,6 +732,6 @@ size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64
                           block_floats(&dev->matmul->plain, n_tokens));
     size_t vectors = hn_mm_scratch_floats(vectors_floats(width, threads));
     size_t blocked =
-        2 * hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);
+        hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);
     return HN_MAX(vectors, blocked);
 }

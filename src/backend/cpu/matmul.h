@@ -149,6 +149,19 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_ker
                           int64_t depth, const float *a, int64_t n_tokens, float *panels, float *dx,
                           int64_t ldx, bool add);
 
+/* Few rows packed whole, block of depth after block of depth. */
+struct hn_mm_rows {
+    const struct hn_mm_kernel *kernel;
+    int64_t n, depth, block; /* block: hn_mm_depth_block */
+    float *packed;           /* hn_mm_packed_floats(kernel, n, depth) */
+};
+/* Packs a part of x [n, depth]. */
+void hn_mm_pack_rows(const struct hn_mm_rows *r, const float *x, int64_t part, int64_t n_parts);
+/* y[:, 0..rows) = packed rows * W[row..row+rows, :]^T */
+void hn_mm_rows_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_rows *r,
+                      const struct hn_matrix *w, int64_t row, int64_t rows, float *panels, float *y,
+                      int64_t ldy);
+
 /* ---- whole products ------------------------------------------------------------------------ */
 
 struct hn_mm_out {
@@ -164,9 +177,9 @@ struct hn_mm_in {
     const struct hn_matrix *w; /* [N, K] */
     const float *dy;           /* [T, N] */
 };
-/* dx [T, K] = sum over i of dy_i W_i. */
+/* dx [T, K] (= or +=) sum over i of dy_i W_i. */
 void hn_mm_backward(struct hn_device *dev, struct hn_mm_scratch s, float *dx, int64_t n_tokens,
-                    int64_t cols, const struct hn_mm_in *in, int n);
+                    int64_t cols, const struct hn_mm_in *in, int n, bool add);
 /* Floats of scratch that either needs for tokens, and widths up to width. */
 size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width);
 

@@ -17,12 +17,12 @@ static int64_t runs_of(const struct hn_tensor *x, const struct hn_weight *w)
     return x->rows * (x->cols / w->m.cols);
 }
 
-static void fwd_part(void *arg, int thread, int n_threads)
+static void fwd_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t r, end;
-    hn_pool_split(j->runs, 1, thread, n_threads, &r, &end);
-    j->vector->rms_norm_fwd(j->y + r * j->n, j->x + r * j->n, j->w, end - r, j->n, j->eps);
+    while (hn_parts_range(parts, j->runs, 1, &r, &end))
+        j->vector->rms_norm_fwd(j->y + r * j->n, j->x + r * j->n, j->w, end - r, j->n, j->eps);
 }
 
 void hn_cpu_rms_norm_fwd(struct hn_device *dev, struct hn_tensor *y, const struct hn_tensor *x,
@@ -38,13 +38,13 @@ void hn_cpu_rms_norm_fwd(struct hn_device *dev, struct hn_tensor *y, const struc
     hn_cpu_run(dev, fwd_part, &j, j.runs * j.n * 2);
 }
 
-static void bwd_part(void *arg, int thread, int n_threads)
+static void bwd_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t r, end;
-    hn_pool_split(j->runs, 1, thread, n_threads, &r, &end);
-    j->vector->rms_norm_bwd(j->y + r * j->n, j->dy + r * j->n, j->x + r * j->n, j->w, end - r, j->n,
-                            j->eps, j->accumulate);
+    while (hn_parts_range(parts, j->runs, 1, &r, &end))
+        j->vector->rms_norm_bwd(j->y + r * j->n, j->dy + r * j->n, j->x + r * j->n, j->w, end - r,
+                                j->n, j->eps, j->accumulate);
 }
 
 void hn_cpu_rms_norm_bwd(struct hn_device *dev, struct hn_tensor *dx, const struct hn_tensor *dy,

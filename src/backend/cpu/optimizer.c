@@ -7,7 +7,7 @@ struct job {
     const struct hn_cpu_vector *vector;
     struct hn_tensor *const *x, *const *grad, *const *m, *const *v;
     size_t n;
-    double *parts;
+    double *sums;
     struct hn_cpu_adamw k;
 };
 
@@ -15,20 +15,18 @@ struct job {
  * is one sum, and the sums are added in order: the total does not depend on the threads. */
 enum { SUM_PARTS = 64 };
 
-static void sum_part(void *arg, int thread, int n_threads)
+static void sum_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
-    int64_t p, p_end;
-    hn_pool_split(SUM_PARTS, 1, thread, n_threads, &p, &p_end);
-    for (; p < p_end; p++) {
+    while (hn_parts_next(parts)) {
         double sum = 0;
         for (size_t k = 0; k < j->n; k++) {
             const float *x = j->x[k]->data;
             int64_t i, end;
-            hn_pool_split(j->x[k]->rows * j->x[k]->cols, 64, (int)p, SUM_PARTS, &i, &end);
+            hn_pool_split(j->x[k]->rows * j->x[k]->cols, 64, parts->at, SUM_PARTS, &i, &end);
             sum += j->vector->sum_squares(x + i, end - i);
         }
-        j->parts[p] = sum;
+        j->sums[parts->at] = sum;
     }
 }
 
@@ -43,26 +41,27 @@ static int64_t total(struct hn_tensor *const *x, size_t n)
 int hn_cpu_sum_squares(struct hn_device *dev, struct hn_tensor *const *x, size_t n, double *out,
                        struct hone_err *err)
 {
-    double parts[SUM_PARTS], sum = 0;
-    struct job j = {.vector = dev->vector, .x = x, .n = n, .parts = parts};
+    double sums[SUM_PARTS], sum = 0;
+    struct job j = {.vector = dev->vector, .x = x, .n = n, .sums = sums};
     (void)err; /* nothing can fail here */
-    hn_cpu_run(dev, sum_part, &j, total(x, n));
+    hn_pool_run(dev->pool, sum_part, &j, SUM_PARTS);
     for (int p = 0; p < SUM_PARTS; p++)
-        sum += parts[p];
+        sum += sums[p];
     *out = sum;
     return 0;
 }
 
-static void adamw_part(void *arg, int thread, int n_threads)
+static void adamw_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
-    for (size_t k = 0; k < j->n; k++) {
-        float *p = j->x[k]->data, *m = j->m[k]->data, *v = j->v[k]->data;
-        const float *g = j->grad[k]->data;
-        int64_t i, end;
-        hn_pool_split(j->x[k]->rows * j->x[k]->cols, 64, thread, n_threads, &i, &end);
-        j->vector->adamw(p + i, g + i, m + i, v + i, end - i, &j->k);
-    }
+    while (hn_parts_next(parts))
+        for (size_t k = 0; k < j->n; k++) {
+            float *p = j->x[k]->data, *m = j->m[k]->data, *v = j->v[k]->data;
+            const float *g = j->grad[k]->data;
+            int64_t i, end;
+            hn_pool_split(j->x[k]->rows * j->x[k]->cols, 64, parts->at, parts->n, &i, &end);
+            j->vector->adamw(p + i, g + i, m + i, v + i, end - i, &j->k);
+        }
 }
 
 void hn_cpu_adamw_constants(const struct hn_adamw *o, struct hn_cpu_adamw *k)
@@ -124,16 +123,17 @@ static void sgd_range(float *p, const float *g, float *m, int64_t n, const struc
     }
 }
 
-static void sgd_part(void *arg, int thread, int n_threads)
+static void sgd_part(void *arg, struct hn_parts *parts)
 {
     const struct sgd_job *j = arg;
-    for (size_t k = 0; k < j->n; k++) {
-        float *p = j->x[k]->data, *m = j->m[k]->data;
-        const float *g = j->grad[k]->data;
-        int64_t i, end;
-        hn_pool_split(j->x[k]->rows * j->x[k]->cols, 64, thread, n_threads, &i, &end);
-        sgd_range(p + i, g + i, m + i, end - i, j);
-    }
+    while (hn_parts_next(parts))
+        for (size_t k = 0; k < j->n; k++) {
+            float *p = j->x[k]->data, *m = j->m[k]->data;
+            const float *g = j->grad[k]->data;
+            int64_t i, end;
+            hn_pool_split(j->x[k]->rows * j->x[k]->cols, 64, parts->at, parts->n, &i, &end);
+            sgd_range(p + i, g + i, m + i, end - i, j);
+        }
 }
 
 void hn_cpu_sgd(struct hn_device *dev, struct hn_tensor *const *param,

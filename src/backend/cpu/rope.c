@@ -14,31 +14,37 @@ struct job {
 
 /* [T, 2, n_freqs]: cosines, then sines.  The angle is the float32 product, as transformers has it
  * (far positions would differ visibly otherwise); its cosine is taken in double. */
-static void table_part(void *arg, int thread, int n_threads)
+static void table_row(const struct job *j, int64_t t)
 {
-    const struct job *j = arg;
     const struct hn_rope *rope = j->rope;
-    int64_t t, end, n = rope->n_freqs;
-    hn_pool_split(j->rows, 1, thread, n_threads, &t, &end);
-    for (; t < end; t++) {
-        float *row = j->dev->rope.table + t * 2 * n, p = (float)j->dev->batch->positions[t];
-        for (int64_t i = 0; i < n; i++) {
-            double angle = p * rope->inv_freq[i];
-            row[i] = (float)cos(angle) * rope->magnitude;
-            row[n + i] = (float)sin(angle) * rope->magnitude;
-        }
+    int64_t n = rope->n_freqs;
+    float *row = j->dev->rope.table + t * 2 * n, p = (float)j->dev->batch->positions[t];
+    for (int64_t i = 0; i < n; i++) {
+        double angle = p * rope->inv_freq[i];
+        row[i] = (float)cos(angle) * rope->magnitude;
+        row[n + i] = (float)sin(angle) * rope->magnitude;
     }
 }
 
-static void rotate_part(void *arg, int thread, int n_threads)
+static void table_part(void *arg, struct hn_parts *parts)
+{
+    const struct job *j = arg;
+    int64_t t, end;
+    while (hn_parts_range(parts, j->rows, 1, &t, &end))
+        for (; t < end; t++)
+            table_row(j, t);
+}
+
+static void rotate_part(void *arg, struct hn_parts *parts)
 {
     const struct job *j = arg;
     int64_t t, end, n = j->rope->n_freqs, hd = j->rope->head_size;
-    hn_pool_split(j->rows, 1, thread, n_threads, &t, &end);
-    for (; t < end; t++) {
-        const float *row = j->dev->rope.table + t * 2 * n;
-        j->dev->vector->rope(j->x + t * j->n_heads * hd, row, row + n, j->n_heads, hd, n, j->back);
-    }
+    while (hn_parts_range(parts, j->rows, 1, &t, &end))
+        for (; t < end; t++) {
+            const float *row = j->dev->rope.table + t * 2 * n;
+            j->dev->vector->rope(j->x + t * j->n_heads * hd, row, row + n, j->n_heads, hd, n,
+                                 j->back);
+        }
 }
 
 static void rotate(struct hn_device *dev, struct hn_tensor *x, const struct hn_rope *rope,
