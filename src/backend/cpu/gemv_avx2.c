@@ -8,9 +8,9 @@
 const struct hn_cpu_gemv hn_cpu_gemv_avx2 = {{{0}}};
 #else
 
-#define LANES_512 0
+#define LANES_512    0
 #define EIGHT_BLOCKS 1
-enum { LANES = 8, PASS = 4 };
+enum { LANES = 8, PASS = 4, PICK_VECTORS = 2 };
 typedef __m256 vec;
 typedef __m256i ivec;
 
@@ -106,11 +106,6 @@ struct values {
 
 /* ---- blocks of 32 -------------------------------------------------------------------------- */
 
-INLINE __m256 two(float a, float b)
-{
-    return _mm256_set_m128(_mm_set1_ps(b), _mm_set1_ps(a));
-}
-
 INLINE int word_at(const unsigned char *at)
 {
     int word;
@@ -118,76 +113,27 @@ INLINE int word_at(const unsigned char *at)
     return word;
 }
 
-INLINE __m256i two_codes(const unsigned char *a, const unsigned char *b)
+INLINE uint16_t half_word(const unsigned char *at)
 {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(a)),
-                                   b ? load_16(b) : _mm_setzero_si128(), 1);
+    uint16_t h;
+    memcpy(&h, at, sizeof h);
+    return h;
 }
 
-INLINE __m256i two_words(const unsigned char *a, const unsigned char *b)
+INLINE ivec load_codes(const enum kind kind, const struct eight_at *at, const int pair)
 {
-    return _mm256_set_m128i(_mm_set1_epi32(b ? word_at(b) : 0), _mm_set1_epi32(word_at(a)));
+    const int size = block_size(kind);
+    const unsigned char *end = at->blocks + (2 * pair + 1) * size; /* of the first */
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(end - 16)),
+                                   load_16(end + size - 16), 1);
 }
 
-/* Blocks of size bytes: scale and bias, fifth bits in Q5_1, codes. */
-INLINE struct chunk load_biased(const int size, const unsigned char *at, const bool pair)
+INLINE ivec load_fifth(const enum kind kind, const struct eight_at *at, const int pair)
 {
-    const unsigned char *next = at + size;
-    struct chunk c = {.words = two_codes(next - 16, pair ? next + size - 16 : NULL)};
-    __m128i heads = _mm_insert_epi32(_mm_cvtsi32_si128(word_at(at)), pair ? word_at(next) : 0, 1);
-    __m256 v = _mm256_castps128_ps256(_mm_cvtph_ps(heads));
-    c.scale = _mm256_permutevar8x32_ps(v, _mm256_setr_epi32(0, 0, 0, 0, 2, 2, 2, 2));
-    c.bias = _mm256_permutevar8x32_ps(v, _mm256_setr_epi32(1, 1, 1, 1, 3, 3, 3, 3));
-    if (size == 24)
-        c.fifth = two_words(at + 4, pair ? next + 4 : NULL);
-    return c;
+    const int size = block_size(kind);
+    const unsigned char *first = at->blocks + 2 * pair * size + (size - 20);
+    return _mm256_set_m128i(_mm_set1_epi32(word_at(first + size)), _mm_set1_epi32(word_at(first)));
 }
-
-/* Blocks of size bytes: a scale, fifth bits in Q5_0, then codes, whose middle is zero. */
-INLINE struct chunk load_symmetric(const int size, const unsigned char *at, const bool pair)
-{
-    const unsigned char *next = at + size;
-    struct chunk c = {.words = two_codes(next - 16, pair ? next + size - 16 : NULL)};
-    c.scale = two(half(at), pair ? half(next) : 0.0f);
-    if (size == 22)
-        c.fifth = two_words(at + 2, pair ? next + 2 : NULL);
-    return c;
-}
-
-INLINE struct chunk load_affine4(const enum hn_dtype t, const int group, const struct hn_matrix *w,
-                                 const unsigned char *at, size_t g, const bool pair)
-{
-    struct chunk c = {.words = two_codes(at, pair ? at + 16 : NULL)};
-    if (group == 32) {
-        c.scale = two(widen(t, w->scales, g), pair ? widen(t, w->scales, g + 1) : 0.0f);
-        c.bias = two(widen(t, w->biases, g), pair ? widen(t, w->biases, g + 1) : 0.0f);
-    } else {
-        c.scale = _mm256_set1_ps(widen(t, w->scales, g));
-        c.bias = _mm256_set1_ps(widen(t, w->biases, g));
-    }
-    return c;
-}
-
-INLINE struct chunk load_chunk(const enum kind kind, const struct hn_matrix *w,
-                               const unsigned char *row, size_t groups, int64_t k, int64_t n_blocks)
-{
-    const bool pair = n_blocks == 2;
-    int64_t b = k / TOKEN_BLOCK;
-    if (kind == KIND_Q4_0)
-        return load_symmetric(18, row + b * 18, pair);
-    if (kind == KIND_Q4_1)
-        return load_biased(20, row + b * 20, pair);
-    if (kind == KIND_Q5_0)
-        return load_symmetric(22, row + b * 22, pair);
-    if (kind == KIND_Q5_1)
-        return load_biased(24, row + b * 24, pair);
-    const int group = kind < KIND_AFFINE_64 ? 32 : kind < KIND_AFFINE_128 ? 64 : 128;
-    return load_affine4((enum hn_dtype)((kind - KIND_AFFINE_32) % 3), group, w, row + k / 2,
-                        groups + (size_t)(k / group), pair);
-}
-
-/* Eight blocks at a time: their scales are made together, even blocks in the low half, so that one
- * shuffle inside halves picks a chunk's. */
 
 INLINE __m128i insert_word(__m128i v, const unsigned char *at, const int i)
 {
@@ -202,13 +148,6 @@ INLINE __m256 four_heads(const unsigned char *at, const int size, const int a, c
     return _mm256_cvtph_ps(insert_word(insert_word(v, at + c * size, 2), at + d * size, 3));
 }
 
-INLINE uint16_t half_word(const unsigned char *at)
-{
-    uint16_t h;
-    memcpy(&h, at, sizeof h);
-    return h;
-}
-
 INLINE __m256 eight_halves(const unsigned char *at, const int size)
 {
     __m128i v = _mm_cvtsi32_si128(half_word(at));
@@ -221,59 +160,46 @@ INLINE __m256 eight_halves(const unsigned char *at, const int size)
     return _mm256_cvtph_ps(_mm_insert_epi16(v, half_word(at + 7 * size), 7));
 }
 
-/* Of groups of 32, 64 or 128 from group g on. */
-INLINE __m256 eight_of_groups(const enum hn_dtype t, const int group, const unsigned char *base,
-                              size_t g)
+/* Of groups of 32, 64 or 128. */
+INLINE __m256 eight_of_groups(const enum hn_dtype t, const int group, const unsigned char *at)
 {
     if (group == 32)
-        return _mm256_permutevar8x32_ps(v_widen(t, base, g),
+        return _mm256_permutevar8x32_ps(v_widen(t, at, 0),
                                         _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
     if (group == 128) {
-        float a = widen(t, base, g), b = widen(t, base, g + 1);
+        float a = widen(t, at, 0), b = widen(t, at, 1);
         return _mm256_setr_ps(a, a, b, b, a, a, b, b);
     }
     __m128 v; /* four scales, in both halves */
     if (t == HN_F32)
-        v = _mm_loadu_ps((const float *)(const void *)(base + 4 * g));
+        v = _mm_loadu_ps((const float *)(const void *)at);
     else if (t == HN_F16)
-        v = _mm_cvtph_ps(_mm_loadl_epi64((const void *)(base + 2 * g)));
+        v = _mm_cvtph_ps(_mm_loadl_epi64((const void *)at));
     else
         v = _mm_castsi128_ps(
-            _mm_slli_epi32(_mm_cvtepu16_epi32(_mm_loadl_epi64((const void *)(base + 2 * g))), 16));
+            _mm_slli_epi32(_mm_cvtepu16_epi32(_mm_loadl_epi64((const void *)at)), 16));
     return _mm256_set_m128(v, v);
 }
 
-INLINE int block_size(const enum kind kind)
-{
-    return kind == KIND_Q4_0   ? 18
-           : kind == KIND_Q4_1 ? 20
-           : kind == KIND_Q5_0 ? 22
-           : kind == KIND_Q5_1 ? 24
-                               : 16;
-}
-
-INLINE struct eight_blocks load_eight(const enum kind kind, const struct hn_matrix *w,
-                                      const unsigned char *row, size_t groups, int64_t k)
+INLINE struct eight_heads load_heads(const enum kind kind, const struct eight_at *at)
 {
     const int size = block_size(kind);
-    const unsigned char *at = row + k / TOKEN_BLOCK * size;
-    struct eight_blocks e;
+    struct eight_heads h;
     if (kind == KIND_Q4_0 || kind == KIND_Q5_0) {
-        e.scale = e.bias = eight_halves(at, size);
+        h.scale = h.bias = eight_halves(at->blocks, size);
     } else if (kind == KIND_Q4_1 || kind == KIND_Q5_1) {
-        __m256 a = four_heads(at, size, 0, 2, 1, 3), b = four_heads(at, size, 4, 6, 5, 7);
-        e.scale = _mm256_shuffle_ps(a, b, 0x88);
-        e.bias = _mm256_shuffle_ps(a, b, 0xdd);
+        __m256 a = four_heads(at->blocks, size, 0, 2, 1, 3);
+        __m256 b = four_heads(at->blocks, size, 4, 6, 5, 7);
+        h.scale = _mm256_shuffle_ps(a, b, 0x88);
+        h.bias = _mm256_shuffle_ps(a, b, 0xdd);
     } else {
-        const int group = kind < KIND_AFFINE_64 ? 32 : kind < KIND_AFFINE_128 ? 64 : 128;
         const enum hn_dtype t = (enum hn_dtype)((kind - KIND_AFFINE_32) % 3);
-        e.scale = eight_of_groups(t, group, w->scales, groups + (size_t)(k / group));
-        e.bias = eight_of_groups(t, group, w->biases, groups + (size_t)(k / group));
+        h.scale = eight_of_groups(t, group_of(kind), at->scales);
+        h.bias = eight_of_groups(t, group_of(kind), at->biases);
     }
-    return e;
+    return h;
 }
 
-/* Lane i of each half, everywhere in that half. */
 INLINE __m256 spread_lane(__m256 v, const int i)
 {
     switch (i) {
@@ -286,21 +212,6 @@ INLINE __m256 spread_lane(__m256 v, const int i)
     default:
         return _mm256_permute_ps(v, 0xff);
     }
-}
-
-INLINE struct chunk chunk_of_eight(const enum kind kind, const struct eight_blocks *e,
-                                   const unsigned char *at, const int which)
-{
-    const int size = block_size(kind);
-    const unsigned char *next = at + size;
-    struct chunk c = {.words = two_codes(next - 16, next + size - 16),
-                      .scale = spread_lane(e->scale, which),
-                      .bias = spread_lane(e->bias, which)};
-    if (kind == KIND_Q5_0)
-        c.fifth = two_words(at + 2, next + 2);
-    else if (kind == KIND_Q5_1)
-        c.fifth = two_words(at + 4, next + 4);
-    return c;
 }
 
 /* ---- blocks of 256 ------------------------------------------------------------------------- */
@@ -318,24 +229,31 @@ INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsi
         g.bias[1] = _mm256_mul_ps(g.scale[1], middle);
         return g;
     }
-    struct scales_k s = scales_k(block); /* of even groups, then of odd ones, in both halves */
-    const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-    const __m256i odd = _mm256_setr_epi32(1, 3, 5, 7, 1, 3, 5, 7);
-    g.scale[0] = _mm256_permutevar8x32_ps(s.scale, even);
-    g.scale[1] = _mm256_permutevar8x32_ps(s.scale, odd);
-    g.bias[0] = _mm256_permutevar8x32_ps(s.bias, even);
-    g.bias[1] = _mm256_permutevar8x32_ps(s.bias, odd);
+    struct scales_k s = scales_k(block);
+    g.scale[0] = s.scale;
+    g.bias[0] = s.bias;
+    g.scale[1] = g.bias[1] = _mm256_setzero_ps();
     return g;
 }
 
-INLINE vec v_of_groups(const enum hn_layout layout, const vec v[2], const int chunk, const int part)
+/* Eight groups: the first four in both halves, then the others.  Sixteen: as they are. */
+INLINE struct group_values group_values(const enum hn_layout layout, const vec v[2])
+{
+    if (layout == HN_LAYOUT_Q6_K)
+        return (struct group_values){{v[0], v[1]}};
+    return (struct group_values){
+        {_mm256_permute2f128_ps(v[0], v[0], 0x00), _mm256_permute2f128_ps(v[0], v[0], 0x11)}};
+}
+
+INLINE vec v_of_groups(const enum hn_layout layout, const struct group_values *g, const int chunk,
+                       const int part)
 {
     if (layout == HN_LAYOUT_Q6_K) {
         const int i = 2 * (chunk % 2) + 4 * part;
-        return _mm256_permutevar8x32_ps(v[chunk / 2],
+        return _mm256_permutevar8x32_ps(g->v[chunk / 2],
                                         _mm256_setr_epi32(i, i, i, i, i + 1, i + 1, i + 1, i + 1));
     }
-    return spread_lane(v[part], chunk);
+    return spread_lane(g->v[chunk / 2], 2 * (chunk % 2) + part);
 }
 
 INLINE ivec i_upper(const enum hn_layout layout, const unsigned char *high, const int chunk)

@@ -8,9 +8,9 @@
 const struct hn_cpu_gemv hn_cpu_gemv_avx512 = {{{0}}};
 #else
 
-#define LANES_512 1
+#define LANES_512    1
 #define EIGHT_BLOCKS 0
-enum { LANES = 16, PASS = 8 };
+enum { LANES = 16, PASS = 8, PICK_VECTORS = 1 };
 typedef __m512 vec;
 typedef __m512i ivec;
 
@@ -269,20 +269,25 @@ INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsi
         g.bias[0] = _mm512_mul_ps(g.scale[0], _mm512_set1_ps(-32.0f));
     } else {
         struct scales_k s = scales_k(block);
-        g.scale[0] = _mm512_castps256_ps512(s.scale);
-        g.bias[0] = _mm512_castps256_ps512(s.bias);
+        g.scale[0] = _mm512_zextps256_ps512(s.scale);
+        g.bias[0] = _mm512_zextps256_ps512(s.bias);
     }
-    g.scale[1] = g.scale[0];
-    g.bias[1] = g.bias[0];
     return g;
 }
 
-INLINE vec v_of_groups(const enum hn_layout layout, const vec v[2], const int chunk, const int part)
+INLINE struct group_values group_values(const enum hn_layout layout, const vec v[1])
+{
+    (void)layout;
+    return (struct group_values){{v[0]}};
+}
+
+INLINE vec v_of_groups(const enum hn_layout layout, const struct group_values *g, const int chunk,
+                       const int part)
 {
     const int base = layout == HN_LAYOUT_Q6_K ? 8 * chunk + 4 * part : 4 * chunk + part;
     if (layout == HN_LAYOUT_Q6_K)
-        return spread_ps(v[0], base, base + 1, base + 2, base + 3);
-    return spread_ps(v[0], base, base, base + 2, base + 2);
+        return spread_ps(g->v[0], base, base + 1, base + 2, base + 3);
+    return spread_ps(g->v[0], base, base, base + 2, base + 2);
 }
 
 /* Q5_K: lanes 0-7 want bits 4*chunk and the next, lanes 8-15 the two after. */

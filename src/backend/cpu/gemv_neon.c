@@ -8,9 +8,9 @@
 const struct hn_cpu_gemv hn_cpu_gemv_neon = {{{0}}};
 #else
 
-#define LANES_512 0
+#define LANES_512    0
 #define EIGHT_BLOCKS 0
-enum { LANES = 4, PASS = 4 };
+enum { LANES = 4, PASS = 4, PICK_VECTORS = 4 };
 typedef float32x4_t vec;
 typedef int32x4_t ivec;
 
@@ -197,20 +197,26 @@ INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsi
     }
     struct scales_k s = scales_k(block);
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) { /* eight groups: the last two vectors are not used */
-        g.scale[i] = s.scale[i % 2];
-        g.bias[i] = s.bias[i % 2];
+    for (int i = 0; i < 4; i++) {
+        g.scale[i] = i < 2 ? s.scale[i] : v_set(0.0f);
+        g.bias[i] = i < 2 ? s.bias[i] : v_set(0.0f);
     }
     return g;
 }
 
-INLINE vec v_of_groups(const enum hn_layout layout, const vec v[SCALE_VECTORS], const int chunk,
+INLINE struct group_values group_values(const enum hn_layout layout, const vec v[4])
+{
+    (void)layout;
+    return (struct group_values){{v[0], v[1], v[2], v[3]}};
+}
+
+INLINE vec v_of_groups(const enum hn_layout layout, const struct group_values *g, const int chunk,
                        const int part)
 {
     const int bytes = chunk / 2; /* which 32 of the block's codes */
     const int i = layout == HN_LAYOUT_Q6_K ? bytes / 2 * 8 + bytes % 2 * 2 + part * 4 + chunk % 2
                                            : 2 * bytes + part;
-    return v_set(((const float *)(const void *)v)[i]);
+    return v_set(((const float *)(const void *)g->v)[i]);
 }
 
 INLINE ivec i_upper(const enum hn_layout layout, const unsigned char *high, const int chunk)

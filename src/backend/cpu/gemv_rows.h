@@ -45,23 +45,6 @@ enum kind {
     KIND_AFFINE_128 = KIND_AFFINE_64 + 3,
 };
 
-/* The middle of the codes of formats that have one in the place of a bias; 0 where the level reads
- * a bias for them too. */
-INLINE int middle_of(const enum kind kind)
-{
-    return !EIGHT_BLOCKS ? 0 : kind == KIND_Q4_0 ? 8 : kind == KIND_Q5_0 ? 16 : 0;
-}
-
-/* A chunk: LANES words of nibbles; per lane the scale of its block and, of the formats that have
- * them, its bias and its fifth bits.  Blocks past n_blocks are zero. */
-struct chunk {
-    ivec words, fifth;
-    vec scale, bias;
-};
-INLINE struct chunk load_chunk(const enum kind kind, const struct hn_matrix *w,
-                               const unsigned char *row, size_t groups, int64_t k,
-                               int64_t n_blocks);
-
 INLINE void cut_nibbles(ivec words, ivec n[4])
 {
     ivec low = i_set32(0x000f000f);
@@ -88,6 +71,139 @@ INLINE void add_fifth(ivec bits, ivec n[4])
     n[3] = i_or(n[3], fifth_of(bits, 17, 19));
 }
 
+#if EIGHT_BLOCKS
+/* Eight blocks (LANES 8): scales and biases are made together and meet the token's at once. */
+
+/* The middle of the codes, of formats that have one in the place of a bias. */
+INLINE int middle_of(const enum kind kind)
+{
+    return kind == KIND_Q4_0 ? 8 : kind == KIND_Q5_0 ? 16 : 0;
+}
+
+INLINE int group_of(const enum kind kind)
+{
+    return kind < KIND_AFFINE_64 ? 32 : kind < KIND_AFFINE_128 ? 64 : 128;
+}
+
+INLINE int block_size(const enum kind kind)
+{
+    return kind < KIND_AFFINE_32 ? 18 + 2 * (int)kind : 16;
+}
+
+/* Where eight blocks lie; scales and biases of the affine layout. */
+struct eight_at {
+    const unsigned char *blocks, *scales, *biases;
+};
+/* In the order 0, 2, 4, 6 | 1, 3, 5, 7; no bias where codes have a middle. */
+struct eight_heads {
+    vec scale, bias;
+};
+INLINE struct eight_heads load_heads(const enum kind kind, const struct eight_at *at);
+/* Codes and fifth bits of blocks 2*pair and 2*pair+1. */
+INLINE ivec load_codes(const enum kind kind, const struct eight_at *at, const int pair);
+INLINE ivec load_fifth(const enum kind kind, const struct eight_at *at, const int pair);
+/* Lane i of each half, everywhere in that half. */
+INLINE vec spread_lane(vec v, const int i);
+
+INLINE void add_eight(const enum kind kind, const int nt, const struct eight_at *at, const float *x,
+                      int64_t ldx, vec total[2][PASS])
+{
+    struct eight_heads h = load_heads(kind, at);
+    vec scale[PASS];
+    EACH_TOKEN(t)
+    {
+        const float *xs = x + t * ldx + EIGHT_SCALES;
+        scale[t] = v_mul(h.scale, v_load(xs));
+        vec of_sums = middle_of(kind) ? scale[t] : h.bias;
+        total[0][t] = v_fma(of_sums, v_load(xs + 8), total[0][t]);
+    }
+#pragma GCC unroll 4
+    for (int pair = 0; pair < 4; pair++) {
+        ivec n[4];
+        cut_nibbles(load_codes(kind, at, pair), n);
+        if (kind == KIND_Q5_0 || kind == KIND_Q5_1)
+            add_fifth(load_fifth(kind, at, pair), n);
+        EACH_TOKEN(t)
+        {
+            const float *xt = x + t * ldx + pair * 4 * LANES;
+            vec *sum = &total[nt > 2 ? 0 : pair % 2][t];
+            ivec s = i_dot(i_set32(0), n[0], i_load(xt));
+            s = i_dot(s, n[1], i_load(xt + LANES));
+            s = i_dot(s, n[2], i_load(xt + 2 * LANES));
+            s = i_dot(s, n[3], i_load(xt + 3 * LANES));
+            *sum = v_fma(spread_lane(scale[t], pair), v_float(s), *sum);
+        }
+    }
+}
+
+INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_matrix *w, int64_t row,
+                         int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    enum { EIGHT = 8 * TOKEN_BLOCK };
+    const bool affine = kind >= KIND_AFFINE_32;
+    const int64_t size = 8 * block_size(kind), whole = w->cols / EIGHT;
+    const size_t width = affine ? hn_dtype_size(w->scale_dtype) : 0;
+    const size_t step = affine ? (size_t)(EIGHT / group_of(kind)) * width : 0;
+    for (int64_t j = 0; j < n; j++) {
+        size_t first = 0; /* byte of the row's scales */
+        if (affine)
+            first = (size_t)(hn_matrix_stored_row(w, row + j) * (w->cols / w->group)) * width;
+        struct eight_at at = {row_at(w, row + j), affine ? w->scales + first : NULL,
+                              affine ? w->biases + first : NULL};
+        vec total[2][PASS]; /* two, lest a single token's sum waits for itself */
+        zero_sums(nt, total[0]);
+        zero_sums(nt, total[1]);
+        for (int64_t i = 0; i < whole; i++) {
+#pragma GCC unroll 4
+            for (int64_t p = 0; p < size; p += 64)
+                HN_PREFETCH(at.blocks + p + AHEAD);
+            add_eight(kind, nt, &at, x + i * EIGHT_FLOATS, ldx, total);
+            at.blocks += size;
+            if (affine) {
+                at.scales += step;
+                at.biases += step;
+            }
+        }
+        if (w->cols % EIGHT) { /* the row's end, filled up with zeros */
+            unsigned char blocks[8 * 24] = {0}, scales[32] = {0}, biases[32] = {0};
+            size_t left = (size_t)(w->cols % EIGHT);
+            memcpy(blocks, at.blocks, left / TOKEN_BLOCK * (size_t)block_size(kind));
+            if (affine) {
+                memcpy(scales, at.scales, left / (size_t)group_of(kind) * width);
+                memcpy(biases, at.biases, left / (size_t)group_of(kind) * width);
+            }
+            at = (struct eight_at){blocks, scales, biases};
+            add_eight(kind, nt, &at, x + whole * EIGHT_FLOATS, ldx, total);
+        }
+        EACH_TOKEN(t)
+        total[0][t] = v_add(total[0][t], total[1][t]);
+        store_sums(nt, total[0], y + j, ldy);
+    }
+}
+
+static void prepare_halves(const struct hn_matrix *w, const float *x, float *out)
+{
+    const int middle = w->layout == HN_LAYOUT_Q4_0   ? middle_of(KIND_Q4_0)
+                       : w->layout == HN_LAYOUT_Q5_0 ? middle_of(KIND_Q5_0)
+                                                     : 0;
+    prepare_eight(16, middle, w, x, out);
+}
+
+static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
+{
+    prepare_eight(1, 0, w, x, out);
+}
+#else
+/* A chunk: LANES words of nibbles; per lane the scale and the bias of its block and, of the formats
+ * that have them, its fifth bits.  Blocks past n_blocks are zero. */
+struct chunk {
+    ivec words, fifth;
+    vec scale, bias;
+};
+INLINE struct chunk load_chunk(const enum kind kind, const struct hn_matrix *w,
+                               const unsigned char *row, size_t groups, int64_t k,
+                               int64_t n_blocks);
+
 INLINE void add_chunk(const enum kind kind, const int nt, const struct chunk *c, const float *x,
                       int64_t ldx, vec total[])
 {
@@ -98,29 +214,15 @@ INLINE void add_chunk(const enum kind kind, const int nt, const struct chunk *c,
     EACH_TOKEN(t)
     {
         const float *xt = x + t * ldx;
-        ivec s = middle_of(kind) ? i_load(xt + 5 * LANES) : i_set32(0);
-        s = i_dot(s, n[0], i_load(xt));
+        ivec s = i_dot(i_set32(0), n[0], i_load(xt));
         s = i_dot(s, n[1], i_load(xt + LANES));
         s = i_dot(s, n[2], i_load(xt + 2 * LANES));
         s = i_dot(s, n[3], i_load(xt + 3 * LANES));
         vec scale = v_mul(c->scale, v_load(xt + 4 * LANES));
         total[t] = v_fma(scale, v_float(s), total[t]);
-        if (!middle_of(kind))
-            total[t] = v_fma(c->bias, v_load(xt + 5 * LANES), total[t]);
+        total[t] = v_fma(c->bias, v_load(xt + 5 * LANES), total[t]);
     }
 }
-
-#if EIGHT_BLOCKS
-/* Scales and biases of eight blocks from column k on, which is the first of a block, in the order
- * 0, 2, 4, 6 | 1, 3, 5, 7; and the chunk of blocks 2*which and 2*which+1, which begin at `at`. */
-struct eight_blocks {
-    vec scale, bias;
-};
-INLINE struct eight_blocks load_eight(const enum kind kind, const struct hn_matrix *w,
-                                      const unsigned char *row, size_t groups, int64_t k);
-INLINE struct chunk chunk_of_eight(const enum kind kind, const struct eight_blocks *e,
-                                   const unsigned char *at, const int which);
-#endif
 
 INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_matrix *w, int64_t row,
                          int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
@@ -136,20 +238,7 @@ INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_mat
             groups = (size_t)hn_matrix_stored_row(w, row + j) * (size_t)(w->cols / w->group);
         vec total[PASS];
         zero_sums(nt, total);
-        int64_t i = 0;
-#if EIGHT_BLOCKS
-        for (; i + 4 <= whole; i += 4) {
-            struct eight_blocks e = load_eight(kind, w, at, groups, i * CHUNK);
-            for (int64_t p = 0; p < 4 * size; p += 64)
-                HN_PREFETCH(at + i * size + p + AHEAD);
-#pragma GCC unroll 4
-            for (int k = 0; k < 4; k++) {
-                struct chunk c = chunk_of_eight(kind, &e, at + (i + k) * size, k);
-                add_chunk(kind, nt, &c, x + (i + k) * CHUNK_FLOATS, ldx, total);
-            }
-        }
-#endif
-        for (; i < whole; i++) {
+        for (int64_t i = 0; i < whole; i++) {
             HN_PREFETCH(at + i * size + AHEAD);
             if (size > 64)
                 HN_PREFETCH(at + i * size + AHEAD + 64);
@@ -167,27 +256,30 @@ INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_mat
 
 static void prepare_halves(const struct hn_matrix *w, const float *x, float *out)
 {
-    const int middle = w->layout == HN_LAYOUT_Q4_0   ? middle_of(KIND_Q4_0)
-                       : w->layout == HN_LAYOUT_Q5_0 ? middle_of(KIND_Q5_0)
-                                                     : 0;
-    prepare_nibbles(LANES, 16, middle, w, x, out);
+    prepare_nibbles(LANES, 16, w, x, out);
 }
 
 static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
 {
-    prepare_nibbles(LANES, 1, 0, w, x, out);
+    prepare_nibbles(LANES, 1, w, x, out);
 }
+#endif
 
 /* ---- blocks of 256 ------------------------------------------------------------------------- */
 
-/* Eight (Q6_K: sixteen) scales and biases of a block's groups, ready for v_of_groups. */
-enum { SCALE_VECTORS = LANES == 4 ? 4 : 2 };
+/* Scales and biases of a block's eight groups (Q6_K: sixteen), in their order; zeros after them. */
+enum { GROUP_VECTORS = 16 / LANES };
 struct group_scales {
-    vec scale[SCALE_VECTORS], bias[SCALE_VECTORS];
+    vec scale[GROUP_VECTORS], bias[GROUP_VECTORS];
 };
 INLINE struct group_scales load_scales_k(const enum hn_layout layout, const unsigned char *block);
-/* Per lane, those of the groups that part (nibbles 0 and 2, or 1 and 3) of a chunk holds. */
-INLINE vec v_of_groups(const enum hn_layout layout, const vec v[SCALE_VECTORS], const int chunk,
+/* What v_of_groups picks from. */
+struct group_values {
+    vec v[PICK_VECTORS];
+};
+INLINE struct group_values group_values(const enum hn_layout layout, const vec v[GROUP_VECTORS]);
+/* Per lane, the value of the group that part (nibbles 0 and 2, or 1 and 3) of a chunk holds. */
+INLINE vec v_of_groups(const enum hn_layout layout, const struct group_values *g, const int chunk,
                        const int part);
 
 /* The upper bits of a chunk, moved to where its nibbles want them.  i_upper leaves bits 2p and 2p+1
@@ -215,21 +307,35 @@ INLINE void add_upper(const enum hn_layout layout, ivec u, ivec n[4])
 INLINE void rows_groups(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
                         int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
 {
-    enum { CHUNKS = 32 / LANES, CHUNK_FLOATS = 8 * LANES };
+    enum { CHUNKS = 32 / LANES, CHUNK_FLOATS = 4 * LANES };
     const bool six = layout == HN_LAYOUT_Q6_K;
     const int size = six ? 210 : layout == HN_LAYOUT_Q5_K ? 176 : 144;
     const int codes = six ? 0 : layout == HN_LAYOUT_Q5_K ? 48 : 16;
+    const int n_vectors = six ? GROUP_VECTORS : (GROUP_VECTORS + 1) / 2;
     for (int64_t j = 0; j < n; j++) {
         const unsigned char *at = row_at(w, row + j);
         const float *xk = x;
-        vec total[PASS];
-        zero_sums(nt, total);
-        for (int64_t k = 0; k < w->cols; k += SUPERBLOCK, at += size) {
+        vec total[2][PASS]; /* one a part, lest a single token's sum waits for itself */
+        zero_sums(nt, total[0]);
+        zero_sums(nt, total[1]);
+        for (int64_t k = 0; k < w->cols; k += SUPERBLOCK, at += size, xk += GROUPS_FLOATS) {
             struct group_scales g = load_scales_k(layout, at);
+            struct group_values scales[PASS];
             for (int i = 0; i < size; i += 64)
                 HN_PREFETCH(at + i + AHEAD);
+            EACH_TOKEN(t)
+            {
+                const float *xs = xk + t * ldx + GROUPS_SCALES, *sums = xs + 16;
+                vec both[GROUP_VECTORS];
 #pragma GCC unroll 4
-            for (int c = 0; c < CHUNKS; c++, xk += CHUNK_FLOATS) {
+                for (int i = 0; i < n_vectors; i++) {
+                    both[i] = v_mul(g.scale[i], v_load(xs + i * LANES));
+                    total[0][t] = v_fma(g.bias[i], v_load(sums + i * LANES), total[0][t]);
+                }
+                scales[t] = group_values(layout, both);
+            }
+#pragma GCC unroll 4
+            for (int c = 0; c < CHUNKS; c++) {
                 ivec v[4];
                 cut_nibbles(i_load(at + codes + c * 4 * LANES), v);
                 if (layout == HN_LAYOUT_Q5_K)
@@ -238,21 +344,20 @@ INLINE void rows_groups(const enum hn_layout layout, const int nt, const struct 
                     add_upper(layout, i_upper(layout, at + 128, c), v);
 #pragma GCC unroll 2
                 for (int part = 0; part < 2; part++) {
-                    vec scale = v_of_groups(layout, g.scale, c, part);
-                    vec bias = v_of_groups(layout, g.bias, c, part);
                     EACH_TOKEN(t)
                     {
-                        const float *xt = xk + t * ldx;
+                        const float *xt = xk + t * ldx + c * CHUNK_FLOATS;
                         ivec s = i_dot(i_set32(0), v[part], i_load(xt + part * LANES));
                         s = i_dot(s, v[part + 2], i_load(xt + (part + 2) * LANES));
-                        total[t] = v_fma(v_mul(scale, v_load(xt + (4 + part) * LANES)), v_float(s),
-                                         total[t]);
-                        total[t] = v_fma(bias, v_load(xt + (6 + part) * LANES), total[t]);
+                        vec *sum = &total[nt > 2 ? 0 : part][t];
+                        *sum = v_fma(v_of_groups(layout, &scales[t], c, part), v_float(s), *sum);
                     }
                 }
             }
         }
-        store_sums(nt, total, y + j, ldy);
+        EACH_TOKEN(t)
+        total[0][t] = v_add(total[0][t], total[1][t]);
+        store_sums(nt, total[0], y + j, ldy);
     }
 }
 

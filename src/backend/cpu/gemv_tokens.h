@@ -8,11 +8,14 @@
  *
  *   nibbles   chunks of 8*LANES codes, which are LANES 32-bit words of 4-bit codes; 32 bits lie in
  *             one lane.  Per chunk four vectors of 16-bit integers, vector i for the i-th nibble
- *             of each 16-bit half of a word, then per lane the scale of its block, then per lane
- *             the sum of its x (for the bias), or, where codes have a middle instead of a bias, the
- *             sum of its integers times the middle, negated, as an integer
- *   groups    the same for blocks of 256: two groups share their bytes, so scales and sums are of
- *             nibbles 0 and 2 first, then of nibbles 1 and 3
+ *             of each 16-bit half of a word, then per lane the scale of its block and the sum of
+ *             its x
+ *   eight     the vectors of eight blocks' four chunks (LANES 8), then the blocks' scales and their
+ *             sums of x, both in the order 0, 2, 4, 6, 1, 3, 5, 7; where codes have a middle in the
+ *             place of a bias, the sums are of the integers, times -middle
+ *   groups    blocks of 256: the vectors of their chunks (two groups share bytes: nibbles 0 and 2
+ *             are of one, 1 and 3 of the other), then 16 scales and 16 sums of x, one of each for
+ *             every group in its order, zeros after them
  *   plain     the integers as they come, then the scale of each block, then the sum of x of each
  *             group of the weight */
 #ifndef HN_BACKEND_CPU_GEMV_TOKENS_H
@@ -24,7 +27,8 @@
 
 #ifdef __AVX2__
 
-enum { TOKEN_BLOCK = 32, SUPERBLOCK = 256 };
+enum { TOKEN_BLOCK = 32, SUPERBLOCK = 256, GROUPS_SCALES = 128, GROUPS_FLOATS = 160 };
+enum { EIGHT_SCALES = 128, EIGHT_FLOATS = 144 };
 
 /* q[0], q[1] = 32 elements of x as 16-bit integers; returns their scale. */
 INLINE float round_block(const float *x, __m256i q[2])
@@ -66,13 +70,12 @@ INLINE void store_8(int16_t *at, __m128i v)
     _mm_storeu_si128((__m128i *)(void *)at, v);
 }
 
-/* Each lane's sum over vectors [from, from+n) of a chunk, times its scale. */
-INLINE void sum_nibbles(const int n_lanes, const int16_t *words, const int from, const int step,
-                        const float *scales, float *sums)
+/* Each lane's sum over the four vectors of a chunk, times its scale. */
+INLINE void sum_nibbles(const int n_lanes, const int16_t *words, const float *scales, float *sums)
 {
     for (int l = 0; l < n_lanes; l += 8) {
         __m256i sum = _mm256_setzero_si256();
-        for (int i = from; i < 4; i += step) {
+        for (int i = 0; i < 4; i++) {
             const int16_t *at = words + 2 * (i * n_lanes + l);
             sum = _mm256_add_epi32(
                 sum, _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)(const void *)at),
@@ -83,23 +86,23 @@ INLINE void sum_nibbles(const int n_lanes, const int16_t *words, const int from,
     }
 }
 
-/* Each lane's sum of integers, over all vectors of a chunk, times -middle. */
-INLINE void sum_middles(const int n_lanes, const int16_t *words, int middle, float *sums)
+/* The 32 integers of a block, eight for each nibble of the 16-bit halves of its words.
+ * apart 16: a byte holds elements p and p+16 of its block (GGUF); 1: elements 2p, 2p+1 (affine) */
+INLINE void order_nibbles(const int apart, const __m256i q[2], __m128i v[4])
 {
-    for (int l = 0; l < n_lanes; l += 8) {
-        __m256i sum = _mm256_setzero_si256();
-        for (int i = 0; i < 4; i++)
-            sum = _mm256_add_epi32(
-                sum,
-                _mm256_madd_epi16(_mm256_loadu_si256((const void *)(words + 2 * (i * n_lanes + l))),
-                                  _mm256_set1_epi16((short)-middle)));
-        _mm256_storeu_si256((void *)(sums + l), sum);
+    __m256i a = even_odd(q[0]), c = even_odd(q[1]); /* [even|odd] of each half */
+    v[0] = _mm256_castsi256_si128(a), v[2] = _mm256_extracti128_si256(a, 1);
+    v[1] = _mm256_castsi256_si128(c), v[3] = _mm256_extracti128_si256(c, 1);
+    if (apart == 1) {
+        a = even_odd(_mm256_set_m128i(v[1], v[0])); /* of the even: 4i | 4i+2 */
+        c = even_odd(_mm256_set_m128i(v[3], v[2])); /* of the odd: 4i+1 | 4i+3 */
+        v[0] = _mm256_castsi256_si128(a), v[2] = _mm256_extracti128_si256(a, 1);
+        v[1] = _mm256_castsi256_si128(c), v[3] = _mm256_extracti128_si256(c, 1);
     }
 }
 
-/* apart 16: a byte holds elements p and p+16 of its block (GGUF); 1: elements 2p, 2p+1 (affine) */
-INLINE void prepare_nibbles(const int n_lanes, const int apart, const int middle,
-                            const struct hn_matrix *w, const float *x, float *out)
+INLINE void prepare_nibbles(const int n_lanes, const int apart, const struct hn_matrix *w,
+                            const float *x, float *out)
 {
     const int chunk_floats = 6 * n_lanes;
     int64_t n_chunks = (w->cols + 8 * n_lanes - 1) / (8 * n_lanes);
@@ -110,26 +113,43 @@ INLINE void prepare_nibbles(const int n_lanes, const int apart, const int middle
         int b = (int)(k % (8 * n_lanes) / TOKEN_BLOCK);
         int16_t *at = (int16_t *)(void *)chunk + 8 * b;
         __m256i q[2];
+        __m128i v[4];
         float scale = round_block(x + k, q);
-        __m256i a = even_odd(q[0]), c = even_odd(q[1]); /* [even|odd] of each half */
-        __m128i v[4] = {_mm256_castsi256_si128(a), _mm256_castsi256_si128(c),
-                        _mm256_extracti128_si256(a, 1), _mm256_extracti128_si256(c, 1)};
-        if (apart == 1) {
-            a = even_odd(_mm256_set_m128i(v[1], v[0])); /* of the even: 4i | 4i+2 */
-            c = even_odd(_mm256_set_m128i(v[3], v[2])); /* of the odd: 4i+1 | 4i+3 */
-            v[0] = _mm256_castsi256_si128(a), v[2] = _mm256_extracti128_si256(a, 1);
-            v[1] = _mm256_castsi256_si128(c), v[3] = _mm256_extracti128_si256(c, 1);
-        }
+        order_nibbles(apart, q, v);
         for (int i = 0; i < 4; i++)
             store_8(at + 2 * i * n_lanes, v[i]);
         _mm_storeu_ps(chunk + 4 * n_lanes + 4 * b, _mm_set1_ps(scale));
     }
-    for (int64_t i = 0; i < n_chunks; i++, out += chunk_floats) {
-        const int16_t *words = (const int16_t *)(const void *)out;
-        if (middle)
-            sum_middles(n_lanes, words, middle, out + 5 * n_lanes);
-        else
-            sum_nibbles(n_lanes, words, 0, 1, out + 4 * n_lanes, out + 5 * n_lanes);
+    for (int64_t i = 0; i < n_chunks; i++, out += chunk_floats)
+        sum_nibbles(n_lanes, (const int16_t *)(const void *)out, out + 4 * n_lanes,
+                    out + 5 * n_lanes);
+}
+
+/* Sum of 16 integers, exact. */
+INLINE float sum_16(__m256i q)
+{
+    return sum_lanes(_mm256_cvtepi32_ps(_mm256_madd_epi16(q, _mm256_set1_epi16(1))));
+}
+
+INLINE void prepare_eight(const int apart, const int middle, const struct hn_matrix *w,
+                          const float *x, float *out)
+{
+    enum { EIGHT = 8 * TOKEN_BLOCK };
+    if (w->cols % EIGHT)
+        memset(out + w->cols / EIGHT * EIGHT_FLOATS, 0, EIGHT_FLOATS * sizeof *out);
+    for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK) {
+        float *eight = out + k / EIGHT * EIGHT_FLOATS;
+        int b = (int)(k % EIGHT / TOKEN_BLOCK), place = b / 2 + b % 2 * 4;
+        int16_t *at = (int16_t *)(void *)eight + b / 2 * 64 + b % 2 * 8;
+        __m256i q[2];
+        __m128i v[4];
+        float scale = round_block(x + k, q);
+        order_nibbles(apart, q, v);
+        for (int i = 0; i < 4; i++)
+            store_8(at + 16 * i, v[i]);
+        float sum = sum_16(q[0]) + sum_16(q[1]);
+        eight[EIGHT_SCALES + place] = scale;
+        eight[EIGHT_SCALES + 8 + place] = middle ? (float)-middle * sum : scale * sum;
     }
 }
 
@@ -152,24 +172,31 @@ INLINE struct group_place place_group(const int n_lanes, const bool six, int g)
 INLINE void prepare_groups(const int n_lanes, const bool six, const struct hn_matrix *w,
                            const float *x, float *out)
 {
-    const int chunk_floats = 8 * n_lanes;
     for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK) {
-        struct group_place p = place_group(n_lanes, six, (int)(k % SUPERBLOCK / TOKEN_BLOCK));
-        float *chunk = out + (k / SUPERBLOCK * 32 / n_lanes + p.chunk) * chunk_floats;
-        int16_t *at = (int16_t *)(void *)chunk + 2 * (p.part * n_lanes + p.lanes);
+        int g = (int)(k % SUPERBLOCK / TOKEN_BLOCK);
+        struct group_place p = place_group(n_lanes, six, g);
+        float *block = out + k / SUPERBLOCK * GROUPS_FLOATS;
+        float *scales = block + GROUPS_SCALES, *sums = scales + 16;
+        int16_t *at = (int16_t *)(void *)(block + p.chunk * 4 * n_lanes);
         __m256i q[2];
         float scale = round_block(x + k, q);
+        at += 2 * (p.part * n_lanes + p.lanes);
         for (int i = 0; i < 2; i++) {
             __m256i v = even_odd(q[i]);
             store_8(at + 8 * i, _mm256_castsi256_si128(v));
             store_8(at + 8 * i + 4 * n_lanes, _mm256_extracti128_si256(v, 1));
         }
-        _mm256_storeu_ps(chunk + (4 + p.part) * n_lanes + p.lanes, _mm256_set1_ps(scale));
+        if (six) {
+            for (int i = 0; i < 2; i++) {
+                scales[2 * g + i] = scale;
+                sums[2 * g + i] = scale * sum_16(q[i]);
+            }
+        } else {
+            scales[g] = scale;
+            sums[g] = scale * (sum_16(q[0]) + sum_16(q[1]));
+            scales[g + 8] = sums[g + 8] = 0.0f;
+        }
     }
-    for (int64_t i = 0; i < w->cols / (8 * n_lanes); i++, out += chunk_floats)
-        for (int part = 0; part < 2; part++)
-            sum_nibbles(n_lanes, (const int16_t *)(const void *)out, part, 2,
-                        out + (4 + part) * n_lanes, out + (6 + part) * n_lanes);
 }
 
 /* Floats from a plain token's start to its scales, and to its sums. */

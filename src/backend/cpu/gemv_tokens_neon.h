@@ -10,7 +10,7 @@
 
 #if defined(__aarch64__)
 
-enum { TOKEN_BLOCK = 32, SUPERBLOCK = 256 };
+enum { TOKEN_BLOCK = 32, SUPERBLOCK = 256, GROUPS_SCALES = 128, GROUPS_FLOATS = 160 };
 
 /* q = 32 elements of x as 16-bit integers; returns their scale. */
 INLINE float round_block(const float *x, int16x8_t q[4])
@@ -47,10 +47,10 @@ INLINE int16_t *words_at(float *out)
 
 /* apart 16: a byte holds elements p and p+16 of its block (GGUF); 1: elements 2p, 2p+1 (affine).
  * middle is 0: every format has a bias here. */
-INLINE void prepare_nibbles(const int n_lanes, const int apart, const int middle,
-                            const struct hn_matrix *w, const float *x, float *out)
+INLINE void prepare_nibbles(const int n_lanes, const int apart, const struct hn_matrix *w,
+                            const float *x, float *out)
 {
-    (void)n_lanes, (void)middle;
+    (void)n_lanes;
     for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK, out += 24) {
         int16x8_t q[4], v[4];
         int32x4_t sum = vdupq_n_s32(0);
@@ -85,17 +85,25 @@ INLINE void prepare_groups(const int n_lanes, const bool six, const struct hn_ma
         int g = (int)(k % SUPERBLOCK / TOKEN_BLOCK), in_half = g % 4;
         int part = six ? in_half / 2 : in_half % 2;                /* high nibbles? */
         int bytes = g / 4 * 2 + (six ? in_half % 2 : in_half / 2); /* which 32 of them */
+        float *block = out + k / SUPERBLOCK * GROUPS_FLOATS;
+        float *scales = block + GROUPS_SCALES, *sums = scales + 16;
         int16x8_t q[4];
         float scale = round_block(x + k, q);
         for (int i = 0; i < 2; i++) {
-            float *chunk = out + (k / SUPERBLOCK * 8 + 2 * bytes + i) * 32;
+            float *chunk = block + (2 * bytes + i) * 16;
             int16x8_t even = vuzp1q_s16(q[2 * i], q[2 * i + 1]);
             int16x8_t odd = vuzp2q_s16(q[2 * i], q[2 * i + 1]);
-            int32x4_t sum = vpadalq_s16(vpaddlq_s16(even), odd);
+            float sum = scale * vaddvq_f32(vcvtq_f32_s32(vpadalq_s16(vpaddlq_s16(even), odd)));
             vst1q_s16(words_at(chunk) + 8 * part, even);
             vst1q_s16(words_at(chunk) + 8 * (part + 2), odd);
-            vst1q_f32(chunk + 4 * (4 + part), vdupq_n_f32(scale));
-            vst1q_f32(chunk + 4 * (6 + part), vmulq_n_f32(vcvtq_f32_s32(sum), scale));
+            if (six) {
+                scales[2 * g + i] = scale;
+                sums[2 * g + i] = sum;
+            } else {
+                scales[g] = scale;
+                sums[g] = i == 0 ? sum : sums[g] + sum;
+                scales[g + 8] = sums[g + 8] = 0.0f;
+            }
         }
     }
 }
