@@ -27,14 +27,14 @@
 #include <string.h>
 
 enum {
-    ROWS = 64,             /* query rows of a unit: a multiple of HN_CPU_LANES */
-    KEYS = 64,             /* keys of a score tile */
+    ROWS = 96,             /* query rows of a unit: a multiple of HN_CPU_LANES and of 6, a tile's */
+    KEYS = 96,             /* keys of a score tile; the same */
     CHUNK = 16,            /* queries and keys that are masked together on the diagonal */
     FEW = 16,              /* as many rows or fewer: keys are streamed, FEW_KEYS at a time */
     FEW_KEYS = 64,         /* at most KEYS*ROWS/FEW */
     UNITS_PER_THREAD = 8,  /* chunks are cut for about as many units */
     PARTS_PER_THREAD = 16, /* storage for partial results */
-    CHUNK_MIN = 4 * KEYS,  /* keys that are worth a unit */
+    CHUNK_MIN = 3 * KEYS,  /* keys that are worth a unit */
 };
 
 /* Nothing was seen yet: finite, so that exp(max - max) is 1 and not NaN. */

@@ -209,22 +209,29 @@ static void weigh_few(float *y, const float *shrink, const float *s, int64_t lds
     }
 }
 
-/* exp(factor s - top) of W keys from j on, in place; masked: 0 where not seen. */
-INLINE vec few_exp(bool masked, float *s, int64_t j, vec f, vec top, ivec from, ivec to)
+/* n vectors of keys from j on: exp(factor s - top), in place, 0 where not seen. */
+INLINE vec few_exps(int n, bool masked, float *s, int64_t j, vec f, vec top, ivec from, ivec to)
 {
-    vec x = v_exp(v_sub(v_mul(v_load(s + j), f), top));
-    x = masked ? v_if(v_seen(from, to, v_iadd(v_count(), v_key(j))), x) : x;
-    v_store(s + j, x);
-    return x;
+    vec x[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < n; k++)
+        x[k] = v_sub(v_mul(v_load(s + j + k * W), f), top);
+    v_exps(x, n);
+#pragma GCC unroll 4
+    for (int k = 0; k < n; k++) {
+        seen_lanes seen = v_seen(from, to, v_iadd(v_count(), v_key(j + k * W)));
+        x[k] = masked ? v_if(seen, x[k]) : x[k];
+        v_store(s + j + k * W, x[k]);
+    }
+    return n == 4 ? v_add(v_add(x[0], x[1]), v_add(x[2], x[3])) : x[0];
 }
 
-/* One row: its keys [lo, hi) count; masked is a constant.  Four exponentials at a time: a
- * processor does not look far enough ahead to find the next by itself. */
+/* One row: its keys [lo, hi) count; masked is a constant. */
 INLINE void softmax_row(bool masked, float *s, int64_t n_keys, float factor, int64_t lo, int64_t hi,
                         float *max, float *sum, float *shrink)
 {
     const ivec from = v_key(lo), to = v_key(hi);
-    vec f = v_set(factor), top = v_set(*max), t[4] = {v_set(0), v_set(0), v_set(0), v_set(0)};
+    vec f = v_set(factor), top = v_set(*max), total = v_set(0);
     float lanes[W], most = *max;
     for (int64_t j = 0; j < n_keys; j += W) {
         vec x = v_mul(v_load(s + j), f);
@@ -236,16 +243,13 @@ INLINE void softmax_row(bool masked, float *s, int64_t n_keys, float factor, int
         most = lanes[i] > most ? lanes[i] : most;
     top = v_set(most);
     int64_t j = 0;
-    for (; j + 4 * W <= n_keys; j += 4 * W) {
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; k++)
-            t[k] = v_add(t[k], few_exp(masked, s, j + k * W, f, top, from, to));
-    }
+    for (; j + 4 * W <= n_keys; j += 4 * W)
+        total = v_add(total, few_exps(4, masked, s, j, f, top, from, to));
     for (; j < n_keys; j += W)
-        t[0] = v_add(t[0], few_exp(masked, s, j, f, top, from, to));
+        total = v_add(total, few_exps(1, masked, s, j, f, top, from, to));
     v_store(lanes, v_exp(v_set(*max - most)));
     *shrink = lanes[0];
-    *sum = *sum * lanes[0] + v_sum(v_add(v_add(t[0], t[1]), v_add(t[2], t[3])));
+    *sum = *sum * lanes[0] + v_sum(total);
     *max = most;
 }
 

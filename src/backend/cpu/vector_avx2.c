@@ -117,6 +117,14 @@ INLINE vec v_ldexp(vec a, vec n)
     return _mm256_mul_ps(_mm256_mul_ps(a, _mm256_castsi256_ps(p)), _mm256_castsi256_ps(q));
 }
 
+INLINE vec v_ldexp_normal(vec a, vec n, vec x, float lo)
+{
+    __m256i p = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+    __m256i y = _mm256_add_epi32(_mm256_castps_si256(a), p);
+    __m256 low = _mm256_cmp_ps(x, _mm256_set1_ps(lo), _CMP_LT_OQ);
+    return _mm256_andnot_ps(low, _mm256_castsi256_ps(y));
+}
+
 INLINE float v_sum(vec a)
 {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

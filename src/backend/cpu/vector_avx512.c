@@ -112,6 +112,12 @@ INLINE vec v_ldexp(vec a, vec n)
     return _mm512_scalef_ps(a, n);
 }
 
+INLINE vec v_ldexp_normal(vec a, vec n, vec x, float lo)
+{
+    __mmask16 high = _mm512_cmp_ps_mask(x, _mm512_set1_ps(lo), _CMP_NLT_UQ);
+    return _mm512_maskz_scalef_ps(high, a, n);
+}
+
 INLINE float v_sum(vec a)
 {
     return _mm512_reduce_add_ps(a);

@@ -5,6 +5,7 @@
  *   v_load v_store v_set v_add v_sub v_mul v_div v_sqrt v_min v_max v_negate_if
  *   v_fma(a, b, c) = a b + c            v_fnma(a, b, c) = c - a b
  *   v_round (to nearest)                v_ldexp(a, n) = a 2^n, n a whole number in [-220, 150]
+ *   v_ldexp_normal(a, n, x, lo) = a 2^n, which is a normal number, but 0 where x < lo
  *   v_sum (of all lanes)                v_sums4(p, s[4]) stores the sums of each of s
  *   v_part(n), n < W                    v_load_part (zeros elsewhere), v_store_part
  *   v_keys(p) loads W key numbers, v_key(j) sets them, v_seen(lo, hi, j) lanes with lo <= j < hi,
@@ -38,6 +39,28 @@ INLINE vec v_exp(vec x)
     q = v_fma(q, r, v_set(0x1.fffffcp-2f));
     q = v_fma(v_mul(r, r), q, r);
     return v_ldexp(v_add(q, v_set(1)), n);
+}
+
+/* The same of n vectors of numbers up to 88, side by side: one after the other, a processor does
+ * not look far enough ahead to overlap them.  Below -87, where exp leaves the normal numbers: 0. */
+INLINE void v_exps(vec *x, int n)
+{
+    vec k[4], r[4], q[4];
+#define EACH(...)                                                                                  \
+    _Pragma("GCC unroll 4") for (int i = 0; i < n; i++)                                            \
+    {                                                                                              \
+        __VA_ARGS__;                                                                               \
+    }
+    EACH(k[i] = v_round(v_mul(x[i], v_set(0x1.715476p0f))))
+    EACH(r[i] = v_fnma(k[i], v_set(0x1.62e430p-1f), x[i]))
+    EACH(r[i] = v_fnma(k[i], v_set(-0x1.05c610p-29f), r[i]))
+    EACH(q[i] = v_fma(v_set(0x1.6a23d0p-10f), r[i], v_set(0x1.123a20p-7f)))
+    EACH(q[i] = v_fma(q[i], r[i], v_set(0x1.5558f2p-5f)))
+    EACH(q[i] = v_fma(q[i], r[i], v_set(0x1.555492p-3f)))
+    EACH(q[i] = v_fma(q[i], r[i], v_set(0x1.fffffcp-2f)))
+    EACH(q[i] = v_fma(v_mul(r[i], r[i]), q[i], r[i]))
+    EACH(x[i] = v_ldexp_normal(v_add(q[i], v_set(1)), k[i], x[i], -87))
+#undef EACH
 }
 
 /* ---- rows and elements ---------------------------------------------------------------------- */
@@ -340,12 +363,21 @@ INLINE vec top_step(bool masked, const float *p, vec f, ivec lo, ivec hi, int64_
     return masked ? v_seen_max(v_seen(lo, hi, v_key(j)), top, x) : v_max(top, x);
 }
 
-INLINE vec exp_step(bool masked, float *p, vec f, ivec lo, ivec hi, int64_t j, vec top, vec total)
+/* n keys from j on, ld apart. */
+INLINE vec exp_steps(int n, bool masked, float *p, int64_t ld, vec f, ivec lo, ivec hi, int64_t j,
+                     vec top, vec total)
 {
-    vec x = v_exp(v_sub(v_mul(v_load(p), f), top));
-    x = masked ? v_if(v_seen(lo, hi, v_key(j)), x) : x;
-    v_store(p, x);
-    return v_add(total, x);
+    vec x[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < n; k++)
+        x[k] = v_sub(v_mul(v_load(p + k * ld), f), top);
+    v_exps(x, n);
+#pragma GCC unroll 4
+    for (int k = 0; k < n; k++) {
+        x[k] = masked ? v_if(v_seen(lo, hi, v_key(j + k)), x[k]) : x[k];
+        v_store(p + k * ld, x[k]);
+    }
+    return v_add(total, n == 4 ? v_add(v_add(x[0], x[1]), v_add(x[2], x[3])) : x[0]);
 }
 
 /* W columns, four chains of keys.  masked is a constant: the common case does no comparisons. */
@@ -364,17 +396,14 @@ INLINE void softmax_cols(bool masked, float *s, int64_t ld, int64_t n_keys, floa
     for (; j < n_keys; j++)
         t[0] = top_step(masked, s + j * ld, f, lo, hi, j, t[0]);
     vec top = v_max(v_max(t[0], t[1]), v_max(t[2], t[3]));
-    t[0] = t[1] = t[2] = t[3] = v_set(0);
-    for (j = 0; j + 4 <= n_keys; j += 4) {
-#pragma GCC unroll 4
-        for (int k = 0; k < 4; k++)
-            t[k] = exp_step(masked, s + (j + k) * ld, f, lo, hi, j + k, top, t[k]);
-    }
+    vec total = v_set(0);
+    for (j = 0; j + 4 <= n_keys; j += 4)
+        total = exp_steps(4, masked, s + j * ld, ld, f, lo, hi, j, top, total);
     for (; j < n_keys; j++)
-        t[0] = exp_step(masked, s + j * ld, f, lo, hi, j, top, t[0]);
+        total = exp_steps(1, masked, s + j * ld, ld, f, lo, hi, j, top, total);
     vec less = v_exp(v_sub(before, top));
     v_store(shrink, less);
-    v_store(sum, v_fma(v_load(sum), less, v_add(v_add(t[0], t[1]), v_add(t[2], t[3]))));
+    v_store(sum, v_fma(v_load(sum), less, total));
     v_store(max, top);
 }
 
@@ -392,6 +421,26 @@ static void softmax(float *s, int64_t ld, int64_t n_keys, int64_t n_cols, float 
     }
 }
 
+/* n vectors of keys from j on, of one row. */
+INLINE void softmax_bwd_steps(int n, bool masked, float *p, float *ds, int64_t j, vec f, vec lse,
+                              vec delta, ivec lo, ivec hi)
+{
+    vec x[4];
+#pragma GCC unroll 4
+    for (int k = 0; k < n; k++)
+        x[k] = v_sub(v_mul(v_load(p + j + k * W), f), lse);
+    v_exps(x, n);
+#pragma GCC unroll 4
+    for (int k = 0; k < n; k++) {
+        int64_t at = j + k * W;
+        seen_lanes seen = v_seen(lo, hi, v_iadd(v_count(), v_key(at)));
+        x[k] = masked ? v_if(seen, x[k]) : x[k];
+        vec y = v_mul(v_mul(x[k], v_sub(v_load(ds + at), delta)), f);
+        v_store(p + at, x[k]);
+        v_store(ds + at, masked ? v_if(seen, y) : y);
+    }
+}
+
 static void softmax_bwd(float *p, float *ds, int64_t ld, int64_t n_rows, int64_t n_cols,
                         float factor, const int32_t *first, const int32_t *last, const float *lse,
                         const float *delta)
@@ -399,14 +448,18 @@ static void softmax_bwd(float *p, float *ds, int64_t ld, int64_t n_rows, int64_t
     vec f = v_set(factor);
     for (int64_t r = 0; r < n_rows; r++, p += ld, ds += ld) {
         vec l = v_set(lse[r]), d = v_set(delta[r]);
-        ivec lo = v_key(first ? first[r] : 0), hi = v_key(first ? last[r] : INT32_MAX);
-        for (int64_t j = 0; j < n_cols; j += W) {
-            seen_lanes seen = v_seen(lo, hi, v_iadd(v_count(), v_key(j)));
-            vec x = v_if(seen, v_exp(v_sub(v_mul(v_load(p + j), f), l)));
-            vec y = v_mul(v_mul(x, v_sub(v_load(ds + j), d)), f);
-            v_store(p + j, x);
-            v_store(ds + j, v_if(seen, y));
-        }
+        ivec lo = v_key(first ? first[r] : 0), hi = v_key(first ? last[r] : 0);
+        int64_t j = 0;
+#define STEPS(n, masked) softmax_bwd_steps(n, masked, p, ds, j, f, l, d, lo, hi)
+        for (; !first && j + 4 * W <= n_cols; j += 4 * W)
+            STEPS(4, false);
+        for (; !first && j < n_cols; j += W)
+            STEPS(1, false);
+        for (; j + 4 * W <= n_cols; j += 4 * W)
+            STEPS(4, true);
+        for (; j < n_cols; j += W)
+            STEPS(1, true);
+#undef STEPS
     }
 }
 

@@ -122,6 +122,13 @@ INLINE vec v_ldexp(vec a, vec n)
     return vmulq_f32(vmulq_f32(a, vreinterpretq_f32_s32(p)), vreinterpretq_f32_s32(q));
 }
 
+INLINE vec v_ldexp_normal(vec a, vec n, vec x, float lo)
+{
+    int32x4_t y = vaddq_s32(vreinterpretq_s32_f32(a), vshlq_n_s32(vcvtq_s32_f32(n), 23));
+    uint32x4_t low = vcltq_f32(x, vdupq_n_f32(lo));
+    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_s32(y), low));
+}
+
 INLINE float v_sum(vec a)
 {
     return vaddvq_f32(a);
