@@ -2,6 +2,7 @@
  * the same are. */
 #include "format/adapter.h"
 #include "base/file.h"
+#include "base/json_file.h"
 #include "base/mem.h"
 #include "format/adapter_impl.h"
 
@@ -41,25 +42,10 @@ static char *beside(struct hn_arena *arena, const char *path, bool is_dir, const
 static int read_config(struct hn_arena *arena, const char *path, const struct hn_json **out,
                        struct hone_err *err)
 {
-    *out = NULL;
-    if (!path)
-        return hn_fail_memory(err, "reading an adapter");
-    if (!hn_file_exists(path))
-        return 0;
-    struct hn_buf text = {0};
     struct hn_json *json = NULL;
-    int rc = hn_file_read(path, max_config, &text, err);
-    if (!rc) {
-        rc = hn_json_parse(arena, hn_buf_str(&text), text.len, HN_JSON_PYTHON, &json, err);
-        if (rc)
-            rc = hn_fail_prefix(err, "%s", path);
-        else if (json->type != HN_JSON_OBJECT)
-            rc = hn_fail(err, HONE_FAILED, "%s holds %s, expected an object", path,
-                         hn_json_type_name(json));
-    }
-    hn_buf_release(&text);
-    if (!rc)
-        *out = json;
+    int rc = path ? hn_json_read_object(arena, path, max_config, &json, err)
+                  : hn_fail_memory(err, "reading an adapter");
+    *out = json;
     return rc;
 }
 

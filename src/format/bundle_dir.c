@@ -1,5 +1,5 @@
 /* A directory as a bundle: config.json and safetensors, in one file or in shards. */
-#include "base/file.h"
+#include "base/json_file.h"
 #include "base/mem.h"
 #include "format/bundle_impl.h"
 
@@ -39,26 +39,11 @@ static bool has(char **names, size_t n, const char *name)
 static int read_json(struct hn_bundle *b, const char *name, size_t max, const struct hn_json **out,
                      struct hone_err *err)
 {
-    *out = NULL;
     const char *path = hn_arena_printf(&b->arena, "%s/%s", b->path, name);
-    if (!path)
-        return hn_fail_memory(err, "opening a model");
-    if (!hn_file_exists(path))
-        return 0;
-    struct hn_buf text = {0};
     struct hn_json *json = NULL;
-    int rc = hn_file_read(path, max, &text, err);
-    if (!rc) {
-        rc = hn_json_parse(&b->arena, hn_buf_str(&text), text.len, HN_JSON_PYTHON, &json, err);
-        if (rc)
-            rc = hn_fail_prefix(err, "%s", path);
-        else if (json->type != HN_JSON_OBJECT)
-            rc = hn_fail(err, HONE_FAILED, "%s holds %s, expected an object", path,
-                         hn_json_type_name(json));
-    }
-    hn_buf_release(&text);
-    if (!rc)
-        *out = json;
+    int rc = path ? hn_json_read_object(&b->arena, path, max, &json, err)
+                  : hn_fail_memory(err, "opening a model");
+    *out = json;
     return rc;
 }
 

@@ -1,23 +1,6 @@
 /* LoraConfig, unsloth's get_peft_model, PEFT's adapter_config.json. */
 #include <string.h>
-#include "migrate/rules.h"
-
-#define CARRY(n, k)                                                                                \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_CARRY, .key = k                                               \
-    }
-#define AUTO(n, why)                                                                               \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_AUTO, .note = why                                             \
-    }
-#define LOST(n, off, why)                                                                          \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_LOST, .usual = off, .note = why                               \
-    }
-#define CALL(n, k, f)                                                                              \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_CALL, .key = k, .fn = f                                       \
-    }
+#include "migrate/rule_rows.h"
 
 static bool is_plain(struct hn_str s)
 {

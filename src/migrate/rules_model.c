@@ -2,24 +2,7 @@
  * mlx-lm's config. */
 #include <string.h>
 #include "conf/value.h"
-#include "migrate/rules.h"
-
-#define CARRY(n, k)                                                                                \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_CARRY, .key = k                                               \
-    }
-#define AUTO(n, why)                                                                               \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_AUTO, .note = why                                             \
-    }
-#define LOST(n, off, why)                                                                          \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_LOST, .usual = off, .note = why                               \
-    }
-#define CALL(n, k, f)                                                                              \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_CALL, .key = k, .fn = f                                       \
-    }
+#include "migrate/rule_rows.h"
 
 /* ---- models ---------------------------------------------------------------------------------- */
 
@@ -342,8 +325,8 @@ static void mlx_schedule(struct hn_migrator *m, const struct hn_rule *rule,
         const struct hn_py_value *at = hn_py_value_at(hn_py_value_get(v, "arguments"), i);
         const char *text = hn_plan_value(m->plan, at);
         if (text && at->type != HN_PY_NONE)
-            items = hn_plan_text(m->plan, "%s%s%s=%s", items, *items ? "," : "", s->arguments[i],
-                                 text);
+            items =
+                hn_plan_text(m->plan, "%s%s%s=%s", items, *items ? "," : "", s->arguments[i], text);
     }
     if (from)
         items = hn_plan_text(m->plan, "%s%swarmup_init=%s", items, *items ? "," : "", from);

@@ -1,23 +1,6 @@
 /* TrainingArguments, newest and v4 names, and what SFTConfig adds. */
 #include <string.h>
-#include "migrate/rules.h"
-
-#define CARRY(n, k)                                                                                \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_CARRY, .key = k                                               \
-    }
-#define AUTO(n, why)                                                                               \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_AUTO, .note = why                                             \
-    }
-#define LOST(n, off, why)                                                                          \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_LOST, .usual = off, .note = why                               \
-    }
-#define CALL(n, k, f)                                                                              \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_CALL, .key = k, .fn = f                                       \
-    }
+#include "migrate/rule_rows.h"
 
 /* SchedulerType.COSINE, IntervalStrategy.STEPS: the name in small letters. */
 static const char *enum_name(struct hn_migrator *m, const struct hn_py_value *v)

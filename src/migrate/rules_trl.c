@@ -1,24 +1,8 @@
 /* TRL's YAML and JSON recipes (trl sft --config, alignment-handbook): ModelConfig and
  * ScriptArguments beside the settings of SFTConfig. */
 #include <string.h>
+#include "migrate/rule_rows.h"
 #include "migrate/script.h"
-
-#define CARRY(n, k)                                                                                \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_CARRY, .key = k                                               \
-    }
-#define AUTO(n, why)                                                                               \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_AUTO, .note = why                                             \
-    }
-#define LOST(n, off, why)                                                                          \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_LOST, .usual = off, .note = why                               \
-    }
-#define CALL(n, k, f)                                                                              \
-    {                                                                                              \
-        .names = n, .action = HN_ACT_CALL, .key = k, .fn = f                                       \
-    }
 
 static void use_peft(struct hn_migrator *m, const struct hn_rule *rule,
                      const struct hn_place *place, const struct hn_py_value *v)

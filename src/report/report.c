@@ -1,5 +1,6 @@
 #include "report/report.h"
 #include "base/file.h"
+#include "base/json_file.h"
 #include "base/mem.h"
 #include "report/page.h"
 
@@ -8,22 +9,12 @@
 int hn_report_read_run(struct hn_arena *arena, const char *dir, struct hn_json **run,
                        struct hone_err *err)
 {
-    struct hn_buf text = {0};
     struct hn_json *j = NULL;
     char *path = hn_path_join(dir, "run.json");
-    int rc = path ? 0 : hn_fail_memory(err, "reading run.json");
-    if (!rc && hn_file_exists(path)) {
-        rc = hn_file_read(path, HN_REPORT_MAX_RUN, &text, err);
-        if (!rc &&
-            (rc = hn_json_parse(arena, hn_buf_str(&text), text.len, HN_JSON_PYTHON, &j, err)))
-            hn_fail_prefix(err, "%s", path);
-        if (!rc && j->type != HN_JSON_OBJECT)
-            rc = hn_fail(err, HONE_FAILED, "%s: found %s, expected an object", path,
-                         hn_json_type_name(j));
-    }
+    int rc = path ? hn_json_read_object(arena, path, HN_REPORT_MAX_RUN, &j, err)
+                  : hn_fail_memory(err, "reading run.json");
     if (!rc)
         *run = j;
-    hn_buf_release(&text);
     hn_free(path);
     return rc;
 }

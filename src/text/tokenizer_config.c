@@ -1,5 +1,6 @@
 #include "text/tokenizer_config.h"
 #include "base/file.h"
+#include "base/json_file.h"
 #include "base/mem.h"
 #include "text/tokenizer_json.h"
 
@@ -23,21 +24,11 @@ static int read_file(const char *dir, const char *name, struct hn_buf *out, stru
 static int read_json(struct hn_tokenizer_config *c, const char *name, struct hn_json **out,
                      struct hone_err *err)
 {
-    struct hn_buf text = {0};
-    int rc = read_file(c->dir, name, &text, err);
-    if (rc == 0) {
-        struct hn_json *root = NULL;
-        rc = hn_json_parse(&c->arena, hn_buf_str(&text), text.len, HN_JSON_PYTHON, &root, err);
-        if (rc)
-            hn_fail_prefix(err, "%s/%s", c->dir, name);
-        else if (root->type != HN_JSON_OBJECT)
-            rc = hn_fail(err, HONE_FAILED, "%s/%s: holds %s; expected an object", c->dir, name,
-                         hn_json_type_name(root));
-        else
-            *out = root;
-    }
-    hn_buf_release(&text);
-    return rc == 1 ? 0 : rc;
+    char *path = hn_path_join(c->dir, name);
+    int rc = path ? hn_json_read_object(&c->arena, path, MAX_FILE, out, err)
+                  : hn_fail_memory(err, "opening a tokenizer");
+    hn_free(path);
+    return rc;
 }
 
 /* A string, or a list of {"name", "template"} of which "default" is taken. */
