@@ -122,7 +122,8 @@ def infer_llama(a):
     n_words = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
 
     def step(ids):
-        if lib.llama_decode(context, lib.llama_batch_get_one((lib.llama_token * len(ids))(*ids), len(ids))): sys.exit("llama_decode failed")
+        tokens = (lib.llama_token * len(ids))(*ids)                 # the batch only points to them
+        if lib.llama_decode(context, lib.llama_batch_get_one(tokens, len(ids))): sys.exit("llama_decode failed")
         return int(numpy.ctypeslib.as_array(lib.llama_get_logits_ith(context, -1), (n_words,)).argmax())
 
     def start():
