@@ -32,7 +32,8 @@ enum { N_GOLDEN = HN_COUNT(golden_names), GOLDEN_PATH_SIZE = 1024 };
 
 /* Instruction sets to run: the best that the machine has (on two threads; the others on one), the C
  * kernels, and what lies between, where the machine has it. */
-static const char *const golden_levels[] = {NULL, "c", "avx2", "avx512", "neon"};
+static const char *const golden_levels[] = {NULL,   "c",        "avx2",     "avx512",
+                                            "neon", "neon_dot", "neon_i8mm"};
 
 struct golden {
     const char *name;

@@ -136,7 +136,7 @@ const struct hn_option hn_options_other[] = {
      AT(device.cpu_level),
      .commands = DEVICE,
      .group = "Memory and device",
-     .help = "highest instruction set to use: c, avx2, avx512, amx, neon"},
+     .help = "highest instruction set to use: c, avx2, avx512, amx; neon, neon_dot, neon_i8mm"},
 
     /* ---- hone prepare -------------------------------------------------------------------------
      */

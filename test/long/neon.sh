@@ -64,7 +64,7 @@ command -v apt-get >/dev/null || lacking "without apt-get there are no arm64 lib
 unpack_libraries || lacking "the arm64 packages cannot be had ($(tail -n 1 "$arm-apt/log"))"
 
 jobs=$(nproc 2>/dev/null || echo 2)
-tests='test_matmul test_linear test_head test_vector test_ops test_golden_forward
+tests='test_matmul test_igemm test_linear test_head test_vector test_ops test_golden_forward
        test_golden_gradient'
 # shellcheck disable=SC2086
 mkdir -p "$arm"
@@ -80,9 +80,11 @@ fi
 
 logs=$(mktemp -d) || exit 1
 trap 'rm -rf "$logs"' EXIT
-# C's kernels run once, under another compiler than usual; the others run at the level neon alone.
+# C's kernels run once, under another compiler than usual; the others run at one level: the first
+# processor's only one, or those of the other that have kernels of their own.
 # One at a time on two processors: the tests have threads of their own.
-printf '%s\n' 'cortex-a72:neon:test_ops' 'cortex-a72:neon:test_head' 'max:neon:test_linear' \
+printf '%s\n' 'cortex-a72:neon:test_ops' 'cortex-a72:neon:test_head' 'max:neon_i8mm:test_linear' \
+    'max:neon_i8mm:test_golden_forward' 'max:neon_dot:test_igemm' 'max:neon_i8mm:test_igemm' \
     'cortex-a72:neon:test_golden_gradient' 'cortex-a72:neon:test_golden_forward' \
     'cortex-a72:neon:test_linear' \
     'max::test_matmul' 'cortex-a72:neon:test_matmul' 'max::test_vector' \

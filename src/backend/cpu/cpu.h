@@ -4,7 +4,8 @@
  *   detect.c     which instruction sets the processor and the operating system offer
  *   weight.c     frozen weights: views of the mapped file
  *   matmul*.c    one blocked matrix product for every weight format; packers and micro-kernels
- *                (matmul_bf16_c.c, matmul_bf16_amx.c: those of the class bf16)
+ *                (matmul_bf16_*.c: those of the class bf16)
+ *   gemv_*.c     few tokens with streaming weights; igemm*.c: several tokens, in integers
  *   linear.c     groups of linears with their adapters; head.c: LM head, loss, embedding
  *   dora.c       lengths of adapted rows; dropout.c: dropout's bits
  *   grad.c, head_grad.c   gradients of trained weights
@@ -22,10 +23,12 @@
 
 enum hn_cpu_level {
     HN_CPU_C,
-    HN_CPU_NEON,
-    HN_CPU_AVX2,   /* AVX2, FMA, F16C */
-    HN_CPU_AVX512, /* F, BW, DQ, VL, VNNI */
-    HN_CPU_AMX,    /* AVX512 and AMX tiles with BF16, AVX512-BF16 */
+    HN_CPU_NEON,      /* what every 64-bit ARM has */
+    HN_CPU_NEON_DOT,  /* and FEAT_DotProd */
+    HN_CPU_NEON_I8MM, /* and FEAT_I8MM, FEAT_BF16: what Armv8.6 has */
+    HN_CPU_AVX2,      /* AVX2, FMA, F16C */
+    HN_CPU_AVX512,    /* F, BW, DQ, VL, VNNI */
+    HN_CPU_AMX,       /* AVX512 and AMX tiles with BF16, AVX512-BF16 */
     HN_CPU_LEVEL_COUNT
 };
 const char *hn_cpu_level_name(enum hn_cpu_level level);
@@ -39,9 +42,9 @@ struct hn_cpu_vector; /* vector.h: table of element-wise and attention inner loo
 
 /* Cosines and sines of one batch's positions; rope.c. */
 struct hn_cpu_rope_table {
-    float *table;  /* [T, 2, n_freqs], storage for n_max floats */
+    float *table; /* [T, 2, n_freqs], storage for n_max floats */
     int64_t n_max;
-    bool valid;    /* it holds the current batch's, for: */
+    bool valid; /* it holds the current batch's, for: */
     const float *inv_freq;
     int64_t n_freqs;
     float magnitude;
@@ -55,12 +58,12 @@ struct hn_device {
     char description[96];
     const struct hn_cpu_matmul *matmul; /* overlaid; points into tables below */
     const struct hn_cpu_vector *vector;
-    void *tables;                       /* owned storage of the two */
-    const struct hn_batch *batch;       /* set by begin */
-    unsigned char *scratch;             /* 64-byte aligned; one operation's at a time */
+    void *tables;                 /* owned storage of the two */
+    const struct hn_batch *batch; /* set by begin */
+    unsigned char *scratch;       /* 64-byte aligned; one operation's at a time */
     size_t scratch_size;
     struct hn_cpu_rope_table rope;
-    size_t l1_size, l2_size, l3_size;   /* bytes per core (l3: shared), for blocking */
+    size_t l1_size, l2_size, l3_size; /* bytes per core (l3: shared), for blocking */
 };
 
 /* Run fn on the pool, in parts that are worth it, or on this thread alone when the work (about one
@@ -85,8 +88,8 @@ void hn_cpu_kv_append(struct hn_device *dev, struct hn_kv *kv, int64_t layer,
 /* weight.c */
 struct hn_weight {
     struct hn_matrix m;
-    float *vector;        /* rows == 1: decoded to float32, owned; else NULL */
-    bool borrowed;        /* vector and m's bytes are a tensor's */
+    float *vector;         /* rows == 1: decoded to float32, owned; else NULL */
+    bool borrowed;         /* vector and m's bytes are a tensor's */
     unsigned char *repack; /* owned private copy in a faster layout, or NULL */
 };
 int hn_cpu_weight_open(struct hn_device *dev, const struct hn_matrix *m, struct hn_weight **out,
@@ -130,8 +133,8 @@ void hn_cpu_attention_bwd(struct hn_device *dev, struct hn_tensor *dq, struct hn
                           const struct hn_tensor *v, const struct hn_tensor *o,
                           const struct hn_tensor *lse, const struct hn_attention *shape);
 void hn_cpu_attention_cached(struct hn_device *dev, struct hn_tensor *o, const struct hn_tensor *q,
-                             const struct hn_tensor *k, const struct hn_tensor *v,
-                             struct hn_kv *kv, int64_t layer, const struct hn_attention *shape);
+                             const struct hn_tensor *k, const struct hn_tensor *v, struct hn_kv *kv,
+                             int64_t layer, const struct hn_attention *shape);
 size_t hn_cpu_attention_scratch_size(const struct hn_device *dev, const struct hn_limits *limits);
 size_t hn_cpu_attention_bwd_scratch_size(const struct hn_device *dev,
                                          const struct hn_limits *limits);

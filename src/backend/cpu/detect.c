@@ -1,6 +1,7 @@
 /* Which instruction sets may be used here.  Compiled for the baseline processor: nothing in this
- * file may need what it asks about.  The processor must have a set (cpuid) and the operating system
- * must save its registers (xgetbv; for AMX also a permission, arch_prctl). */
+ * file may need what it asks about.  On x86 the processor must have a set (cpuid) and the operating
+ * system must save its registers (xgetbv; for AMX also a permission, arch_prctl); on ARM the
+ * operating system tells both. */
 #include "backend/cpu/cpu.h"
 
 #if defined(__x86_64__)
@@ -10,10 +11,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 const char *hn_cpu_level_name(enum hn_cpu_level level)
 {
-    static const char *const names[HN_CPU_LEVEL_COUNT] = {"c", "neon", "avx2", "avx512", "amx"};
+    static const char *const names[HN_CPU_LEVEL_COUNT] = {"c",    "neon",   "neon_dot", "neon_i8mm",
+                                                          "avx2", "avx512", "amx"};
     return names[level];
 }
 
@@ -77,6 +84,56 @@ static bool available_x86(enum hn_cpu_level level)
 
 #endif
 
+#if defined(__aarch64__)
+
+#if defined(__linux__)
+/* Linux Documentation/arch/arm64/elf_hwcaps.rst */
+enum { HWCAP_DOTPROD = 1 << 20, HWCAP2_INT8MM = 1 << 13, HWCAP2_BFLOAT16 = 1 << 14 };
+static bool has_dot(void)
+{
+    return getauxval(AT_HWCAP) & HWCAP_DOTPROD;
+}
+static bool has_i8mm(void)
+{
+    const unsigned long both = HWCAP2_INT8MM | HWCAP2_BFLOAT16;
+    return (getauxval(AT_HWCAP2) & both) == both;
+}
+#elif defined(__APPLE__)
+/* developer.apple.com, "Determining instruction set characteristics" */
+static bool says(const char *name)
+{
+    int value = 0;
+    size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, NULL, 0) == 0 && value;
+}
+static bool has_dot(void)
+{
+    return says("hw.optional.arm.FEAT_DotProd");
+}
+static bool has_i8mm(void)
+{
+    return says("hw.optional.arm.FEAT_I8MM") && says("hw.optional.arm.FEAT_BF16");
+}
+#else
+static bool has_dot(void)
+{
+    return false;
+}
+static bool has_i8mm(void)
+{
+    return false;
+}
+#endif
+
+static bool available_arm(enum hn_cpu_level level)
+{
+    if (level == HN_CPU_NEON)
+        return true; /* part of the base architecture */
+    return (level == HN_CPU_NEON_DOT || (level == HN_CPU_NEON_I8MM && has_i8mm())) && has_dot();
+}
+
+#endif
+
 bool hn_cpu_level_available(enum hn_cpu_level level)
 {
     if (level == HN_CPU_C)
@@ -84,7 +141,7 @@ bool hn_cpu_level_available(enum hn_cpu_level level)
 #if defined(__x86_64__)
     return available_x86(level);
 #elif defined(__aarch64__)
-    return level == HN_CPU_NEON; /* part of the base architecture */
+    return available_arm(level);
 #else
     return false;
 #endif

@@ -26,7 +26,8 @@ struct hn_cpu_gemv {
     } layout[HN_LAYOUT_COUNT];
 };
 
-extern const struct hn_cpu_gemv hn_cpu_gemv_neon, hn_cpu_gemv_avx2, hn_cpu_gemv_avx512;
+extern const struct hn_cpu_gemv hn_cpu_gemv_neon, hn_cpu_gemv_neon_dot, hn_cpu_gemv_avx2,
+    hn_cpu_gemv_avx512;
 
 /* True when prepare rounds tokens. */
 static inline bool hn_gemv_rounds(enum hn_layout layout)

@@ -10,19 +10,20 @@
 
 #if defined(__aarch64__)
 
-enum { TOKEN_BLOCK = 32, SUPERBLOCK = 256, GROUPS_SCALES = 128, GROUPS_FLOATS = 160 };
+enum { TOKEN_BLOCK = 32, SUPERBLOCK = 256, GROUPS_SCALES = 128, GROUPS_FLOATS = 160, MOST = 32767 };
 
-/* q = 32 elements of x as 16-bit integers; returns their scale. */
-INLINE float round_block(const float *x, int16x8_t q[4])
+/* q = 32 elements of x as 16-bit integers up to most; returns their scale. */
+INLINE float round_block(const float *x, const int most, int16x8_t q[4])
 {
     float32x4_t v[8];
-    uint32x4_t most = vdupq_n_u32(0);
+    uint32x4_t largest = vdupq_n_u32(0);
 #pragma GCC unroll 8
     for (int i = 0; i < 8; i++) { /* as integers, magnitudes order as they should, NaN the last */
         v[i] = vld1q_f32(x + 4 * i);
-        most = vmaxq_u32(most, vandq_u32(vreinterpretq_u32_f32(v[i]), vdupq_n_u32(INT32_MAX)));
+        largest =
+            vmaxq_u32(largest, vandq_u32(vreinterpretq_u32_f32(v[i]), vdupq_n_u32(INT32_MAX)));
     }
-    uint32_t bits = vmaxvq_u32(most);
+    uint32_t bits = vmaxvq_u32(largest);
     float top;
     memcpy(&top, &bits, sizeof top);
     if (!(top >= 0x1p-100f && top < HUGE_VALF)) {
@@ -30,14 +31,14 @@ INLINE float round_block(const float *x, int16x8_t q[4])
             q[i] = vdupq_n_s16(0);
         return top < 0x1p-100f ? 0.0f : NAN;
     }
-    float inverse = 32767.0f / top;
+    float inverse = (float)most / top;
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
         int32x4_t a = vcvtnq_s32_f32(vmulq_n_f32(v[2 * i], inverse));
         int32x4_t b = vcvtnq_s32_f32(vmulq_n_f32(v[2 * i + 1], inverse));
         q[i] = vcombine_s16(vqmovn_s32(a), vqmovn_s32(b));
     }
-    return top / 32767.0f;
+    return top / (float)most;
 }
 
 INLINE int16_t *words_at(float *out)
@@ -54,7 +55,7 @@ INLINE void prepare_nibbles(const int n_lanes, const int apart, const struct hn_
     for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK, out += 24) {
         int16x8_t q[4], v[4];
         int32x4_t sum = vdupq_n_s32(0);
-        float scale = round_block(x + k, q);
+        float scale = round_block(x + k, MOST, q);
         if (apart == 1) { /* vector i: elements i, i+4, i+8… */
             int16_t in_order[TOKEN_BLOCK];
             for (int i = 0; i < 4; i++)
@@ -88,7 +89,7 @@ INLINE void prepare_groups(const int n_lanes, const bool six, const struct hn_ma
         float *block = out + k / SUPERBLOCK * GROUPS_FLOATS;
         float *scales = block + GROUPS_SCALES, *sums = scales + 16;
         int16x8_t q[4];
-        float scale = round_block(x + k, q);
+        float scale = round_block(x + k, MOST, q);
         for (int i = 0; i < 2; i++) {
             float *chunk = block + (2 * bytes + i) * 16;
             int16x8_t even = vuzp1q_s16(q[2 * i], q[2 * i + 1]);
@@ -125,7 +126,7 @@ INLINE void prepare_plain(int64_t group, const struct hn_matrix *w, const float 
     for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK) {
         int16x8_t q[4];
         int32x4_t pairs = vdupq_n_s32(0);
-        float scale = round_block(x + k, q);
+        float scale = round_block(x + k, MOST, q);
         for (int i = 0; i < 4; i++) {
             vst1q_s16(words_at(out) + k + 8 * i, q[i]);
             pairs = vpadalq_s16(pairs, q[i]);

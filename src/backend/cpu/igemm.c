@@ -19,8 +19,8 @@ enum {
 void hn_cpu_igemm_select(struct hn_cpu_igemm *out, enum hn_cpu_level level)
 {
     static const struct hn_cpu_igemm *const tables[HN_CPU_LEVEL_COUNT] = {
-        [HN_CPU_AVX2] = &hn_cpu_igemm_avx2,
-        [HN_CPU_AVX512] = &hn_cpu_igemm_avx512,
+        [HN_CPU_NEON_DOT] = &hn_cpu_igemm_neon_dot, [HN_CPU_NEON_I8MM] = &hn_cpu_igemm_neon_i8mm,
+        [HN_CPU_AVX2] = &hn_cpu_igemm_avx2,         [HN_CPU_AVX512] = &hn_cpu_igemm_avx512,
         [HN_CPU_AMX] = &hn_cpu_igemm_amx,
     };
     *out = level == HN_CPU_C ? hn_cpu_igemm_c : (struct hn_cpu_igemm){0};
@@ -32,9 +32,10 @@ void hn_cpu_igemm_select(struct hn_cpu_igemm *out, enum hn_cpu_level level)
             OVERLAY(out, table, form[i].pack);
             OVERLAY(out, table, form[i].panel);
             OVERLAY(out, table, form[i].tile);
+            OVERLAY(out, table, bytes[i]);
         }
         OVERLAY(out, table, tokens);
-        OVERLAY(out, table, bytes);
+        OVERLAY(out, table, q6_k);
         OVERLAY(out, table, enter);
         OVERLAY(out, table, leave);
     }
@@ -42,56 +43,62 @@ void hn_cpu_igemm_select(struct hn_cpu_igemm *out, enum hn_cpu_level level)
 
 /* ---- which products ------------------------------------------------------------------------ */
 
-static enum hn_im_width width_of(const struct hn_matrix *w, bool narrow, bool bytes)
+enum hn_im_width hn_im_width(const struct hn_cpu_igemm *table, const struct hn_matrix *w, int most)
 {
+    bool narrow = most <= MOST_8, fits = true;
+    enum hn_im_width width = narrow ? HN_IM_8 : HN_IM_16;
     switch (w->layout) {
-    case HN_LAYOUT_AFFINE:
-        return narrow && (w->bits < 8 || bytes) ? HN_IM_8 : HN_IM_16;
     case HN_LAYOUT_Q4_0:
     case HN_LAYOUT_Q4_1:
     case HN_LAYOUT_Q5_0:
     case HN_LAYOUT_Q5_1:
     case HN_LAYOUT_Q4_K:
     case HN_LAYOUT_Q5_K:
-        return narrow ? HN_IM_8 : HN_IM_16;
+        break;
+    case HN_LAYOUT_AFFINE:
     case HN_LAYOUT_Q8_0:
-        return narrow && bytes ? HN_IM_8 : HN_IM_16;
-    case HN_LAYOUT_Q6_K: /* codes of 13 bits: only products with 8 more fit */
-        return narrow ? HN_IM_16 : HN_IM_NONE;
     case HN_LAYOUT_BNB8:
-        return w->cols % HN_IM_BLOCK ? HN_IM_NONE : narrow && bytes ? HN_IM_8 : HN_IM_16;
+        if (w->layout == HN_LAYOUT_AFFINE && w->bits < 8)
+            break;
+        if (narrow && !table->bytes[HN_IM_8])
+            width = HN_IM_16;
+        fits = table->bytes[width] && w->cols % HN_IM_BLOCK == 0;
+        break;
+    case HN_LAYOUT_Q6_K: /* codes of 13 bits: only products with 8 more fit */
+        width = HN_IM_16;
+        fits = narrow && table->q6_k;
+        break;
     default:
         return HN_IM_NONE;
     }
-}
-
-enum hn_im_width hn_im_width(const struct hn_cpu_igemm *table, const struct hn_matrix *w, int most)
-{
-    enum hn_im_width width = width_of(w, most <= MOST_8, table->bytes);
-    return width != HN_IM_NONE && table->form[width].tile ? width : HN_IM_NONE;
+    return fits && table->form[width].tile ? width : HN_IM_NONE;
 }
 
 struct hn_im_kind hn_im_kind(const struct hn_matrix *w, enum hn_im_width width)
 {
-    bool symmetric = w->layout == HN_LAYOUT_Q4_0 || w->layout == HN_LAYOUT_Q5_0 ||
-                     w->layout == HN_LAYOUT_Q8_0 || w->layout == HN_LAYOUT_Q6_K ||
-                     w->layout == HN_LAYOUT_BNB8;
-    bool five = w->layout == HN_LAYOUT_Q5_0 || w->layout == HN_LAYOUT_Q5_1 ||
-                w->layout == HN_LAYOUT_Q5_K || (w->layout == HN_LAYOUT_AFFINE && w->bits == 5);
-    bool six = w->layout == HN_LAYOUT_AFFINE && w->bits == 6;
-    bool bytes = w->layout == HN_LAYOUT_Q8_0 || w->layout == HN_LAYOUT_BNB8;
+    const int bits = w->layout == HN_LAYOUT_AFFINE ? w->bits : 0;
+    const bool five = w->layout == HN_LAYOUT_Q5_0 || w->layout == HN_LAYOUT_Q5_1 ||
+                      w->layout == HN_LAYOUT_Q5_K || bits == 5;
     /* 2 * 127 * (15, 31, 63) * chain < 2^15 */
-    return (struct hn_im_kind){.chain = six    ? 2
-                                        : five ? 4
-                                               : 8,
-                               .biased = !symmetric || (width == HN_IM_8 && !bytes),
-                               .middle = bytes && width == HN_IM_8 ? 128 : 0};
+    struct hn_im_kind kind = {.chain = bits == 6 ? 2 : five ? 4 : 8, .biased = true};
+    if (w->layout == HN_LAYOUT_Q4_0 || w->layout == HN_LAYOUT_Q5_0) {
+        kind.middle = five ? 16 : 8;
+        kind.biased = width == HN_IM_8;
+    } else if (w->layout == HN_LAYOUT_Q8_0 || w->layout == HN_LAYOUT_BNB8) {
+        kind.whole = HN_IM_SIGNED;
+        kind.biased = false;
+    } else if (w->layout == HN_LAYOUT_Q6_K) {
+        kind.biased = false;
+    } else if (bits == 8) {
+        kind.whole = HN_IM_UNSIGNED;
+    }
+    return kind;
 }
 
 /* Whether several tokens behind a cache are faster in 16 bits than as float32. */
 static bool rounds_prompts(const struct hn_device *dev)
 {
-    return dev->level == HN_CPU_AVX2 || dev->level == HN_CPU_AVX512;
+    return dev->level >= HN_CPU_NEON_DOT && dev->level <= HN_CPU_AVX512;
 }
 
 int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n_tokens)

@@ -62,9 +62,10 @@ static inline struct hn_im_tokens hn_im_tokens_from(const struct hn_im_tokens *x
 
 /* What a tile must know of a weight's codes. */
 struct hn_im_kind {
-    int chain;   /* HN_IM_8: products of two that surely fit 16 bits together: 2, 4 or 8 */
+    int chain;   /* HN_IM_8: products of two that surely fit 16 bits together: 1, 2, 4 or 8 */
     bool biased; /* false: every bias is zero */
-    int middle;  /* HN_IM_8: what to subtract from every code of a panel, 0 or 128 */
+    int middle;  /* of codes that have one instead of a bias: 8, 16 or 0 */
+    enum { HN_IM_SHORT, HN_IM_UNSIGNED, HN_IM_SIGNED } whole; /* codes of whole bytes, and which */
 };
 
 /* One token x [n], n a multiple of 32, to q, scale, sum and total; magnitudes are at most `most`
@@ -88,14 +89,15 @@ struct hn_cpu_igemm {
         hn_im_panel_fn *panel;
         hn_im_tile_fn *tile;
     } form[HN_IM_WIDTHS];
-    int tokens; /* of a tile, at most */
-    bool bytes; /* HN_IM_8 takes codes of whole bytes */
+    int tokens;               /* of a tile, at most */
+    bool bytes[HN_IM_WIDTHS]; /* takes codes of whole bytes */
+    bool q6_k; /* HN_IM_16 takes codes of 13 bits: Q6_K's with their groups' scales */
     /* When not NULL: a thread calls them before its first tile and after its last. */
     void (*enter)(void);
     void (*leave)(void);
 };
-extern const struct hn_cpu_igemm hn_cpu_igemm_c, hn_cpu_igemm_avx2, hn_cpu_igemm_avx512,
-    hn_cpu_igemm_amx;
+extern const struct hn_cpu_igemm hn_cpu_igemm_c, hn_cpu_igemm_neon_dot, hn_cpu_igemm_neon_i8mm,
+    hn_cpu_igemm_avx2, hn_cpu_igemm_avx512, hn_cpu_igemm_amx;
 /* *out = the level's own table over those of lower levels; C's, the specification, stands under no
  * other: what a level has no tile for is faster in float32. */
 void hn_cpu_igemm_select(struct hn_cpu_igemm *out, enum hn_cpu_level level);

@@ -32,7 +32,8 @@ static void tiles_leave(void)
     _tile_release();
 }
 
-INLINE void tile(const bool biased, const int middle, const struct hn_im_tokens *x, int64_t k0,
+/* less: what to take off every code. */
+INLINE void tile(const bool biased, const int less, const struct hn_im_tokens *x, int64_t k0,
                  int64_t depth, const unsigned char *at, float *y, int64_t ldy, bool add)
 {
     _Alignas(64) int32_t sums[2][TOKENS * HN_IM_ROWS];
@@ -55,8 +56,8 @@ INLINE void tile(const bool biased, const int middle, const struct hn_im_tokens 
         for (int t = 0; t < TOKENS; t++, i += x->ldb) {
             __asm__("" : "+r"(i)); /* or the compiler keeps 16 of them, where registers are few */
             __m512i dot = _mm512_load_si512(s + t * HN_IM_ROWS);
-            if (middle)
-                dot = _mm512_sub_epi32(dot, _mm512_set1_epi32(middle * x->total[i]));
+            if (less)
+                dot = _mm512_sub_epi32(dot, _mm512_set1_epi32(less * x->total[i]));
             __m512 f = _mm512_mul_ps(scale, _mm512_set1_ps(x->scale[i]));
             total[t] = _mm512_fmadd_ps(f, _mm512_cvtepi32_ps(dot), total[t]);
             if (biased)
@@ -86,7 +87,7 @@ static void tile_8(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x,
     if (nt < TOKENS)
         narrower(hn_cpu_igemm_avx512.form[HN_IM_8].tile, 1, kind, nt, x, k0, depth, at, y, ldy,
                  add);
-    else if (kind.middle)
+    else if (kind.whole == HN_IM_SIGNED)
         tile(false, 128, x, k0, depth, at, y, ldy, add);
     else
         tile(true, 0, x, k0, depth, at, y, ldy, add);

@@ -588,6 +588,8 @@ static void tile_16(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x
 const struct hn_cpu_igemm hn_cpu_igemm_avx2 = {
     .form = {[HN_IM_8] = {pack_8, panel_8, tile_8}, [HN_IM_16] = {pack_16, panel_16, tile_16}},
     .tokens = TOKENS,
+    .bytes = {[HN_IM_16] = true},
+    .q6_k = true,
 };
 
 #endif

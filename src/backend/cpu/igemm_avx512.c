@@ -35,7 +35,8 @@ INLINE void add_block(const bool wide, const int nt, const unsigned char *panel,
     }
 }
 
-INLINE void tile(const bool wide, const struct hn_im_kind kind, const int nt,
+/* less: what to take off every code. */
+INLINE void tile(const bool wide, const bool biased, const int less, const int nt,
                  const struct hn_im_tokens *x, int64_t k0, int64_t depth, const unsigned char *at,
                  float *y, int64_t ldy, bool add)
 {
@@ -50,7 +51,7 @@ INLINE void tile(const bool wide, const struct hn_im_kind kind, const int nt,
         __m512 scale = _mm512_loadu_ps(scales), bias = _mm512_loadu_ps(scales + VECTOR);
         __m512i s[TOKENS];
         EACH_TOKEN(t)
-        s[t] = _mm512_set1_epi32(kind.middle ? -kind.middle * x->total[t * x->ldb + first + b] : 0);
+        s[t] = _mm512_set1_epi32(less ? -less * x->total[t * x->ldb + first + b] : 0);
         add_block(wide, nt, at, q, x->ld * width, s);
         int64_t i = first + b;
         EACH_TOKEN(t)
@@ -58,7 +59,7 @@ INLINE void tile(const bool wide, const struct hn_im_kind kind, const int nt,
             __asm__("" : "+r"(i)); /* or the compiler keeps one for each token */
             __m512 f = _mm512_mul_ps(scale, _mm512_set1_ps(x->scale[i]));
             total[t] = _mm512_fmadd_ps(f, _mm512_cvtepi32_ps(s[t]), total[t]);
-            if (kind.biased)
+            if (biased)
                 total[t] = _mm512_fmadd_ps(bias, _mm512_set1_ps(x->sum[i]), total[t]);
             i += x->ldb;
         }
@@ -68,26 +69,26 @@ INLINE void tile(const bool wide, const struct hn_im_kind kind, const int nt,
 }
 
 /* One kernel per count of tokens: the sums must live in registers. */
-#define CASE(wide, biased, middle, nt)                                                             \
+#define CASE(wide, biased, less, nt)                                                               \
     case nt:                                                                                       \
-        tile(wide, (struct hn_im_kind){0, biased, middle}, nt, x, k0, depth, at, y, ldy, add);     \
+        tile(wide, biased, less, nt, x, k0, depth, at, y, ldy, add);                               \
         break
-#define TILES(wide, biased, middle)                                                                \
+#define TILES(wide, biased, less)                                                                  \
     switch (nt) {                                                                                  \
-        CASE(wide, biased, middle, 1);                                                             \
-        CASE(wide, biased, middle, 2);                                                             \
-        CASE(wide, biased, middle, 3);                                                             \
-        CASE(wide, biased, middle, 4);                                                             \
-        CASE(wide, biased, middle, 5);                                                             \
-        CASE(wide, biased, middle, 6);                                                             \
-        CASE(wide, biased, middle, 7);                                                             \
-        CASE(wide, biased, middle, 8);                                                             \
+        CASE(wide, biased, less, 1);                                                               \
+        CASE(wide, biased, less, 2);                                                               \
+        CASE(wide, biased, less, 3);                                                               \
+        CASE(wide, biased, less, 4);                                                               \
+        CASE(wide, biased, less, 5);                                                               \
+        CASE(wide, biased, less, 6);                                                               \
+        CASE(wide, biased, less, 7);                                                               \
+        CASE(wide, biased, less, 8);                                                               \
     }
 
 static void tile_8(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x, int64_t k0,
                    int64_t depth, const unsigned char *at, float *y, int64_t ldy, bool add)
 {
-    if (kind.middle)
+    if (kind.whole == HN_IM_SIGNED)
         TILES(false, false, 128)
     else
         TILES(false, true, 0)
@@ -105,7 +106,7 @@ static void tile_16(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x
 const struct hn_cpu_igemm hn_cpu_igemm_avx512 = {
     .form = {[HN_IM_8] = {.tile = tile_8}, [HN_IM_16] = {.tile = tile_16}},
     .tokens = TOKENS,
-    .bytes = true,
+    .bytes = {true, true},
 };
 
 #endif

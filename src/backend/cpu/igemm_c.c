@@ -179,12 +179,12 @@ static void panel_8(const struct hn_matrix *w, int64_t row, int n_rows, int64_t 
 {
     for (int64_t k = 0; k < depth; k += HN_IM_BLOCK, panel += HN_IM_BLOCK_8) {
         float *scales = (float *)(void *)(panel + HN_IM_ROWS * HN_IM_BLOCK);
-        const int whole = hn_im_kind(w, HN_IM_8).middle;
+        const int more = hn_im_kind(w, HN_IM_8).whole == HN_IM_SIGNED ? 128 : 0;
         memset(panel, 0, HN_IM_BLOCK_8);
         for (int r = 0; r < n_rows; r++) {
             struct codes c = codes_of(w, row + r, (k0 + k) / HN_IM_BLOCK);
             for (int i = 0; i < HN_IM_BLOCK; i++)
-                panel[(i / 4 * HN_IM_ROWS + r) * 4 + i % 4] = (unsigned char)(c.code[i] + whole);
+                panel[(i / 4 * HN_IM_ROWS + r) * 4 + i % 4] = (unsigned char)(c.code[i] + more);
             scales[r] = c.scale;
             scales[HN_IM_ROWS + r] = c.middle ? c.scale * (float)-c.middle : c.bias;
         }
@@ -211,7 +211,7 @@ static void panel_16(const struct hn_matrix *w, int64_t row, int n_rows, int64_t
 
 /* ---- tiles --------------------------------------------------------------------------------- */
 
-static int32_t dot(bool wide, int middle, const unsigned char *panel, int r, const unsigned char *q)
+static int32_t dot(bool wide, int less, const unsigned char *panel, int r, const unsigned char *q)
 {
     int32_t sum = 0;
     for (int i = 0; i < HN_IM_BLOCK; i++) {
@@ -220,7 +220,7 @@ static int32_t dot(bool wide, int middle, const unsigned char *panel, int r, con
             memcpy(&code, panel + ((i / 2 * HN_IM_ROWS + r) * 2 + i % 2) * 2, 2);
             memcpy(&x, q + 2 * i, 2);
         }
-        sum += (code - middle) * x;
+        sum += (code - less) * x;
     }
     return sum;
 }
@@ -230,6 +230,7 @@ static void tile(bool wide, struct hn_im_kind kind, int nt, const struct hn_im_t
                  bool add)
 {
     const int size = wide ? HN_IM_BLOCK_16 : HN_IM_BLOCK_8, width = wide ? 2 : 1;
+    const int less = !wide && kind.whole == HN_IM_SIGNED ? 128 : 0;
     for (int t = 0; t < nt; t++) {
         for (int r = 0; r < HN_IM_ROWS; r++) {
             float total = add ? y[t * ldy + r] : 0.0f;
@@ -239,7 +240,7 @@ static void tile(bool wide, struct hn_im_kind kind, int nt, const struct hn_im_t
                 int64_t block = k0 / HN_IM_BLOCK + b;
                 const unsigned char *q = x->q + (t * x->ld + block * HN_IM_BLOCK) * width;
                 float scale = scales[r] * x->scale[t * x->ldb + block];
-                total = fmaf(scale, (float)dot(wide, kind.middle, at, r, q), total);
+                total = fmaf(scale, (float)dot(wide, less, at, r, q), total);
                 if (kind.biased)
                     total = fmaf(scales[HN_IM_ROWS + r], x->sum[t * x->ldb + block], total);
             }
@@ -263,5 +264,6 @@ static void tile_16(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x
 const struct hn_cpu_igemm hn_cpu_igemm_c = {
     .form = {[HN_IM_8] = {pack_8, panel_8, tile_8}, [HN_IM_16] = {pack_16, panel_16, tile_16}},
     .tokens = 4,
-    .bytes = true,
+    .bytes = {true, true},
+    .q6_k = true,
 };

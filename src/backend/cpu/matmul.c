@@ -41,11 +41,13 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level, en
     };
     static const struct hn_cpu_gemv *const gemv[HN_CPU_LEVEL_COUNT] = {
         [HN_CPU_NEON] = &hn_cpu_gemv_neon,
+        [HN_CPU_NEON_DOT] = &hn_cpu_gemv_neon_dot,
         [HN_CPU_AVX2] = &hn_cpu_gemv_avx2,
         [HN_CPU_AVX512] = &hn_cpu_gemv_avx512,
     };
     static const struct hn_mm_kernel *const bf16[HN_CPU_LEVEL_COUNT] = {
         [HN_CPU_C] = &hn_mm_kernel_bf16_c,
+        [HN_CPU_NEON_I8MM] = &hn_mm_kernel_bf16_neon,
         [HN_CPU_AMX] = &hn_mm_kernel_bf16_amx,
     };
     *out = hn_cpu_matmul_c;

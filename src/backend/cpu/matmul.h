@@ -98,7 +98,7 @@ extern const struct hn_cpu_matmul hn_cpu_matmul_c, hn_cpu_matmul_neon, hn_cpu_ma
     hn_cpu_matmul_avx512;
 extern const struct hn_mm_kernel hn_mm_kernel_amx;
 /* Of the class bf16: C's is the specification. */
-extern const struct hn_mm_kernel hn_mm_kernel_bf16_c, hn_mm_kernel_bf16_amx;
+extern const struct hn_mm_kernel hn_mm_kernel_bf16_c, hn_mm_kernel_bf16_neon, hn_mm_kernel_bf16_amx;
 
 /* *out = C's table overlaid by every level up to this one.  main is of the class compute where the
  * level has such a kernel, of the class exact (which keeps every other's bound) where it has none:

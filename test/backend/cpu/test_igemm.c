@@ -141,6 +141,7 @@ static void test_pieces(void **state)
         if (!level_tested((enum hn_cpu_level)level))
             continue;
         hn_cpu_igemm_select(&table, (enum hn_cpu_level)level);
+        assert_true(level == HN_CPU_NEON || table.form[HN_IM_8].tile); /* it has none */
         for (size_t i = 0; i < N_FORMATS; i++)
             for (int k = 0; k < 20; k++) { /* at last whole tiles */
                 int nt = k < 16 ? 1 + k * table.tokens / 16 : table.tokens;

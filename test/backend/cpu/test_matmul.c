@@ -507,7 +507,8 @@ static void check_gemv_bnb(int level, const struct hn_cpu_gemv *table, int64_t c
             for (int64_t k = 0; k < cols; k++)
                 value[r * cols + k] = (double)row[k];
         }
-        if (table->layout[m.layout].suits && !table->layout[m.layout].suits(&m))
+        if (!table->layout[m.layout].rows ||
+            (table->layout[m.layout].suits && !table->layout[m.layout].suits(&m)))
             continue;
         check_gemv_of(level, table, i ? "int8" : "4 bits of bitsandbytes", &m, value, NULL, 1, nt);
     }
@@ -527,6 +528,7 @@ static void test_gemv(void **state)
     (void)state;
     static const struct hn_cpu_gemv *const gemv[HN_CPU_LEVEL_COUNT] = {
         [HN_CPU_NEON] = &hn_cpu_gemv_neon,
+        [HN_CPU_NEON_DOT] = &hn_cpu_gemv_neon_dot,
         [HN_CPU_AVX2] = &hn_cpu_gemv_avx2,
         [HN_CPU_AVX512] = &hn_cpu_gemv_avx512,
     };

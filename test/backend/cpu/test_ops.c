@@ -41,8 +41,9 @@ static void levels_by_name(void **state)
     struct hn_device *dev = NULL;
     struct hn_device_options o = {.n_threads = 1, .level = "sse9"};
     assert_int_equal(hn_backend_cpu.open(&o, &dev, &err), HONE_USAGE);
-    assert_string_equal(err.message, "cpu level \"sse9\" is unknown; the levels are c, neon, avx2, "
-                                     "avx512, amx");
+    assert_string_equal(err.message,
+                        "cpu level \"sse9\" is unknown; the levels are c, neon, neon_dot, "
+                        "neon_i8mm, avx2, avx512, amx");
     assert_null(dev);
     for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
         o.level = hn_cpu_level_name(level);
