@@ -395,8 +395,9 @@ static struct cut cut_product(const struct hn_device *dev, int64_t units, int64_
 /* A product goes block by block: all threads pack it, then multiply it. */
 struct blocks {
     const struct hn_mm_kernel *kernel;
-    struct cut cut;
+    int64_t units; /* of columns */
     struct block now;
+    struct cut cut; /* of this block: the last one may have too few tokens for groups */
     float *packed;
     float *panels; /* per thread */
 };
@@ -431,8 +432,9 @@ static void pack_job(void *arg, struct hn_parts *parts)
 static void run_block(struct hn_device *dev, struct blocks *b, const struct block *now,
                       hn_pool_fn *fn, void *arg)
 {
-    int64_t groups = b->cut.groups, tiles = hn_mm_n_tiles(b->kernel, now->n_tokens / groups);
     b->now = *now;
+    b->cut = cut_product(dev, b->units, now->n_tokens);
+    int64_t groups = b->cut.groups, tiles = hn_mm_n_tiles(b->kernel, now->n_tokens / groups);
     hn_pool_run(dev->pool, pack_job, b, hn_pool_cut(dev->pool, tiles) * groups);
     hn_pool_run(dev->pool, fn, arg, b->cut.columns * groups);
 }
@@ -448,7 +450,7 @@ static struct blocks open_blocks(const struct hn_device *dev, struct hn_mm_scrat
 {
     size_t panels = hn_mm_panel_floats() * (size_t)hn_pool_size(dev->pool);
     struct blocks b = {.kernel = kernel};
-    b.cut = cut_product(dev, units, HN_MIN(n_tokens, HN_MM_TOKENS_MAX));
+    b.units = units;
     b.packed = hn_mm_scratch_take(s, block_floats(kernel, n_tokens));
     b.panels = hn_mm_scratch_take(s, panels);
     return b;

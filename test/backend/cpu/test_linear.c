@@ -454,6 +454,9 @@ static void test_blocks(void **state)
                           .gradients = true,
                           .keep_h = true};
         run(&s, &formats[4], (enum hn_cpu_level)level, 2);
+        s.t = HN_MM_TOKENS_MAX + 1; /* threads share tokens, of which the last block has one */
+        s.out[0] = 16;
+        run(&s, &formats[4], (enum hn_cpu_level)level, 2);
         s = (struct shape){.t = 19,
                            .in = 96,
                            .out = {1100, 3},
