@@ -328,9 +328,10 @@ INLINE void rows_groups(const enum hn_layout layout, const int nt, const struct 
                 const float *xs = xk + t * ldx + GROUPS_SCALES, *sums = xs + 16;
                 vec both[GROUP_VECTORS];
 #pragma GCC unroll 4
-                for (int i = 0; i < n_vectors; i++) {
+                for (int i = 0; i < GROUP_VECTORS; i++) {
                     both[i] = v_mul(g.scale[i], v_load(xs + i * LANES));
-                    total[0][t] = v_fma(g.bias[i], v_load(sums + i * LANES), total[0][t]);
+                    if (i < n_vectors)
+                        total[0][t] = v_fma(g.bias[i], v_load(sums + i * LANES), total[0][t]);
                 }
                 scales[t] = group_values(layout, both);
             }
