@@ -132,55 +132,20 @@ INLINE void few_weigh_rows(int nr, bool half, float *y, const float *shrink, con
 }
 
 /* f(nr, half, …) with both constants, so that each has its own registers. */
-#if V_FEW == 4
+#define FEW_CASE(nr, half, f, ...)                                                                 \
+    if (half)                                                                                      \
+        f(nr, true, __VA_ARGS__);                                                                  \
+    else                                                                                           \
+        f(nr, false, __VA_ARGS__)
 #define FEW_CASES(nr, half, f, ...)                                                                \
-    switch (2 * (nr) + (half)) {                                                                   \
-    case 2:                                                                                        \
-        f(1, false, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 3:                                                                                        \
-        f(1, true, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
-    case 4:                                                                                        \
-        f(2, false, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 5:                                                                                        \
-        f(2, true, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
-    case 6:                                                                                        \
-        f(3, false, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 7:                                                                                        \
-        f(3, true, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
-    case 8:                                                                                        \
-        f(4, false, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    default:                                                                                       \
-        f(4, true, __VA_ARGS__);                                                                   \
-    }
-#else
-#define FEW_CASES(nr, half, f, ...)                                                                \
-    switch (2 * (nr) + (half)) {                                                                   \
-    case 2:                                                                                        \
-        f(1, false, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 3:                                                                                        \
-        f(1, true, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
-    case 4:                                                                                        \
-        f(2, false, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    case 5:                                                                                        \
-        f(2, true, __VA_ARGS__);                                                                   \
-        break;                                                                                     \
-    case 6:                                                                                        \
-        f(3, false, __VA_ARGS__);                                                                  \
-        break;                                                                                     \
-    default:                                                                                       \
-        f(3, true, __VA_ARGS__);                                                                   \
-    }
-#endif
+    if ((nr) == 1)                                                                                 \
+        FEW_CASE(1, half, f, __VA_ARGS__);                                                         \
+    else if ((nr) == 2)                                                                            \
+        FEW_CASE(2, half, f, __VA_ARGS__);                                                         \
+    else if (V_FEW == 3 || (nr) == 3)                                                              \
+        FEW_CASE(3, half, f, __VA_ARGS__);                                                         \
+    else                                                                                           \
+        FEW_CASE(V_FEW, half, f, __VA_ARGS__);
 
 /* Rows of the next block, of those that are left. */
 INLINE int64_t few_block(int64_t rows)

@@ -186,40 +186,6 @@ static void sweep(const struct product *p, enum hn_im_width width, struct hn_im_
     }
 }
 
-static int64_t panels_of(const struct product *p, int i)
-{
-    return (p->out[i].w->rows + HN_IM_ROWS - 1) / HN_IM_ROWS;
-}
-
-/* All outputs' panels laid end to end. */
-static int64_t all_panels(const struct product *p)
-{
-    int64_t n = 0;
-    for (int i = 0; i < p->n; i++)
-        n += panels_of(p, i);
-    return n;
-}
-
-/* The rows [*begin, *end) of output i that a part has: the panels are cut evenly. */
-static void share(const struct product *p, int i, const struct hn_parts *parts, int64_t *begin,
-                  int64_t *end)
-{
-    int64_t before = 0, own = panels_of(p, i), rows = p->out[i].w->rows;
-    for (int k = 0; k < i; k++)
-        before += panels_of(p, k);
-    hn_pool_split(all_panels(p), 1, parts->at, parts->n, begin, end);
-    *begin = HN_MIN(rows, HN_MAX(0, HN_MIN(*begin - before, own)) * HN_IM_ROWS);
-    *end = HN_MIN(rows, HN_MAX(0, HN_MIN(*end - before, own)) * HN_IM_ROWS);
-}
-
-static void start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, int64_t begin,
-                         int64_t end, bool add)
-{
-    for (int64_t t = 0; t < n_tokens; t++)
-        for (int64_t j = begin; j < end; j++)
-            y[t * o->w->rows + j] = add ? y[t * o->w->rows + j] + o->bias[j] : o->bias[j];
-}
-
 /* The slab against a part's rows of output i. */
 static void output_slab(const struct product *p, int i, const struct hn_parts *parts)
 {
@@ -230,9 +196,9 @@ static void output_slab(const struct product *p, int i, const struct hn_parts *p
     int64_t begin, end, n = p->nt, k0 = p->k0, k1 = p->k0 + p->slab;
     int64_t most = width == HN_IM_8 ? HN_IM_DEPTH : HN_IM_DEPTH / 2;
     float *y = o->y + p->t0 * o->w->rows;
-    share(p, i, parts, &begin, &end);
+    hn_mm_part_rows(p->out, p->n, HN_IM_ROWS, i, parts->at, parts->n, &begin, &end);
     if (o->bias && k0 == 0)
-        start_output(o, y, n, begin, end, p->add);
+        hn_mm_start_output(o, y, n, begin, end, p->add);
     for (int64_t j = begin; j < end; j += HN_IM_ROWS) {
         int rows = (int)HN_MIN(HN_IM_ROWS, end - j);
         for (int64_t k = k0; k < k1; k += most) {
@@ -265,7 +231,7 @@ static void product_block(struct product *p)
     hn_pool_run(pool, pack_job, p, hn_pool_cut(pool, p->nt));
     for (p->k0 = 0; p->k0 < p->depth; p->k0 += slab) {
         p->slab = HN_MIN(slab, p->depth - p->k0);
-        hn_pool_run(pool, slab_job, p, hn_pool_cut(pool, all_panels(p)));
+        hn_pool_run(pool, slab_job, p, hn_pool_cut(pool, hn_mm_panels(p->out, p->n, HN_IM_ROWS)));
     }
 }
 

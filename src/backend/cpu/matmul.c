@@ -470,34 +470,30 @@ struct forward {
     float *tokens;        /* of few, prepared, per thread */
 };
 
-static int64_t panels_of(const struct forward *f, int i)
+static int64_t panels_of(const struct hn_mm_out *o, int64_t nr)
 {
-    return (f->out[i].w->rows + f->kernel->nr - 1) / f->kernel->nr;
+    return (o->w->rows + nr - 1) / nr;
 }
 
-/* All outputs' panels laid end to end. */
-static int64_t forward_panels(const struct forward *f)
+int64_t hn_mm_panels(const struct hn_mm_out *out, int n, int64_t nr)
 {
-    int64_t n = 0;
-    for (int i = 0; i < f->n; i++)
-        n += panels_of(f, i);
-    return n;
+    int64_t panels = 0;
+    for (int i = 0; i < n; i++)
+        panels += panels_of(&out[i], nr);
+    return panels;
 }
 
-/* The rows [*begin, *end) of output i that a part has: the panels are cut evenly. */
-static void forward_part(const struct forward *f, int i, int64_t part, int64_t n_parts,
-                         int64_t *begin, int64_t *end)
+void hn_mm_part_rows(const struct hn_mm_out *out, int n, int64_t nr, int i, int64_t part,
+                     int64_t n_parts, int64_t *begin, int64_t *end)
 {
-    int64_t nr = f->kernel->nr, before = 0, own = panels_of(f, i), rows = f->out[i].w->rows;
-    for (int k = 0; k < i; k++)
-        before += panels_of(f, k);
-    hn_pool_split(forward_panels(f), 1, part, n_parts, begin, end);
+    int64_t before = hn_mm_panels(out, i, nr), own = panels_of(&out[i], nr), rows = out[i].w->rows;
+    hn_pool_split(hn_mm_panels(out, n, nr), 1, part, n_parts, begin, end);
     *begin = HN_MIN(rows, HN_MAX(0, HN_MIN(*begin - before, own)) * nr);
     *end = HN_MIN(rows, HN_MAX(0, HN_MIN(*end - before, own)) * nr);
 }
 
-static void start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, int64_t begin,
-                         int64_t end, bool add)
+void hn_mm_start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, int64_t begin,
+                        int64_t end, bool add)
 {
     for (int64_t t = 0; t < n_tokens; t++)
         for (int64_t j = begin; j < end; j++)
@@ -513,10 +509,11 @@ static void forward_part_of_block(const struct forward *f, int64_t part, float *
     for (int i = 0; i < f->n; i++) {
         const struct hn_mm_out *o = &f->out[i];
         int64_t begin, end;
-        forward_part(f, i, part / cut->groups, cut->columns, &begin, &end);
+        hn_mm_part_rows(f->out, f->n, f->kernel->nr, i, part / cut->groups, cut->columns, &begin,
+                        &end);
         float *y = o->y + (b->t0 + t.begin) * o->w->rows;
         if (o->bias && b->k0 == 0)
-            start_output(o, y, t.n, begin, end, f->add);
+            hn_mm_start_output(o, y, t.n, begin, end, f->add);
         hn_mm_forward_strip(f->dev->matmul, f->kernel, o->w, begin, end - begin, b->k0, b->depth,
                             t.packed, t.n, panels, y + begin, o->w->rows,
                             f->add || b->k0 > 0 || o->bias);
@@ -624,7 +621,7 @@ static void vectors_job(void *arg, struct hn_parts *parts)
             hn_gemv_prepare_fn *prepare =
                 streams(f, w) ? f->dev->matmul->gemv.layout[w->layout].prepare : NULL;
             int64_t begin, end;
-            forward_part(f, i, parts->at, parts->n, &begin, &end);
+            hn_mm_part_rows(f->out, f->n, f->kernel->nr, i, parts->at, parts->n, &begin, &end);
             if (begin == end)
                 continue;
             bool same = ready && ready->layout == w->layout && ready->bits == w->bits &&
@@ -650,12 +647,13 @@ void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
                         .n = n,
                         .add = add};
     size_t threads = (size_t)hn_pool_size(dev->pool);
+    int64_t panels = hn_mm_panels(out, n, kernel->nr);
     if (n_tokens <= HN_MM_VECTORS_MAX) {
         f.tokens = hn_mm_scratch_take(&s, vectors_floats(depth, threads));
-        hn_pool_run(dev->pool, vectors_job, &f, hn_pool_cut(dev->pool, forward_panels(&f)));
+        hn_pool_run(dev->pool, vectors_job, &f, hn_pool_cut(dev->pool, panels));
         return;
     }
-    f.blocks = open_blocks(dev, &s, kernel, forward_panels(&f), n_tokens);
+    f.blocks = open_blocks(dev, &s, kernel, panels, n_tokens);
     forward_blocks(&f);
 }
 

@@ -169,6 +169,14 @@ struct hn_mm_out {
     const float *bias;         /* [N] or NULL */
     float *y;                  /* [T, N] */
 };
+/* All outputs' panels of nr rows, laid end to end. */
+int64_t hn_mm_panels(const struct hn_mm_out *out, int n, int64_t nr);
+/* The rows [*begin, *end) of output i that a part has: the panels are cut evenly. */
+void hn_mm_part_rows(const struct hn_mm_out *out, int n, int64_t nr, int i, int64_t part,
+                     int64_t n_parts, int64_t *begin, int64_t *end);
+/* Columns [begin, end) of y [n_tokens, N] (= or, with add, +=) the bias. */
+void hn_mm_start_output(const struct hn_mm_out *o, float *y, int64_t n_tokens, int64_t begin,
+                        int64_t end, bool add);
 /* y[i] (= or +=) x [T, K] W_i^T + bias_i, for n <= HN_LINEAR_MAX weights. */
 void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
                    int64_t depth, const struct hn_mm_out *out, int n, bool add);
