@@ -120,19 +120,27 @@ INLINE uint16_t half_word(const unsigned char *at)
     return h;
 }
 
-INLINE ivec load_codes(const enum kind kind, const struct eight_at *at, const int pair)
+INLINE ivec load_codes(const enum kind kind, const unsigned char *a, const unsigned char *b)
 {
-    const int size = block_size(kind);
-    const unsigned char *end = at->blocks + (2 * pair + 1) * size; /* of the first */
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(end - 16)),
-                                   load_16(end + size - 16), 1);
+    const int codes = block_size(kind) - 16;
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(a + codes)), load_16(b + codes),
+                                   1);
 }
 
-INLINE ivec load_fifth(const enum kind kind, const struct eight_at *at, const int pair)
+INLINE ivec load_fifth(const enum kind kind, const unsigned char *a, const unsigned char *b)
 {
-    const int size = block_size(kind);
-    const unsigned char *first = at->blocks + 2 * pair * size + (size - 20);
-    return _mm256_set_m128i(_mm_set1_epi32(word_at(first + size)), _mm_set1_epi32(word_at(first)));
+    const int fifth = block_size(kind) - 20;
+    return _mm256_set_m128i(_mm_set1_epi32(word_at(b + fifth)), _mm_set1_epi32(word_at(a + fifth)));
+}
+
+INLINE vec v_halves(float a, float b)
+{
+    return _mm256_set_m128(_mm_set1_ps(b), _mm_set1_ps(a));
+}
+
+INLINE vec v_first_lanes(const float *a, const float *b)
+{
+    return _mm256_set_m128(_mm_load_ss(b), _mm_load_ss(a));
 }
 
 INLINE __m128i insert_word(__m128i v, const unsigned char *at, const int i)
@@ -196,6 +204,26 @@ INLINE struct eight_heads load_heads(const enum kind kind, const struct eight_at
         const enum hn_dtype t = (enum hn_dtype)((kind - KIND_AFFINE_32) % 3);
         h.scale = eight_of_groups(t, group_of(kind), at->scales);
         h.bias = eight_of_groups(t, group_of(kind), at->biases);
+    }
+    return h;
+}
+
+INLINE struct eight_heads load_two_heads(const enum kind kind, const struct eight_at *at, int a,
+                                         int b)
+{
+    struct eight_heads h;
+    if (kind < KIND_AFFINE_32) {
+        const unsigned char *pa = at->blocks + a * block_size(kind);
+        const unsigned char *pb = at->blocks + b * block_size(kind);
+        h.scale = h.bias = v_halves(half(pa), half(pb));
+        if (kind == KIND_Q4_1 || kind == KIND_Q5_1)
+            h.bias = v_halves(half(pa + 2), half(pb + 2));
+    } else {
+        const enum hn_dtype t = (enum hn_dtype)((kind - KIND_AFFINE_32) % 3);
+        const size_t ga = (size_t)(a * TOKEN_BLOCK / group_of(kind));
+        const size_t gb = (size_t)(b * TOKEN_BLOCK / group_of(kind));
+        h.scale = v_halves(widen(t, at->scales, ga), widen(t, at->scales, gb));
+        h.bias = v_halves(widen(t, at->biases, ga), widen(t, at->biases, gb));
     }
     return h;
 }

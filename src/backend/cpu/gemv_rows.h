@@ -99,11 +99,35 @@ struct eight_heads {
     vec scale, bias;
 };
 INLINE struct eight_heads load_heads(const enum kind kind, const struct eight_at *at);
-/* Codes and fifth bits of blocks 2*pair and 2*pair+1. */
-INLINE ivec load_codes(const enum kind kind, const struct eight_at *at, const int pair);
-INLINE ivec load_fifth(const enum kind kind, const struct eight_at *at, const int pair);
+/* Scale and bias of blocks a and b of the eight, each everywhere in its half. */
+INLINE struct eight_heads load_two_heads(const enum kind kind, const struct eight_at *at, int a,
+                                         int b);
+/* Codes and fifth bits of two blocks, a half each. */
+INLINE ivec load_codes(const enum kind kind, const unsigned char *a, const unsigned char *b);
+INLINE ivec load_fifth(const enum kind kind, const unsigned char *a, const unsigned char *b);
 /* Lane i of each half, everywhere in that half. */
 INLINE vec spread_lane(vec v, const int i);
+/* a everywhere in the first half, b in the second; and in the first lane of each, zeros after it.
+ */
+INLINE vec v_halves(float a, float b);
+INLINE vec v_first_lanes(const float *a, const float *b);
+
+/* Two blocks of codes meet a token's integers; scale: everywhere in its half. */
+INLINE vec add_two(const ivec n[4], const float *x, vec scale, vec sum)
+{
+    ivec s = i_dot(i_set32(0), n[0], i_load(x));
+    s = i_dot(s, n[1], i_load(x + LANES));
+    s = i_dot(s, n[2], i_load(x + 2 * LANES));
+    s = i_dot(s, n[3], i_load(x + 3 * LANES));
+    return v_fma(scale, v_float(s), sum);
+}
+
+INLINE void cut_two(const enum kind kind, const unsigned char *a, const unsigned char *b, ivec n[4])
+{
+    cut_nibbles(load_codes(kind, a, b), n);
+    if (kind == KIND_Q5_0 || kind == KIND_Q5_1)
+        add_fifth(load_fifth(kind, a, b), n);
+}
 
 INLINE void add_eight(const enum kind kind, const int nt, const struct eight_at *at, const float *x,
                       int64_t ldx, vec total[2][PASS])
@@ -119,19 +143,34 @@ INLINE void add_eight(const enum kind kind, const int nt, const struct eight_at 
     }
 #pragma GCC unroll 4
     for (int pair = 0; pair < 4; pair++) {
+        const unsigned char *two = at->blocks + 2 * pair * block_size(kind);
         ivec n[4];
-        cut_nibbles(load_codes(kind, at, pair), n);
-        if (kind == KIND_Q5_0 || kind == KIND_Q5_1)
-            add_fifth(load_fifth(kind, at, pair), n);
+        cut_two(kind, two, two + block_size(kind), n);
         EACH_TOKEN(t)
         {
-            const float *xt = x + t * ldx + pair * 4 * LANES;
             vec *sum = &total[nt > 2 ? 0 : pair % 2][t];
-            ivec s = i_dot(i_set32(0), n[0], i_load(xt));
-            s = i_dot(s, n[1], i_load(xt + LANES));
-            s = i_dot(s, n[2], i_load(xt + 2 * LANES));
-            s = i_dot(s, n[3], i_load(xt + 3 * LANES));
-            *sum = v_fma(spread_lane(scale[t], pair), v_float(s), *sum);
+            *sum = add_two(n, x + t * ldx + pair * 4 * LANES, spread_lane(scale[t], pair), *sum);
+        }
+    }
+}
+
+/* The row's last n blocks, fewer than eight, in pairs; where there is no second, the first stands
+ * in its place and the token has zeros. */
+INLINE void add_last(const enum kind kind, const int nt, const struct eight_at *at, const int n,
+                     const float *x, int64_t ldx, vec total[PASS])
+{
+    for (int a = 0; a < n; a += 2) {
+        const int b = a + 1 < n ? a + 1 : a, pair = a / 2;
+        struct eight_heads h = load_two_heads(kind, at, a, b);
+        ivec codes[4];
+        cut_two(kind, at->blocks + a * block_size(kind), at->blocks + b * block_size(kind), codes);
+        EACH_TOKEN(t)
+        {
+            const float *xt = x + t * ldx, *xs = xt + EIGHT_SCALES + pair;
+            vec scale = v_mul(h.scale, v_halves(xs[0], xs[4]));
+            vec of_sums = middle_of(kind) ? scale : h.bias;
+            vec sum = v_fma(of_sums, v_first_lanes(xs + 8, xs + 12), total[t]);
+            total[t] = add_two(codes, xt + pair * 4 * LANES, scale, sum);
         }
     }
 }
@@ -143,6 +182,7 @@ INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_mat
     const bool affine = kind >= KIND_AFFINE_32;
     const int64_t size = 8 * block_size(kind), whole = w->cols / EIGHT;
     const size_t width = affine ? hn_dtype_size(w->scale_dtype) : 0;
+    const int last = (int)(w->cols % EIGHT / TOKEN_BLOCK);
     const size_t step = affine ? (size_t)(EIGHT / group_of(kind)) * width : 0;
     for (int64_t j = 0; j < n; j++) {
         size_t first = 0; /* byte of the row's scales */
@@ -164,17 +204,7 @@ INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_mat
                 at.biases += step;
             }
         }
-        if (w->cols % EIGHT) { /* the row's end, filled up with zeros */
-            unsigned char blocks[8 * 24] = {0}, scales[32] = {0}, biases[32] = {0};
-            size_t left = (size_t)(w->cols % EIGHT);
-            memcpy(blocks, at.blocks, left / TOKEN_BLOCK * (size_t)block_size(kind));
-            if (affine) {
-                memcpy(scales, at.scales, left / (size_t)group_of(kind) * width);
-                memcpy(biases, at.biases, left / (size_t)group_of(kind) * width);
-            }
-            at = (struct eight_at){blocks, scales, biases};
-            add_eight(kind, nt, &at, x + whole * EIGHT_FLOATS, ldx, total);
-        }
+        add_last(kind, nt, &at, last, x + whole * EIGHT_FLOATS, ldx, total[1]);
         EACH_TOKEN(t)
         total[0][t] = v_add(total[0][t], total[1][t]);
         store_sums(nt, total[0], y + j, ldy);
