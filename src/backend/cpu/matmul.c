@@ -573,37 +573,50 @@ static bool streams(const struct forward *f, const struct hn_matrix *w)
            (!gemv->layout[w->layout].suits || gemv->layout[w->layout].suits(w));
 }
 
-/* sums [n_tokens][STREAM_ROWS] of n rows from row on. */
+/* y [n_tokens][ldy] = the sums of n rows from row on. */
 static void stream_rows(const struct forward *f, const struct hn_matrix *w, int64_t row, int64_t n,
-                        float *work, bool prepared, float *sums)
+                        float *work, bool prepared, float *y, int64_t ldy)
 {
     const struct hn_cpu_matmul *mm = f->dev->matmul;
     int nt = (int)f->n_tokens;
     if (!streams(f, w)) {
         for (int64_t j = 0; j < n; j++) {
             mm->decode[w->layout](w, row + j, 0, f->depth, work);
-            mm->dots(f->x, f->depth, nt, work, f->depth, 1, f->depth, sums + j, STREAM_ROWS);
+            mm->dots(f->x, f->depth, nt, work, f->depth, 1, f->depth, y + j, ldy);
         }
         return;
     }
     const float *x = prepared ? work : f->x;
     int64_t ldx = prepared ? (int64_t)hn_gemv_prepared_floats(f->depth) : f->depth;
-    mm->gemv.layout[w->layout].rows(w, row, n, x, ldx, nt, sums, STREAM_ROWS);
+    mm->gemv.layout[w->layout].rows(w, row, n, x, ldx, nt, y, ldy);
+}
+
+static void add_to(int64_t n, const float *restrict x, float *restrict sum)
+{
+    for (int64_t i = 0; i < n; i++)
+        sum[i] += x[i];
 }
 
 static void vector_rows(const struct forward *f, const struct hn_mm_out *o, int64_t begin,
                         int64_t end, float *work, bool prepared)
 {
     float sums[HN_MM_VECTORS_MAX * STREAM_ROWS];
+    const bool direct = !o->bias && !f->add;
     for (int64_t j = begin; j < end; j += STREAM_ROWS) {
         int64_t rows = HN_MIN(STREAM_ROWS, end - j);
-        stream_rows(f, o->w, j, rows, work, prepared, sums);
-        for (int64_t t = 0; t < f->n_tokens; t++) {
-            float *y = o->y + t * o->w->rows + j;
-            for (int64_t r = 0; r < rows; r++) {
-                float sum = sums[t * STREAM_ROWS + r] + (o->bias ? o->bias[j + r] : 0.0f);
-                y[r] = f->add ? y[r] + sum : sum;
-            }
+        float *y = o->y + j;
+        if (direct)
+            stream_rows(f, o->w, j, rows, work, prepared, y, o->w->rows);
+        else
+            stream_rows(f, o->w, j, rows, work, prepared, sums, STREAM_ROWS);
+        for (int64_t t = 0; t < f->n_tokens && !direct; t++, y += o->w->rows) {
+            float *sum = sums + t * STREAM_ROWS;
+            if (o->bias)
+                add_to(rows, o->bias + j, sum);
+            if (f->add)
+                add_to(rows, sum, y);
+            else
+                memcpy(y, sum, (size_t)rows * sizeof *y);
         }
     }
 }
