@@ -50,13 +50,13 @@ class Bench:
         travel = [HERE.parent / "examples/travel" / f for f in ("mode.jsonl", "pois.jsonl")]
         child([a.hone, "prepare", "--input", travel[0], "--input", travel[1], "--output", self.data, "--seed", 7], a.threads)
         self.data.write_text("".join(self.data.read_text().splitlines(True)[:a.steps]))
-        self.files = dict(smollm2=dict(hone=smol, int8=a.models / "smollm2-Q4_0.gguf", llama=a.models / "smollm2-Q4_0.gguf"),
-                          tl11b={k: a.models / "tl11b-Q4_0.gguf" for k in ("hone", "int8", "llama")})
+        self.files = dict(smollm2=dict(hone=smol, llama=a.models / "smollm2-Q4_0.gguf"),
+                          tl11b={k: a.models / "tl11b-Q4_0.gguf" for k in ("hone", "llama")})
         for m in self.files: self.files[m].update(hf=a.models / ("smollm2-f32" if m == "smollm2" else "tl11b-bf16"), mlx=a.models / f"{m}-mlx4-g64")
 
     def hone_bench(self, model, o, train, compute="exact", prompt=16, new=1):
         out, peak = child([self.a.hone, "bench", "--json", "--model", model, "--trials", self.a.trials if train else 1, "--threads", self.a.threads, "--compute", compute,
-                           "--train-tokens", train, "--prompt-tokens", prompt, "--generation-tokens", new,
+                           "--train-tokens", train, "--prompt-tokens", prompt, "--generation-tokens", new, "--decode-batch", 1, "--class-tokens", 0,
                            "--grad-checkpoint", "blocks" if o.get("ckpt") else "none"], self.a.threads)
         got = json.loads(out)
         by = {m["name"]: m for m in got["measurements"]}
@@ -81,7 +81,7 @@ class Bench:
         return dict(speed=tokens / seconds, peak=peak, limit=got["flops_per_second_limit"] / by["train"]["flops_per_token"], losses=[r["loss"] for r in records])
 
     def hone_infer(self, what, side, o):
-        got, by, peak = self.hone_bench(self.files[o["model"]][side], {}, 0, "exact" if side == "hone" else "int8",
+        got, by, peak = self.hone_bench(self.files[o["model"]]["llama"], {}, 0, "exact" if side == "hone" else "int8",
                                         self.a.prompt if what == "prefill" else 16, self.a.new if what == "decode" else 1)
         m = by[what]
         return dict(speed=m["tokens_per_second"], peak=peak, limit=m["tokens_per_second"] / m["fraction_of_limit"])
