@@ -33,6 +33,7 @@ struct hone_bench_row {
     double bytes_per_token,
         flops_per_token; /* what the arithmetic has to read and do; 0: not the limit */
     double fraction;     /* of this machine's limit, 0..1 */
+    double alone;        /* of the time, 0..1, in which one thread works and the others wait */
     const char *limit;   /* "memory" or "arithmetic" */
     uint64_t peak_memory;
 };

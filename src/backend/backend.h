@@ -165,6 +165,10 @@ struct hn_backend {
     int (*measure_limits)(struct hn_device *dev, double *bytes_per_second, double *flops_per_second,
                           struct hone_err *err);
 
+    /* From now on, add to *seconds how long all of the device's threads are at work; NULL: do not.
+     * The rest of a step's time is what one thread does alone. */
+    void (*watch)(struct hn_device *dev, double *seconds);
+
     /* A frozen weight (or, with rows == 1, a vector).  Borrows m's bytes, which must outlive it;
      * private_size tells how many bytes of its own it keeps for such a matrix (a repack). */
     int (*weight_open)(struct hn_device *dev, const struct hn_matrix *m, struct hn_weight **out,

@@ -36,6 +36,7 @@ struct hn_pool {
     int n_threads, started;
     hn_pool_fn *fn;
     void *arg;
+    double *watch;
     _Alignas(64) _Atomic uint64_t job;     /* number of the job, and its parts */
     atomic_bool stop;                      /* with job: there is none, and never will be */
     _Alignas(64) atomic_int_fast64_t left; /* parts of the job that are not done */
@@ -203,11 +204,19 @@ void hn_pool_run(struct hn_pool *pool, hn_pool_fn *fn, void *arg, int64_t n_part
             fn(arg, &alone);
         return;
     }
+    double start = pool->watch ? hn_now() : 0;
     pool->fn = fn;
     pool->arg = arg;
     atomic_store_explicit(&pool->left, n_parts, memory_order_relaxed);
     join_job(&pool->seats[0], start_job(pool, n_parts, ranges(pool, n_parts)));
     wait_until(&pool->seats[0], is_done, 0);
+    if (pool->watch)
+        *pool->watch += hn_now() - start;
+}
+
+void hn_pool_watch(struct hn_pool *pool, double *seconds)
+{
+    pool->watch = seconds;
 }
 
 int64_t hn_pool_cut(const struct hn_pool *pool, int64_t most)

@@ -41,6 +41,9 @@ int64_t hn_pool_cut(const struct hn_pool *pool, int64_t most);
 /* Do parts [0, n_parts) of fn; returns when all are done.  Not reentrant: one caller at a time. */
 void hn_pool_run(struct hn_pool *pool, hn_pool_fn *fn, void *arg, int64_t n_parts);
 
+/* From now on, add to *seconds what jobs that are shared among threads take; NULL: do not. */
+void hn_pool_watch(struct hn_pool *pool, double *seconds);
+
 /* Inside a job: take the next part; false when all are taken. */
 bool hn_parts_next(struct hn_parts *parts);
 

@@ -71,6 +71,8 @@ static int print_json(const char *model, const struct hone_bench_result *r, stru
         hn_jw_str(&w, row->limit);
         hn_jw_key(&w, "fraction_of_limit");
         hn_jw_double(&w, row->fraction);
+        hn_jw_key(&w, "one_thread_fraction");
+        hn_jw_double(&w, row->alone);
         hn_jw_key(&w, "peak_memory_bytes");
         hn_jw_int(&w, (int64_t)row->peak_memory);
         hn_jw_close(&w, '}');
@@ -116,12 +118,13 @@ static void print_table(const struct hone_bench_result *r, struct hn_ui *ui)
     struct hn_table t;
     hn_ui_say(ui, HN_PLAIN, "This machine: %.1f GB/s of memory reads, %.1f GFLOP/s of float32",
               r->limits.bytes_per_second / 1e9, r->limits.flops_per_second / 1e9);
-    hn_table_init(&t, 6, 0x36);
+    hn_table_init(&t, 7, 0x76);
     hn_table_add(&t, " ");
     hn_table_add(&t, "tokens/s");
     hn_table_add(&t, "median");
     hn_table_add(&t, "limit");
     hn_table_add(&t, "reached");
+    hn_table_add(&t, "one thread");
     hn_table_add(&t, "peak memory");
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct hone_bench_row *row = &r->rows[i];
@@ -130,6 +133,7 @@ static void print_table(const struct hone_bench_result *r, struct hn_ui *ui)
         hn_table_add(&t, "%.1f", row->median);
         hn_table_add(&t, "%s", row->limit);
         hn_table_add(&t, "%.1f %%", 100 * row->fraction);
+        hn_table_add(&t, "%.1f %%", 100 * row->alone);
         hn_table_add(&t, "%s", hn_ui_bytes(row->peak_memory, memory));
     }
     hn_table_print(&t, ui, true);

@@ -56,16 +56,26 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One more trial that took so many seconds for tokens; false when there are enough of them.  What
- * is short runs once uncounted, to bring memory and clocks up. */
-static bool again(struct hn_bench *b, double tokens, double seconds)
+static double begin_trial(struct hn_bench *b)
+{
+    b->shared_before = b->shared;
+    return hn_now();
+}
+
+/* One more trial, since start, of so many tokens; false when there are enough of them.  What is
+ * short runs once uncounted, to bring memory and clocks up. */
+static bool again(struct hn_bench *b, double tokens, double start)
 {
     enum { LONG = 5, BUDGET = 15 };
+    double seconds = hn_now() - start;
     bool counts = b->started || seconds > LONG;
     b->started = true;
     b->spent += seconds;
-    if (counts)
+    if (counts) {
         b->rates[b->n_rates++] = tokens / seconds;
+        b->alone += seconds - (b->shared - b->shared_before);
+        b->timed += seconds;
+    }
     return b->n_rates < b->o->trials && (b->n_rates == 0 || b->spent < BUDGET);
 }
 
@@ -73,7 +83,7 @@ static void start_trials(struct hn_bench *b)
 {
     b->started = false;
     b->n_rates = 0;
-    b->spent = 0;
+    b->spent = b->alone = b->timed = 0;
 }
 
 static double best(struct hn_bench *b)
@@ -92,6 +102,7 @@ static void add_row(struct hn_bench *b, const char *name, int64_t sequences, dou
         .sequences = sequences,
         .tokens_per_second = best(b),
         .median = b->rates[b->n_rates / 2],
+        .alone = b->alone / b->timed,
         .bytes_per_token = bytes,
         .flops_per_token = flops,
         .peak_memory = hn_peak_rss(),
@@ -133,10 +144,10 @@ static int time_prefill(struct hn_bench *b, struct hn_session *s)
     double start, n = (double)b->o->prompt_tokens;
     start_trials(b);
     do {
-        start = hn_now();
+        start = begin_trial(b);
         hn_session_reset(s, 0);
         rc = hn_session_prefill(s, 0, b->ids, b->o->prompt_tokens, &logits, b->err);
-    } while (!rc && again(b, n, hn_now() - start));
+    } while (!rc && again(b, n, start));
     return rc;
 }
 
@@ -158,12 +169,12 @@ static int time_decode(struct hn_bench *b, struct hn_session *s, int64_t n_seqs)
             hn_session_cut(s, i, HN_BENCH_CONTEXT);
         for (int64_t k = b->started ? 0 : -HN_BENCH_CONTEXT; k < steps && !rc; k++) {
             if (k == 0)
-                start = hn_now();
+                start = begin_trial(b);
             for (int64_t i = 0; i < n_seqs; i++)
                 ids[i] = b->ids[(k + i + HN_BENCH_CONTEXT) % HN_BENCH_CONTEXT];
             rc = hn_session_step(s, slots, ids, n_seqs, &logits, b->err);
         }
-    } while (!rc && again(b, (double)(steps * n_seqs), hn_now() - start));
+    } while (!rc && again(b, (double)(steps * n_seqs), start));
     return rc;
 }
 
@@ -256,9 +267,9 @@ static int measure_train(struct hn_bench *b)
     double start;
     start_trials(b);
     do {
-        start = hn_now();
+        start = begin_trial(b);
         rc = rc ? rc : hn_plan_run(&plan, m->backend, m->dev, &rows.batch, b->err);
-    } while (!rc && again(b, (double)n, hn_now() - start));
+    } while (!rc && again(b, (double)n, start));
     if (!rc) {
         /* Forward, and the gradient of inputs; weights are frozen.  Attention backward makes the
          * scores again and four products more. */
@@ -294,6 +305,7 @@ static int prepare(struct hn_bench *b)
     b->rates = hn_calloc((size_t)o->trials, sizeof *b->rates);
     if (!b->ids || !b->rates)
         return hn_fail_memory(b->err, "preparing a benchmark");
+    b->m->backend->watch(b->m->dev, &b->shared);
     hn_rng_init(&rng, 0, 0);
     for (int64_t i = 0; i < most; i++)
         b->ids[i] = (int32_t)hn_rng_below(&rng, (uint64_t)b->m->spec.vocab_size);

@@ -18,8 +18,11 @@ struct hn_bench {
     int32_t *ids;  /* random tokens, as many as the longest of prompt and training row */
     double *rates; /* [trials] */
     int64_t n_rates;
-    bool started; /* a first trial was made */
-    double spent; /* seconds on the present trials */
+    bool started;                 /* a first trial was made */
+    double spent;                 /* seconds on the present trials */
+    double shared, shared_before; /* seconds in which all threads were at work, ever and before
+                                     this trial */
+    double alone, timed;          /* seconds of the trials that count: of one thread, and all */
     struct hone_err *err;
 };
 

@@ -122,6 +122,34 @@ static void splits_cover_everything(void **state)
     }
 }
 
+static void sleep_a_while(void *arg, struct hn_parts *parts)
+{
+    (void)arg;
+    while (hn_parts_next(parts))
+        usleep(3000);
+}
+
+/* Jobs that are shared count while somebody watches, and nothing that one thread does alone. */
+static void shared_work_is_watched(void **state)
+{
+    struct hone_err err;
+    struct hn_pool *pool = NULL;
+    double seconds = 0, before;
+    (void)state;
+    assert_int_equal(hn_pool_open(&pool, 2, &err), 0);
+    hn_pool_run(pool, sleep_a_while, NULL, 2);
+    hn_pool_watch(pool, &seconds);
+    hn_pool_run(pool, sleep_a_while, NULL, 1);
+    assert_true(seconds == 0);
+    hn_pool_run(pool, sleep_a_while, NULL, 2);
+    assert_true(seconds >= 3e-3);
+    before = seconds;
+    hn_pool_watch(pool, NULL);
+    hn_pool_run(pool, sleep_a_while, NULL, 2);
+    assert_true(seconds == before);
+    hn_pool_close(&pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +157,7 @@ int main(void)
         cmocka_unit_test(a_late_thread_holds_up_one_part),
         cmocka_unit_test(a_job_is_cut_for_its_threads),
         cmocka_unit_test(splits_cover_everything),
+        cmocka_unit_test(shared_work_is_watched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

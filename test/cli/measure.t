@@ -66,7 +66,7 @@ $ hone bench $TEST/golden/gguf-q4_1/model.gguf --prompt-tokens 16 -g 4 --train-t
 64 64 1 1
 $ hone bench $TEST/golden/llama-tied --prompt-tokens 16 -g 4 --train-tokens 0 -n 1 --decode-batch 2 --class-tokens 16 --threads 1 | grep -v "^  bf16 "
 This machine: * GB/s of memory reads, * GFLOP/s of float32 (glob)
- * tokens/s * median * limit * reached * peak memory (glob)
+ * tokens/s * median * limit * reached * one thread * peak memory (glob)
   prefill    * % * MB (glob)
   decode     * % * MB (glob)
   decode x2  * % * MB (glob)

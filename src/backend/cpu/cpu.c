@@ -316,6 +316,11 @@ static struct hn_op_info cpu_op_info(const struct hn_device *dev, enum hn_op op)
     return (struct hn_op_info){HN_CLASS_EXACT, 0}; /* copies */
 }
 
+static void cpu_watch(struct hn_device *dev, double *seconds)
+{
+    hn_pool_watch(dev->pool, seconds);
+}
+
 static int cpu_measure_limits(struct hn_device *dev, double *bytes_per_second,
                               double *flops_per_second, struct hone_err *err)
 {
@@ -335,6 +340,7 @@ const struct hn_backend hn_backend_cpu = {
     .describe = cpu_describe,
     .op_info = cpu_op_info,
     .measure_limits = cpu_measure_limits,
+    .watch = cpu_watch,
     .weight_open = hn_cpu_weight_open,
     .weight_close = hn_cpu_weight_close,
     .weight_private_size = hn_cpu_weight_private_size,
