@@ -3,8 +3,8 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/dora.h"
 #include "backend/cpu/grad.h"
+#include "backend/cpu/igemm.h"
 #include "backend/cpu/limits.h"
-#include "backend/cpu/matmul.h"
 #include "backend/cpu/vector.h"
 #include "base/mem.h"
 
@@ -12,9 +12,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The two tables in use, overlaid up to the device's level. */
+/* The three tables in use, overlaid up to the device's level. */
 struct tables {
     struct hn_cpu_matmul matmul;
+    struct hn_cpu_igemm igemm;
     struct hn_cpu_vector vector;
 };
 
@@ -150,8 +151,10 @@ static int cpu_open(const struct hn_device_options *o, struct hn_device **out, s
     dev->level = level;
     dev->compute = o->compute;
     hn_cpu_matmul_select(&tables->matmul, level, o->compute);
+    hn_cpu_igemm_select(&tables->igemm, level);
     hn_cpu_vector_select(&tables->vector, level);
     dev->matmul = &tables->matmul;
+    dev->igemm = &tables->igemm;
     dev->vector = &tables->vector;
     find_caches(dev);
     snprintf(dev->description, sizeof dev->description, "cpu, %d thread%s, %s%s", dev->n_threads,

@@ -37,6 +37,7 @@ bool hn_cpu_level_available(enum hn_cpu_level level);
 /* Ask the kernel for the AMX tile state where that is needed; called once per process by open. */
 bool hn_cpu_enable_amx(void);
 
+struct hn_cpu_igemm;  /* igemm.h: products in integers */
 struct hn_cpu_matmul; /* matmul.h: table of packers and micro-kernels */
 struct hn_cpu_vector; /* vector.h: table of element-wise and attention inner loops */
 
@@ -57,8 +58,9 @@ struct hn_device {
     enum hn_class compute;
     char description[96];
     const struct hn_cpu_matmul *matmul; /* overlaid; points into tables below */
+    const struct hn_cpu_igemm *igemm;
     const struct hn_cpu_vector *vector;
-    void *tables;                 /* owned storage of the two */
+    void *tables;                 /* owned storage of the three */
     const struct hn_batch *batch; /* set by begin */
     unsigned char *scratch;       /* 64-byte aligned; one operation's at a time */
     size_t scratch_size;

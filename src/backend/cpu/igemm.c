@@ -115,16 +115,14 @@ int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n
         return 0;
     if (n_tokens <= (int8 ? 1 : FEW) && generates && streams)
         return 0;
-    struct hn_cpu_igemm table;
-    hn_cpu_igemm_select(&table, dev->level);
-    return hn_im_width(&table, w, most) == HN_IM_NONE ? 0 : most;
+    return hn_im_width(dev->igemm, w, most) == HN_IM_NONE ? 0 : most;
 }
 
 /* ---- the product --------------------------------------------------------------------------- */
 
 struct product {
     struct hn_device *dev;
-    struct hn_cpu_igemm table;
+    const struct hn_cpu_igemm *table;
     const float *x;
     int64_t n_tokens, depth;
     int64_t t0, nt, k0, slab; /* at hand: tokens [t0, t0 + nt), columns [k0, k0 + slab) */
@@ -147,10 +145,10 @@ static void pack_tokens(const struct product *p, int64_t begin, int64_t end)
     for (int i = 0; i < HN_IM_WIDTHS; i++) {
         const struct hn_im_tokens *to = &p->tokens[i];
         for (int64_t t = begin; t < end && p->uses[i]; t++)
-            p->table.form[i].pack(p->x + (p->t0 + t) * p->depth, p->depth, p->most,
-                                  to->q + t * to->ld * width_bytes((enum hn_im_width)i),
-                                  to->scale + t * to->ldb, to->sum + t * to->ldb,
-                                  to->total + t * to->ldb);
+            p->table->form[i].pack(p->x + (p->t0 + t) * p->depth, p->depth, p->most,
+                                   to->q + t * to->ld * width_bytes((enum hn_im_width)i),
+                                   to->scale + t * to->ldb, to->sum + t * to->ldb,
+                                   to->total + t * to->ldb);
     }
 }
 
@@ -167,10 +165,10 @@ static void sweep(const struct product *p, enum hn_im_width width, struct hn_im_
                   int64_t n, int64_t k0, int64_t depth, const unsigned char *panel, float *y,
                   int64_t ldy, int rows, bool add)
 {
-    hn_im_tile_fn *tile = p->table.form[width].tile;
+    hn_im_tile_fn *tile = p->table->form[width].tile;
     struct hn_im_tokens x = p->tokens[width];
-    for (int64_t t = 0; t < n; t += p->table.tokens) {
-        int nt = (int)HN_MIN(p->table.tokens, n - t);
+    for (int64_t t = 0; t < n; t += p->table->tokens) {
+        int nt = (int)HN_MIN(p->table->tokens, n - t);
         float *to = y + t * ldy;
         if (rows == HN_IM_ROWS) {
             tile(kind, nt, &x, k0, depth, panel, to, ldy, add);
@@ -190,7 +188,7 @@ static void sweep(const struct product *p, enum hn_im_width width, struct hn_im_
 static void output_slab(const struct product *p, int i, const struct hn_parts *parts)
 {
     const struct hn_mm_out *o = &p->out[i];
-    enum hn_im_width width = hn_im_width(&p->table, o->w, p->most);
+    enum hn_im_width width = hn_im_width(p->table, o->w, p->most);
     struct hn_im_kind kind = hn_im_kind(o->w, width);
     unsigned char *panel = p->panels + (size_t)parts->thread * PANEL_BYTES;
     int64_t begin, end, n = p->nt, k0 = p->k0, k1 = p->k0 + p->slab;
@@ -203,7 +201,7 @@ static void output_slab(const struct product *p, int i, const struct hn_parts *p
         int rows = (int)HN_MIN(HN_IM_ROWS, end - j);
         for (int64_t k = k0; k < k1; k += most) {
             int64_t depth = HN_MIN(most, k1 - k);
-            p->table.form[width].panel(o->w, j, rows, k, depth, panel);
+            p->table->form[width].panel(o->w, j, rows, k, depth, panel);
             sweep(p, width, kind, n, k, depth, panel, y + j, o->w->rows, rows,
                   p->add || o->bias || k > 0);
         }
@@ -213,13 +211,13 @@ static void output_slab(const struct product *p, int i, const struct hn_parts *p
 static void slab_job(void *arg, struct hn_parts *parts)
 {
     const struct product *p = arg;
-    if (p->table.enter)
-        p->table.enter();
+    if (p->table->enter)
+        p->table->enter();
     while (hn_parts_next(parts))
         for (int i = 0; i < p->n; i++)
             output_slab(p, i, parts);
-    if (p->table.leave)
-        p->table.leave();
+    if (p->table->leave)
+        p->table->leave();
 }
 
 /* Tokens [t0, t0 + nt), slab by slab. */
@@ -263,6 +261,7 @@ void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
                    int64_t depth, const struct hn_mm_out *out, int n, bool add, int most)
 {
     struct product p = {.dev = dev,
+                        .table = dev->igemm,
                         .x = x,
                         .n_tokens = n_tokens,
                         .depth = depth,
@@ -270,9 +269,8 @@ void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
                         .n = n,
                         .most = most,
                         .add = add};
-    hn_cpu_igemm_select(&p.table, dev->level);
     for (int i = 0; i < n; i++)
-        p.uses[hn_im_width(&p.table, out[i].w, most)] = true;
+        p.uses[hn_im_width(p.table, out[i].w, most)] = true;
     size_t tokens = (size_t)(HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * depth);
     for (int i = 0; i < HN_IM_WIDTHS; i++) {
         struct hn_im_tokens *t = &p.tokens[i];

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "backend/cpu/matmul.h"
+#include "backend/cpu/igemm.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -223,6 +223,7 @@ static inline void weight_open(struct weight *w, const struct format *f, int64_t
 
 struct fixture {
     struct hn_device dev;
+    struct hn_cpu_igemm igemm;
     struct hn_cpu_matmul table;
     struct hn_batch batch;
 };
@@ -251,7 +252,9 @@ static inline void fixture_open_class(struct fixture *f, enum hn_cpu_level level
     f->table.main.least_tokens = 0; /* every size meets the level's own kernel */
     f->dev.n_threads = n_threads;
     f->dev.level = level;
+    hn_cpu_igemm_select(&f->igemm, level);
     f->dev.matmul = &f->table;
+    f->dev.igemm = &f->igemm;
     f->dev.batch = &f->batch;
     f->dev.scratch_size = hn_cpu_linear_scratch_size(&f->dev, limits);
     f->dev.scratch = hn_alloc_aligned(f->dev.scratch_size);
