@@ -14,12 +14,13 @@
  *
  * Tokens are 8 or 16 bits wide, and so are the codes beside them (igemm_c.c is the specification):
  *
- *   HN_IM_8   codes 0 .. 63: eight vectors of [16 rows][4 columns], the middle of symmetric
- *             formats in the bias; with AVX2 products are added in 16 bits, as many as surely fit,
- *             then in 32.  Where a level sums four products in 32 bits at once, codes of whole
- * bytes too, signed ones as code + 128, which the tile takes back HN_IM_16  codes of 8 bits and a
- * sign: sixteen vectors of [16 rows][2 columns]; vectors 2m and 2m+1 hold columns 4m and 4m+2, 4m+1
- * and 4m+3, and so do the tokens
+ *   HN_IM_8: codes 0 .. 63, as eight vectors of [16 rows][4 columns], the middle of symmetric
+ *   formats in the bias.  With AVX2 products are added in 16 bits, as many as surely fit, then in
+ *   32.  Where a level sums four products in 32 bits at once, codes of whole bytes too, signed ones
+ *   as code + 128, which the tile takes back.
+ *
+ *   HN_IM_16: codes of 8 bits and a sign, as sixteen vectors of [16 rows][2 columns]; vectors 2m
+ *   and 2m+1 hold columns 4m and 4m+2, 4m+1 and 4m+3, and so do the tokens.
  *
  * How a level orders tokens and panels inside their blocks is its own affair. */
 #ifndef HN_BACKEND_CPU_IGEMM_H
