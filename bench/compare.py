@@ -81,10 +81,10 @@ class Bench:
         return dict(speed=tokens / seconds, peak=peak, limit=got["flops_per_second_limit"] / by["train"]["flops_per_token"], losses=[r["loss"] for r in records])
 
     def hone_infer(self, what, side, o):
-        got, by, peak = self.hone_bench(self.files[o["model"]]["llama"], {}, 0, "exact" if side == "hone" else "int8",
+        got, by, _ = self.hone_bench(self.files[o["model"]]["llama"], {}, 0, "exact" if side == "hone" else "int8",
                                         self.a.prompt if what == "prefill" else 16, self.a.new if what == "decode" else 1)
         m = by[what]
-        return dict(speed=m["tokens_per_second"], peak=peak, limit=m["tokens_per_second"] / m["fraction_of_limit"])
+        return dict(speed=m["tokens_per_second"], peak=m["peak_memory_bytes"], limit=m["tokens_per_second"] / m["fraction_of_limit"])
 
     def run(self, what, side, o):
         if side in ("hone", "int8"):

@@ -123,8 +123,9 @@ static void set_limits(struct hone_bench_result *out)
     }
 }
 
-/* Called before and after the rest: for one moment two threads may share a processor, or another
- * program take one, and the limits would be too low. */
+/* Called twice, with work between: for one moment two threads may share a processor, or another
+ * program take one, and the limits would be too low.  Not before prompts and writing, whose peak of
+ * memory it would raise. */
 static int measure_limits(struct hn_bench *b)
 {
     struct hone_bench_limits *most = &b->out->limits, now;
@@ -390,11 +391,11 @@ int hone_bench(const char *model_path, const struct hone_bench_options *o, hone_
     if (!rc)
         rc = measure_first_token(&b);
     if (!rc)
+        rc = measure_writing(&b);
+    if (!rc)
         rc = hn_bench_tell(&b, "measuring the machine's limits");
     if (!rc)
         rc = measure_limits(&b);
-    if (!rc)
-        rc = measure_writing(&b);
     if (!rc && o->train_tokens > 0) {
         rc = hn_bench_tell(&b, "measuring training");
         if (!rc)
