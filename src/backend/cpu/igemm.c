@@ -6,7 +6,7 @@
 enum {
     MOST_8 = 127,
     MOST_16 = 32767,
-    SLAB = 256 << 10, /* bytes of tokens that all panels meet before the next columns do: they
+    SLAB = 1 << 20, /* bytes of tokens that all panels meet before the next columns do: they
                          stay in the second cache */
 };
 
@@ -170,6 +170,8 @@ static void sweep(const struct product *p, enum hn_im_width width, struct hn_im_
     for (int64_t t = 0; t < n; t += p->table->tokens) {
         int nt = (int)HN_MIN(p->table->tokens, n - t);
         float *to = y + t * ldy;
+        for (int i = 0; i < p->table->tokens && add; i++) /* the next tile starts with them */
+            HN_PREFETCH(to + (p->table->tokens + i) * ldy);
         if (rows == HN_IM_ROWS) {
             tile(kind, nt, &x, k0, depth, panel, to, ldy, add);
         } else {
