@@ -647,6 +647,18 @@ static void vectors_job(void *arg, struct hn_parts *parts)
     }
 }
 
+/* Long streams are cut finer than other jobs: threads that the memory or the system served unequally
+ * end them together. */
+static int64_t vectors_cut(const struct forward *f, int64_t panels)
+{
+    enum { PART = 128 << 10 }; /* bytes of weights, the least worth a part of its own */
+    size_t bytes = 0;
+    for (int i = 0; i < f->n; i++)
+        bytes += (size_t)f->out[i].w->rows * f->out[i].w->row_size;
+    int64_t parts = HN_MAX(hn_pool_cut(f->dev->pool, panels), (int64_t)(bytes / PART));
+    return HN_MIN(HN_MIN(parts, panels), HN_POOL_PARTS_MAX);
+}
+
 void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
                    int64_t depth, const struct hn_mm_out *out, int n, bool add)
 {
@@ -663,7 +675,7 @@ void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
     int64_t panels = hn_mm_panels(out, n, kernel->nr);
     if (n_tokens <= HN_MM_VECTORS_MAX) {
         f.tokens = hn_mm_scratch_take(&s, vectors_floats(depth, threads));
-        hn_pool_run(dev->pool, vectors_job, &f, hn_pool_cut(dev->pool, panels));
+        hn_pool_run(dev->pool, vectors_job, &f, vectors_cut(&f, panels));
         return;
     }
     f.blocks = open_blocks(dev, &s, kernel, panels, n_tokens);
