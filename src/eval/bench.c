@@ -66,7 +66,7 @@ static double begin_trial(struct hn_bench *b)
  * not very long runs once uncounted: it is the first to touch its memory. */
 static bool again(struct hn_bench *b, double tokens, double start)
 {
-    enum { LONG = 30, BUDGET = 15 };
+    enum { LONG = 60, BUDGET = 15 };
     double seconds = hn_now() - start;
     bool counts = b->started || seconds > LONG;
     b->started = true;

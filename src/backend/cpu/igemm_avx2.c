@@ -236,10 +236,44 @@ INLINE void scale_min_k(const unsigned char *b, int j, float *scale, float *bias
     *bias = -half(b + 2) * (float)n;
 }
 
+INLINE __m256 eight_halves(const unsigned char *const at[8], int64_t from)
+{
+    __m128i v = _mm_setzero_si128();
+    uint16_t h[8];
+#pragma GCC unroll 8
+    for (int r = 0; r < 8; r++)
+        memcpy(&h[r], at[r] + from, sizeof h[r]);
+    v = _mm_insert_epi16(v, h[0], 0), v = _mm_insert_epi16(v, h[1], 1);
+    v = _mm_insert_epi16(v, h[2], 2), v = _mm_insert_epi16(v, h[3], 3);
+    v = _mm_insert_epi16(v, h[4], 4), v = _mm_insert_epi16(v, h[5], 5);
+    v = _mm_insert_epi16(v, h[6], 6), v = _mm_insert_epi16(v, h[7], 7);
+    return _mm256_cvtph_ps(v);
+}
+
+/* As scales_of, of blocks that begin with a scale in float16. */
+INLINE void half_scales_of(const bool biased, const struct panel_rows *p, int64_t from,
+                           const float middle, float *out)
+{
+    for (int r = 0; r < HN_IM_ROWS; r += LANES, out += LANES) {
+        __m256 scale = eight_halves(p->at + r, from);
+        _mm256_storeu_ps(out, scale);
+        _mm256_storeu_ps(out + HN_IM_ROWS,
+                         biased ? eight_halves(p->at + r, from + 2)
+                                : _mm256_mul_ps(scale, _mm256_set1_ps(-middle)));
+    }
+}
+
 /* Scales and biases of block b; middle: of symmetric codes that keep it, else 0. */
 INLINE void scales_of(const enum hn_layout layout, const int size, const struct hn_matrix *w,
                       const struct panel_rows *p, int64_t b, const float middle, float *out)
 {
+    const bool has_half = layout == HN_LAYOUT_Q4_0 || layout == HN_LAYOUT_Q5_0 ||
+                          layout == HN_LAYOUT_Q8_0;
+    const bool has_two = layout == HN_LAYOUT_Q4_1 || layout == HN_LAYOUT_Q5_1;
+    if (has_half || has_two) {
+        half_scales_of(has_two, p, b * size, middle, out);
+        return;
+    }
     for (int r = 0; r < HN_IM_ROWS; r++) {
         float scale, bias = 0;
         if (layout == HN_LAYOUT_AFFINE) {
@@ -250,15 +284,9 @@ INLINE void scales_of(const enum hn_layout layout, const int size, const struct 
             scale_min_k(p->at[r] + b / 8 * 8 * size, (int)(b % 8), &scale, &bias);
         } else if (layout == HN_LAYOUT_Q6_K) {
             scale = half(p->at[r] + b / 8 * 210 + 208);
-        } else if (layout == HN_LAYOUT_BNB8) {
+        } else {
             scale = widen(HN_F32, w->scales, p->stored[r]) *
                     7.874015718698502e-3f; /* float32(1/127): hn_decode_bnb8 */
-        } else {
-            scale = half(p->at[r] + b * size);
-            if (layout == HN_LAYOUT_Q4_1 || layout == HN_LAYOUT_Q5_1)
-                bias = half(p->at[r] + b * size + 2);
-            else if (middle > 0)
-                bias = scale * -middle;
         }
         out[r] = scale;
         out[HN_IM_ROWS + r] = bias;
