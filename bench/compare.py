@@ -3,14 +3,17 @@
 Each row is a job that every side does in a process of its own; the sides alternate, --runs times.  Speeds are medians
 with the least and the greatest run in brackets; a ratio is hone's over the peer's next to it.  The limit is what this
 machine's multiply-adds (decode: its memory reads) allow for hone's arithmetic, measured by `hone bench` beside each
-run, without counting what checkpointing makes again.
+run, without counting what checkpointing makes again.  "Nothing recomputed" is hone without checkpointing, beside peers
+that need it.
 """
 import argparse, json, os, platform, re, statistics, subprocess, sys, tempfile, time
 from html import escape
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = dict(hone="hone, 4-bit", int8="hone, 4-bit, int8", hf="transformers + PEFT, float32", mlx="mlx-lm, 4-bit", llama="llama.cpp, Q4_0")
+NAMES = dict(hone="hone, 4-bit", int8="hone, 4-bit, int8", whole="hone, nothing recomputed", hf="transformers + PEFT, float32", mlx="mlx-lm, 4-bit", llama="llama.cpp, Q4_0")
+
+OURS = ["hone", "int8", "whole"]
 
 
 def rows():
@@ -20,13 +23,13 @@ def rows():
                            ("smollm2-train-ckpt", "SmolLM2-135M, LoRA: rows as they are, checkpointing", dict(ckpt=1, pad=0)),
                            ("smollm2-train", "SmolLM2-135M, LoRA: rows as they are, no checkpointing", dict(ckpt=0, pad=0))):
         out.append((name, title, "train", ["hone", "hf"] + ([] if o["pad"] else ["mlx"]), dict(model="smollm2", **o)))
-    for name, what in (("smollm2-prefill", "prefill"), ("smollm2-decode", "decode")):
-        out.append((name, f"SmolLM2-135M, {what}", what, ["hone", "int8", "hf", "mlx", "llama"], dict(model="smollm2")))
     for name, title, ckpt in (("1b-train-ckpt", "1.1B Llama, LoRA: 512 tokens, checkpointing", 1), ("1b-train", "1.1B Llama, LoRA: 512 tokens, no checkpointing", 0)):
-        out.append((name, title, "train", ["hone", "hf", "mlx"], dict(model="tl11b", ckpt=ckpt, pad=0)))
-    for name, what in (("1b-prefill", "prefill"), ("1b-decode", "decode")):
-        out.append((name, f"1.1B Llama, {what}", what, ["hone", "int8", "hf", "mlx", "llama"], dict(model="tl11b")))
-    return out
+        out.append((name, title, "train", ["hone"] + ["whole"] * ckpt + ["hf", "mlx"], dict(model="tl11b", ckpt=ckpt, pad=0)))
+    for short, title, model in (("smollm2", "SmolLM2-135M", "smollm2"), ("1b", "1.1B Llama", "tl11b")):
+        for name, what, batch in (("prefill", "prefill", 1), ("decode", "decode", 1), ("decode-8", "decode", 8)):
+            out.append((f"{short}-{name}", f"{title}, {what}" + f" of {batch} sequences at once" * (batch > 1), what,
+                        ["hone", "int8", "hf", "mlx", "llama"], dict(model=model, batch=batch)))
+    return sorted(out, key=lambda r: r[0].startswith("1b"))
 
 
 def child(cmd, threads):
@@ -54,9 +57,9 @@ class Bench:
                           tl11b={k: a.models / "tl11b-Q4_0.gguf" for k in ("hone", "llama")})
         for m in self.files: self.files[m].update(hf=a.models / ("smollm2-f32" if m == "smollm2" else "tl11b-bf16"), mlx=a.models / f"{m}-mlx4-g64")
 
-    def hone_bench(self, model, o, train, compute="exact", prompt=16, new=1):
+    def hone_bench(self, model, o, train, compute="exact", prompt=16, new=1, batch=1):
         out, peak = child([self.a.hone, "bench", "--json", "--model", model, "--trials", self.a.trials if train else 1, "--threads", self.a.threads, "--compute", compute,
-                           "--train-tokens", train, "--prompt-tokens", prompt, "--generation-tokens", new, "--decode-batch", 1, "--class-tokens", 0,
+                           "--train-tokens", train, "--prompt-tokens", prompt, "--generation-tokens", new, "--decode-batch", batch, "--class-tokens", 0,
                            "--grad-checkpoint", "blocks" if o.get("ckpt") else "none"], self.a.threads)
         got = json.loads(out)
         by = {m["name"]: m for m in got["measurements"]}
@@ -82,20 +85,20 @@ class Bench:
 
     def hone_infer(self, what, side, o):
         got, by, _ = self.hone_bench(self.files[o["model"]]["llama"], {}, 0, "exact" if side == "hone" else "int8",
-                                        self.a.prompt if what == "prefill" else 16, self.a.new if what == "decode" else 1)
-        m = by[what]
+                                     self.a.prompt if what == "prefill" else 16, self.a.new if what == "decode" else 1, o["batch"])
+        m = by[what if o["batch"] == 1 else f"{what} x{o['batch']}"]
         return dict(speed=m["tokens_per_second"], peak=m["peak_memory_bytes"], limit=m["tokens_per_second"] / m["fraction_of_limit"])
 
     def run(self, what, side, o):
-        if side in ("hone", "int8"):
-            return self.hone_train(o) if what == "train" else self.hone_infer(what, side, o)
+        if side in OURS:
+            return self.hone_train(dict(o, ckpt=o["ckpt"] and side != "whole")) if what == "train" else self.hone_infer(what, side, o)
         a = self.a
         cmd = [sys.executable, HERE / "compare_peer.py", "train" if what == "train" else "infer", "--engine", side, "--model", self.files[o["model"]][side], "--threads", a.threads]
         if what == "train":
             data = ["--data", self.data, "--steps", a.steps, "--pad", o["pad"]] if o["model"] == "smollm2" else ["--length", a.length, "--steps", a.trials + 1]
             cmd += data + ["--ckpt", o["ckpt"]]
         else:
-            cmd += ["--prompt", a.prompt if what == "prefill" else 16, "--new", a.new if what == "decode" else 1]
+            cmd += ["--prompt", a.prompt if what == "prefill" else 16, "--new", a.new if what == "decode" else 1, "--batch", o["batch"]]
         out, peak = child(cmd, a.threads)
         got = json.loads([line for line in out.splitlines() if line.startswith('{"')][-1])
         return dict(speed=got[what], peak=peak, losses=got.get("losses"))
@@ -116,7 +119,8 @@ def table(result):
             text = f"  {NAMES[side]:30} {spread(speed):>26} tokens/s  {statistics.median([x['peak'] for x in runs]) / 1e9:6.2f} GB"
             if runs[0].get("limit"): text += f"   {100 * statistics.median([x['speed'] / x['limit'] for x in runs]):3.0f} % of the limit"
             else:
-                text += f"   hone is {spread([h['speed'] / x['speed'] for h, x in zip(hone, runs)], 2)} times as fast"
+                ratio = lambda ours: spread([h["speed"] / x["speed"] for h, x in zip(ours, runs)], 2)
+                text += f"   hone is {ratio(hone)} times as fast" + "".join(f" ({NAMES[s].split(', ')[-1]}: {ratio(r['runs'][s])})" for s in OURS[1:] if s in r["runs"])
                 text += f", in {100 * statistics.median([h['peak'] / x['peak'] for h, x in zip(hone, runs)]):.0f} % of the memory"
             lines.append(text)
     return "\n".join(lines) + "\n"
@@ -132,7 +136,7 @@ def chart(result):
         put(8, y + 4, r["title"], ' font-weight="600"')
         y += 14
         for side, speed in speeds.items():
-            color = "#1f6feb" if side in ("hone", "int8") else "#9aa4af"
+            color = "#1f6feb" if side in OURS else "#9aa4af"
             length = max(1, width * speed / top)
             put(left - 8, y + 12, NAMES[side], ' text-anchor="end"')
             body.append(f'<rect x="{left}" y="{y + 1}" width="{length:.1f}" height="{bar - 4}" rx="2" fill="{color}"/>')
@@ -158,7 +162,7 @@ def main():
     ap.add_argument("--models", type=Path, required=True); ap.add_argument("--hone", type=Path, default=Path("build/hone"))
     ap.add_argument("--out", type=Path, default=Path("build/compare"), help="where compare.txt, .json and .svg go")
     ap.add_argument("--only", default="", help="rows whose name this regular expression finds"); ap.add_argument("--list", action="store_true", help="name the rows")
-    ap.add_argument("--sides", default="hone,int8,hf,mlx,llama", help="who takes part")
+    ap.add_argument("--sides", default="hone,int8,whole,hf,mlx,llama", help="who takes part")
     ap.add_argument("--runs", type=int, default=2); ap.add_argument("--steps", type=int, default=8, help="rows of text, the first not timed")
     ap.add_argument("--trials", type=int, default=2, help="timed steps of random ids"); ap.add_argument("--length", type=int, default=512, help="tokens of such a row")
     ap.add_argument("--prompt", type=int, default=512); ap.add_argument("--new", type=int, default=64); ap.add_argument("--threads", type=int, default=os.cpu_count())

@@ -1,7 +1,7 @@
 """One measurement of one peer of hone's, in a process of its own; bench/compare.py starts it and reads the line of JSON.
 
 train: LoRA r 8, alpha 16, dropout 0.05 on q, k, v, o, AdamW, batch 1, on rows of text or on random ids; the first step
-is not timed.  infer: --prompt tokens through an empty cache, then --new greedy tokens after a prompt of 16.
+is not timed.  infer: --prompt tokens through an empty cache, then --new greedy tokens after a prompt of 16, in --batch sequences at once.
 make: a Llama of TinyLlama-1.1B's shape with random weights, as a Hugging Face directory.
 """
 import argparse, json, random, sys, tempfile, time
@@ -95,7 +95,7 @@ def infer_hf(a):
 
     def start():
         cache = DynamicCache(config=model.config)
-        return lambda ids: int(model(input_ids=torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1].argmax())
+        return lambda rows: model(input_ids=torch.tensor(rows), past_key_values=cache, use_cache=True, logits_to_keep=1).logits[:, -1].argmax(-1).tolist()
     return start
 
 
@@ -108,7 +108,7 @@ def infer_mlx(a):
 
     def start():
         cache = make_prompt_cache(model)
-        return lambda ids: int(mx.argmax(model(mx.array([ids]), cache=cache)[0, -1]))
+        return lambda rows: mx.argmax(model(mx.array(rows), cache=cache)[:, -1], axis=-1).tolist()
     return start
 
 
@@ -117,17 +117,28 @@ def infer_llama(a):
     lib.llama_backend_init()
     model = lib.llama_model_load_from_file(str(a.model).encode(), lib.llama_model_default_params())
     p = lib.llama_context_default_params()
-    p.n_ctx, p.n_batch, p.n_ubatch, p.n_threads, p.n_threads_batch = 1024, 512, 512, a.threads, a.threads
+    p.n_ctx, p.n_batch, p.n_ubatch, p.n_seq_max, p.n_threads, p.n_threads_batch = 1024 * a.batch, 512, 512, a.batch, a.threads, a.threads
     context = lib.llama_init_from_model(model, p)
     n_words = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
 
-    def step(ids):
-        tokens = (lib.llama_token * len(ids))(*ids)                 # the batch only points to them
-        if lib.llama_decode(context, lib.llama_batch_get_one(tokens, len(ids))): sys.exit("llama_decode failed")
-        return int(numpy.ctypeslib.as_array(lib.llama_get_logits_ith(context, -1), (n_words,)).argmax())
-
     def start():
         lib.llama_memory_clear(lib.llama_get_memory(context), True)
+        past = 0
+
+        def step(rows):
+            nonlocal past
+            length = len(rows[0])
+            batch = lib.llama_batch_init(len(rows) * length, 0, 1)
+            batch.n_tokens = len(rows) * length
+            for r, row in enumerate(rows):
+                for i, word in enumerate(row):
+                    at = r * length + i
+                    batch.token[at], batch.pos[at], batch.n_seq_id[at], batch.seq_id[at][0], batch.logits[at] = word, past + i, 1, r, i == length - 1
+            if lib.llama_decode(context, batch): sys.exit("llama_decode failed")
+            lib.llama_batch_free(batch)
+            past += length
+            logits = lambda r: numpy.ctypeslib.as_array(lib.llama_get_logits_ith(context, (r + 1) * length - 1), (n_words,))
+            return [int(logits(r).argmax()) for r in range(len(rows))]
         return step
     return start
 
@@ -135,17 +146,17 @@ def infer_llama(a):
 def infer(a):
     start = dict(hf=infer_hf, mlx=infer_mlx, llama=infer_llama)[a.engine](a)
     r = random.Random(0)
-    ids = lambda n: [r.randrange(3, WORDS - 1) for _ in range(n)]
-    start()(ids(16))
-    prompt = ids(a.prompt)
+    rows = lambda n, length: [[r.randrange(3, WORDS - 1) for _ in range(length)] for _ in range(n)]
+    start()(rows(1, 16))
+    prompt = rows(1, a.prompt)
     t = time.perf_counter()
     start()(prompt)
     prefill = a.prompt / (time.perf_counter() - t)
     step = start()
-    word = step(ids(16))
+    words = step(rows(a.batch, 16))
     t = time.perf_counter()
-    for _ in range(a.new): word = step([word])
-    return dict(prefill=prefill, decode=a.new / (time.perf_counter() - t))
+    for _ in range(a.new): words = step([[w] for w in words])
+    return dict(prefill=prefill, decode=a.batch * a.new / (time.perf_counter() - t))
 
 
 def make(a):
@@ -168,7 +179,7 @@ def main():
     ap.add_argument("--threads", type=int, default=2); ap.add_argument("--like", type=Path, help="make: whose tokenizer")
     ap.add_argument("--data", type=Path, help="train: JSON lines with text; else random ids"); ap.add_argument("--length", type=int, default=1024)
     ap.add_argument("--pad", type=int, default=0); ap.add_argument("--ckpt", type=int, default=1); ap.add_argument("--steps", type=int, default=8)
-    ap.add_argument("--prompt", type=int, default=512); ap.add_argument("--new", type=int, default=64)
+    ap.add_argument("--prompt", type=int, default=512); ap.add_argument("--new", type=int, default=64); ap.add_argument("--batch", type=int, default=1)
     a = ap.parse_args()
     run = dict(train=train_hf if a.engine == "hf" else train_mlx, infer=infer, make=make)[a.job]
     print(json.dumps(run(a)), flush=True)
