@@ -32,9 +32,9 @@ enum hn_im_width { HN_IM_8, HN_IM_16, HN_IM_WIDTHS, HN_IM_NONE = HN_IM_WIDTHS };
 
 enum {
     HN_IM_BLOCK = 32,
-    HN_IM_ROWS = 16,                                         /* of a panel */
-    HN_IM_TOKENS_MAX = 16,                                   /* of a tile, of any level */
-    HN_IM_DEPTH = 2048,                                     /* columns of a panel, at most */
+    HN_IM_ROWS = 16,       /* of a panel */
+    HN_IM_TOKENS_MAX = 16, /* of a tile, of any level */
+    HN_IM_DEPTH = 2048,    /* columns of a panel of bytes, at most; of 16 bits half as many */
     HN_IM_SCALES = 2 * HN_IM_ROWS * (int)sizeof(float),      /* bytes: scales, then biases */
     HN_IM_BLOCK_8 = HN_IM_ROWS * HN_IM_BLOCK + HN_IM_SCALES, /* bytes of a panel's block */
     HN_IM_BLOCK_16 = 2 * HN_IM_ROWS * HN_IM_BLOCK + HN_IM_SCALES,

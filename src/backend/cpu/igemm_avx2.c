@@ -257,9 +257,8 @@ INLINE void half_scales_of(const bool biased, const struct panel_rows *p, int64_
     for (int r = 0; r < HN_IM_ROWS; r += LANES, out += LANES) {
         __m256 scale = eight_halves(p->at + r, from);
         _mm256_storeu_ps(out, scale);
-        _mm256_storeu_ps(out + HN_IM_ROWS,
-                         biased ? eight_halves(p->at + r, from + 2)
-                                : _mm256_mul_ps(scale, _mm256_set1_ps(-middle)));
+        _mm256_storeu_ps(out + HN_IM_ROWS, biased ? eight_halves(p->at + r, from + 2)
+                                                  : _mm256_mul_ps(scale, _mm256_set1_ps(-middle)));
     }
 }
 
@@ -267,8 +266,8 @@ INLINE void half_scales_of(const bool biased, const struct panel_rows *p, int64_
 INLINE void scales_of(const enum hn_layout layout, const int size, const struct hn_matrix *w,
                       const struct panel_rows *p, int64_t b, const float middle, float *out)
 {
-    const bool has_half = layout == HN_LAYOUT_Q4_0 || layout == HN_LAYOUT_Q5_0 ||
-                          layout == HN_LAYOUT_Q8_0;
+    const bool has_half =
+        layout == HN_LAYOUT_Q4_0 || layout == HN_LAYOUT_Q5_0 || layout == HN_LAYOUT_Q8_0;
     const bool has_two = layout == HN_LAYOUT_Q4_1 || layout == HN_LAYOUT_Q5_1;
     if (has_half || has_two) {
         half_scales_of(has_two, p, b * size, middle, out);

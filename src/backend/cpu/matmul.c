@@ -366,8 +366,9 @@ struct block {
     int which; /* input, of a backward product */
 };
 
-/* A part is one run of the output's columns for one group of the block's tokens.  More groups mean
- * finer parts, and weights that are decoded again for each. */
+/* A part is one run of the output's columns for one group of the block's tokens, group after group:
+ * a thread whose parts lie side by side packs and reads the tokens of few.  More groups mean finer
+ * parts, and weights that are decoded again for each. */
 struct cut {
     int64_t columns, groups;
 };
@@ -407,11 +408,11 @@ struct span {
     float *packed;
 };
 
-/* A part's tokens, which are packed as if there were no others. */
-static struct span tokens_of(const struct blocks *b, int64_t part)
+/* A group's tokens, which are packed as if there were no others. */
+static struct span tokens_of(const struct blocks *b, int64_t group)
 {
-    int64_t begin, end, groups = b->cut.groups;
-    hn_pool_split(b->now.n_tokens, b->kernel->mr, part % groups, groups, &begin, &end);
+    int64_t begin, end;
+    hn_pool_split(b->now.n_tokens, b->kernel->mr, group, b->cut.groups, &begin, &end);
     return (struct span){begin, end - begin,
                          b->packed + packed_floats(b->kernel, begin, b->now.depth)};
 }
@@ -421,9 +422,9 @@ static void pack_job(void *arg, struct hn_parts *parts)
 {
     const struct blocks *b = arg;
     while (hn_parts_next(parts)) {
-        struct span t = tokens_of(b, parts->at);
-        int64_t begin, end, tiles = hn_mm_n_tiles(b->kernel, t.n), groups = b->cut.groups;
-        hn_pool_split(tiles, 1, parts->at / groups, parts->n / groups, &begin, &end);
+        int64_t begin, end, shares = parts->n / b->cut.groups;
+        struct span t = tokens_of(b, parts->at / shares);
+        hn_pool_split(hn_mm_n_tiles(b->kernel, t.n), 1, parts->at % shares, shares, &begin, &end);
         hn_mm_pack(b->kernel, b->now.x + t.begin * b->now.ldx, b->now.ldx, t.n, begin, end,
                    b->now.depth, t.packed);
     }
@@ -505,11 +506,11 @@ static void forward_part_of_block(const struct forward *f, int64_t part, float *
 {
     const struct block *b = &f->blocks.now;
     const struct cut *cut = &f->blocks.cut;
-    struct span t = tokens_of(&f->blocks, part);
+    struct span t = tokens_of(&f->blocks, part / cut->columns);
     for (int i = 0; i < f->n; i++) {
         const struct hn_mm_out *o = &f->out[i];
         int64_t begin, end;
-        hn_mm_part_rows(f->out, f->n, f->kernel->nr, i, part / cut->groups, cut->columns, &begin,
+        hn_mm_part_rows(f->out, f->n, f->kernel->nr, i, part % cut->columns, cut->columns, &begin,
                         &end);
         float *y = o->y + (b->t0 + t.begin) * o->w->rows;
         if (o->bias && b->k0 == 0)
@@ -647,8 +648,8 @@ static void vectors_job(void *arg, struct hn_parts *parts)
     }
 }
 
-/* Long streams are cut finer than other jobs: threads that the memory or the system served unequally
- * end them together. */
+/* Long streams are cut finer than other jobs: threads that the memory or the system served
+ * unequally end them together. */
 static int64_t vectors_cut(const struct forward *f, int64_t panels)
 {
     enum { PART = 128 << 10 }; /* bytes of weights, the least worth a part of its own */
@@ -703,9 +704,9 @@ static void backward_job(void *arg, struct hn_parts *parts)
     float *panels = p->blocks.panels + (size_t)parts->thread * hn_mm_panel_floats();
     hn_mm_enter(p->kernel);
     while (hn_parts_next(parts)) {
-        struct span t = tokens_of(&p->blocks, parts->at);
-        int64_t begin, end;
-        hn_pool_split(p->cols, p->grain, parts->at / cut->groups, cut->columns, &begin, &end);
+        struct span t = tokens_of(&p->blocks, parts->at / cut->columns);
+        int64_t begin, end, run = parts->at % cut->columns;
+        hn_pool_split(p->cols, p->grain, run, cut->columns, &begin, &end);
         hn_mm_backward_strip(p->dev->matmul, p->kernel, p->in[b->which].w, begin, end - begin,
                              b->k0, b->depth, t.packed, t.n, panels,
                              p->dx + (b->t0 + t.begin) * p->cols + begin, p->cols,
