@@ -174,8 +174,8 @@ static void sweep(const struct product *p, enum hn_im_width width, struct hn_im_
     for (int64_t t = 0; t < n; t += p->table->tokens) {
         int nt = (int)HN_MIN(p->table->tokens, n - t);
         float *to = y + t * ldy;
-        for (int i = 0; i < p->table->tokens && add; i++) /* the next tile starts with them */
-            HN_PREFETCH(to + (p->table->tokens + i) * ldy);
+        for (int i = nt; i < HN_MIN(2 * nt, n - t) && add; i++) /* the next tile starts with them */
+            HN_PREFETCH(to + i * ldy);
         if (rows == HN_IM_ROWS) {
             tile(kind, nt, &x, k0, depth, panel, to, ldy, add);
         } else {

@@ -656,8 +656,8 @@ static int64_t vectors_cut(const struct forward *f, int64_t panels)
     size_t bytes = 0;
     for (int i = 0; i < f->n; i++)
         bytes += (size_t)f->out[i].w->rows * f->out[i].w->row_size;
-    int64_t parts = HN_MAX(hn_pool_cut(f->dev->pool, panels), (int64_t)(bytes / PART));
-    return HN_MIN(HN_MIN(parts, panels), HN_POOL_PARTS_MAX);
+    int64_t parts = HN_MIN((int64_t)(bytes / PART), HN_POOL_PARTS_MAX);
+    return HN_MIN(panels, HN_MAX(parts, hn_pool_cut(f->dev->pool, panels)));
 }
 
 void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
