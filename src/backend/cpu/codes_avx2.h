@@ -21,11 +21,29 @@ INLINE __m128i load_16(const unsigned char *at)
     return _mm_loadu_si128((const __m128i *)(const void *)at);
 }
 
-INLINE float half(const unsigned char *at)
+INLINE uint16_t half_word(const unsigned char *at)
 {
     uint16_t h;
     memcpy(&h, at, sizeof h);
-    return _cvtsh_ss(h);
+    return h;
+}
+
+INLINE float half(const unsigned char *at)
+{
+    return _cvtsh_ss(half_word(at));
+}
+
+/* The eight float16 numbers that lie `from` bytes after these addresses. */
+INLINE __m256 halves_at(const unsigned char *const at[8], int64_t from)
+{
+    __m128i v = _mm_cvtsi32_si128(half_word(at[0] + from));
+    v = _mm_insert_epi16(v, half_word(at[1] + from), 1);
+    v = _mm_insert_epi16(v, half_word(at[2] + from), 2);
+    v = _mm_insert_epi16(v, half_word(at[3] + from), 3);
+    v = _mm_insert_epi16(v, half_word(at[4] + from), 4);
+    v = _mm_insert_epi16(v, half_word(at[5] + from), 5);
+    v = _mm_insert_epi16(v, half_word(at[6] + from), 6);
+    return _mm256_cvtph_ps(_mm_insert_epi16(v, half_word(at[7] + from), 7));
 }
 
 /* Element i of an array of scales. */

@@ -113,13 +113,6 @@ INLINE int word_at(const unsigned char *at)
     return word;
 }
 
-INLINE uint16_t half_word(const unsigned char *at)
-{
-    uint16_t h;
-    memcpy(&h, at, sizeof h);
-    return h;
-}
-
 INLINE ivec load_codes(const enum kind kind, const unsigned char *a, const unsigned char *b)
 {
     const int codes = block_size(kind) - 16;
@@ -158,14 +151,9 @@ INLINE __m256 four_heads(const unsigned char *at, const int size, const int a, c
 
 INLINE __m256 eight_halves(const unsigned char *at, const int size)
 {
-    __m128i v = _mm_cvtsi32_si128(half_word(at));
-    v = _mm_insert_epi16(v, half_word(at + 2 * size), 1);
-    v = _mm_insert_epi16(v, half_word(at + 4 * size), 2);
-    v = _mm_insert_epi16(v, half_word(at + 6 * size), 3);
-    v = _mm_insert_epi16(v, half_word(at + size), 4);
-    v = _mm_insert_epi16(v, half_word(at + 3 * size), 5);
-    v = _mm_insert_epi16(v, half_word(at + 5 * size), 6);
-    return _mm256_cvtph_ps(_mm_insert_epi16(v, half_word(at + 7 * size), 7));
+    const unsigned char *const each[8] = {at,        at + 2 * size, at + 4 * size, at + 6 * size,
+                                          at + size, at + 3 * size, at + 5 * size, at + 7 * size};
+    return halves_at(each, 0);
 }
 
 /* Of groups of 32, 64 or 128. */

@@ -236,28 +236,14 @@ INLINE void scale_min_k(const unsigned char *b, int j, float *scale, float *bias
     *bias = -half(b + 2) * (float)n;
 }
 
-INLINE __m256 eight_halves(const unsigned char *const at[8], int64_t from)
-{
-    __m128i v = _mm_setzero_si128();
-    uint16_t h[8];
-#pragma GCC unroll 8
-    for (int r = 0; r < 8; r++)
-        memcpy(&h[r], at[r] + from, sizeof h[r]);
-    v = _mm_insert_epi16(v, h[0], 0), v = _mm_insert_epi16(v, h[1], 1);
-    v = _mm_insert_epi16(v, h[2], 2), v = _mm_insert_epi16(v, h[3], 3);
-    v = _mm_insert_epi16(v, h[4], 4), v = _mm_insert_epi16(v, h[5], 5);
-    v = _mm_insert_epi16(v, h[6], 6), v = _mm_insert_epi16(v, h[7], 7);
-    return _mm256_cvtph_ps(v);
-}
-
 /* As scales_of, of blocks that begin with a scale in float16. */
 INLINE void half_scales_of(const bool biased, const struct panel_rows *p, int64_t from,
                            const float middle, float *out)
 {
     for (int r = 0; r < HN_IM_ROWS; r += LANES, out += LANES) {
-        __m256 scale = eight_halves(p->at + r, from);
+        __m256 scale = halves_at(p->at + r, from);
         _mm256_storeu_ps(out, scale);
-        _mm256_storeu_ps(out + HN_IM_ROWS, biased ? eight_halves(p->at + r, from + 2)
+        _mm256_storeu_ps(out + HN_IM_ROWS, biased ? halves_at(p->at + r, from + 2)
                                                   : _mm256_mul_ps(scale, _mm256_set1_ps(-middle)));
     }
 }
