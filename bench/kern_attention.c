@@ -105,42 +105,41 @@ static void time_train(const struct model *m, int64_t n, int64_t window)
 }
 
 /* A cache of slots of depth + n tokens, all filled, in as many layers as memory is to be read. */
-static struct hn_kv *open_cache(const struct hn_attention *s, enum hn_dtype type, int64_t slots,
-                                int64_t context, int64_t *layers)
+static struct hn_kv *open_cache(struct hn_kv_shape *shape)
 {
     struct hone_err err = {0};
     struct hn_kv *kv = NULL;
-    int64_t width = s->n_kv_heads * s->head_size;
-    size_t one = be->kv_size(dev, 1, slots, context, width, type);
-    *layers = 1 + (int64_t)(MANY_BYTES / one);
-    if (be->kv_open(dev, *layers, slots, context, width, type, &kv, &err))
+    shape->n_layers = 1;
+    shape->n_layers = 1 + (int64_t)(MANY_BYTES / be->kv_size(dev, shape));
+    if (be->kv_open(dev, shape, &kv, &err))
         fail(err.message);
-    struct hn_tensor x = tensor(CHUNK, width);
-    for (int64_t layer = 0; layer < *layers; layer++)
-        for (int32_t slot = 0; slot < slots; slot++)
-            for (int32_t past = 0; past < context; past += CHUNK) {
-                int32_t offsets[2] = {0, (int32_t)HN_MIN(CHUNK, context - past)};
+    struct hn_tensor x = tensor(CHUNK, shape->n_heads * shape->head_size);
+    for (int64_t layer = 0; layer < shape->n_layers; layer++)
+        for (int32_t slot = 0; slot < shape->n_slots; slot++)
+            for (int32_t past = 0; past < shape->context; past += CHUNK) {
+                int32_t offsets[2] = {0, (int32_t)HN_MIN(CHUNK, shape->context - past)};
                 struct hn_batch batch = {.n_tokens = offsets[1],
                                          .n_seqs = 1,
                                          .offsets = offsets,
                                          .slots = &slot,
                                          .past = &past};
                 be->begin(dev, &batch);
-                hn_cpu_kv_append(dev, kv, layer, &x, &x, s->head_size);
+                hn_cpu_kv_append(dev, kv, layer, &x, &x);
             }
     hn_free(x.data);
     return kv;
 }
 
 /* One step of n tokens for each of some sequences that have depth tokens behind them. */
-static void time_step(const struct model *m, const char *name, enum hn_dtype type, int64_t n_seqs,
+static void time_step(const struct model *m, const char *name, enum hn_kv_type type, int64_t n_seqs,
                       int64_t depth, int64_t n)
 {
     enum { MOST = 8 };
     const struct hn_attention *s = &m->shape;
-    int64_t layers, layer = 0, rows = n * n_seqs;
+    int64_t layer = 0, rows = n * n_seqs;
     int64_t qw = s->n_heads * s->head_size, kw = s->n_kv_heads * s->head_size;
-    struct hn_kv *kv = open_cache(s, type, n_seqs, depth + n, &layers);
+    struct hn_kv_shape shape = {0, n_seqs, depth + n, s->n_kv_heads, s->head_size, type};
+    struct hn_kv *kv = open_cache(&shape);
     struct hn_tensor q = tensor(rows, qw), k = tensor(rows, kw), v = tensor(rows, kw);
     struct hn_tensor o = tensor(rows, qw);
     int32_t offsets[MOST + 1] = {0}, slots[MOST], past[MOST];
@@ -155,9 +154,9 @@ static void time_step(const struct model *m, const char *name, enum hn_dtype typ
     be->begin(dev, &batch);
     TIME(seconds, n == 1 ? 40 : 5, {
         be->attention_cached(dev, &o, &q, &k, &v, kv, layer, s);
-        layer = (layer + 1) % layers;
+        layer = (layer + 1) % shape.n_layers;
     });
-    bytes = (double)be->kv_size(dev, 1, n_seqs, depth + n, kw, type);
+    bytes = (double)be->kv_size(dev, &shape) / (double)shape.n_layers;
     show(name, depth, seconds, flops, n == 1 ? bytes : 0);
     be->kv_close(dev, &kv);
     struct hn_tensor *ts[] = {&q, &k, &v, &o};
@@ -178,13 +177,15 @@ static void time_model(const struct model *m, bool train, bool prefill, bool dec
         time_train(m, 2048, 256);
     }
     for (int64_t depth = 0; prefill && depth <= 32768 - CHUNK; depth = depth ? 4 * depth : 2040) {
-        time_step(m, "chunk of 512, f16", HN_F16, 1, depth, CHUNK);
+        time_step(m, "chunk of 512, f16", HN_KV_F16, 1, depth, CHUNK);
+        time_step(m, "chunk of 512, q8_0", HN_KV_Q8_0, 1, depth, CHUNK);
     }
     for (int64_t depth = 500; decode && depth <= 32000; depth *= 4) {
-        time_step(m, "token, f16", HN_F16, 1, depth, 1);
+        time_step(m, "token, f16", HN_KV_F16, 1, depth, 1);
+        time_step(m, "token, q8_0", HN_KV_Q8_0, 1, depth, 1);
         if (depth < 32000) {
-            time_step(m, "4 sequences, f16", HN_F16, 4, depth, 1);
-            time_step(m, "token, f32", HN_F32, 1, depth, 1);
+            time_step(m, "4 sequences, f16", HN_KV_F16, 4, depth, 1);
+            time_step(m, "token, f32", HN_KV_F32, 1, depth, 1);
         }
     }
 }

@@ -11,8 +11,9 @@ struct hone_model; /* an opened base model with, at most, one adapter; used by o
 
 enum hone_compute { HONE_EXACT, HONE_BF16, HONE_INT8 };
 
-/* What the keys and values of generation are kept in; they are computed with in float32. */
-enum hone_kv_type { HONE_KV_F32, HONE_KV_F16 };
+/* What the keys and values of generation are kept in; they are computed with in float32.  Q8_0:
+ * 8-bit integers with a float32 scale for each 32. */
+enum hone_kv_type { HONE_KV_F32, HONE_KV_F16, HONE_KV_Q8_0 };
 
 /* bitsandbytes' quantisation of a base whose files hold none, made while it is opened: the same
  * codes and scales as BitsAndBytesConfig of the same names gives, of the linear layers that

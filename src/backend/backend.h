@@ -139,6 +139,19 @@ enum hn_op {
     HN_OP_COUNT
 };
 
+/* How keys and values are kept behind answers: rounded as they are stored, computed with in
+ * float32.  Float16: what is out of its range becomes its largest.  Q8_0: 8-bit integers, with a
+ * float32 scale for each HN_KV_BLOCK of a head's numbers; a block with an infinity or a NaN is NaN.
+ */
+enum hn_kv_type { HN_KV_F32, HN_KV_F16, HN_KV_Q8_0 };
+enum { HN_KV_BLOCK = 32 };
+
+/* A cache of n_slots sequences of up to context tokens each. */
+struct hn_kv_shape {
+    int64_t n_layers, n_slots, context, n_heads, head_size; /* heads of keys and values */
+    enum hn_kv_type type;
+};
+
 /* Upper bounds of every step that a device will be asked to run, for its working memory. */
 struct hn_limits {
     int64_t max_tokens, max_seqs, max_rows; /* T, B, n_rows of one batch */
@@ -190,14 +203,11 @@ struct hn_backend {
     size_t (*scratch_size)(const struct hn_device *dev, const struct hn_limits *limits);
     int (*reserve)(struct hn_device *dev, const struct hn_limits *limits, struct hone_err *err);
 
-    /* A cache of n_slots sequences of up to context tokens each, for n_layers layers; width =
-     * HK*HD.  type is HN_F32, or HN_F16: keys and values are rounded to it as they are stored (what
-     * is out of its range to its largest), and computed with in float32. */
-    int (*kv_open)(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
-                   int64_t width, enum hn_dtype type, struct hn_kv **out, struct hone_err *err);
+    int (*kv_open)(struct hn_device *dev, const struct hn_kv_shape *shape, struct hn_kv **out,
+                   struct hone_err *err);
     void (*kv_close)(struct hn_device *dev, struct hn_kv **kv);
-    size_t (*kv_size)(const struct hn_device *dev, int64_t n_layers, int64_t n_slots,
-                      int64_t context, int64_t width, enum hn_dtype type);
+    /* Bytes; SIZE_MAX: more than can be counted. */
+    size_t (*kv_size)(const struct hn_device *dev, const struct hn_kv_shape *shape);
 
     void (*write)(struct hn_device *dev, struct hn_tensor *t, const void *host); /* rows*cols */
     int (*read)(struct hn_device *dev, const struct hn_tensor *t, void *host, struct hone_err *err);

@@ -38,11 +38,8 @@ static const struct hn_choice computes[] = {
 };
 
 static const struct hn_choice kv_types[] = {
-    {"f32", HONE_KV_F32},
-    {"float32", HONE_KV_F32},
-    {"f16", HONE_KV_F16},
-    {"float16", HONE_KV_F16},
-    {0},
+    {"f32", HONE_KV_F32},     {"float32", HONE_KV_F32}, {"f16", HONE_KV_F16},
+    {"float16", HONE_KV_F16}, {"q8_0", HONE_KV_Q8_0},   {0},
 };
 
 static const struct hn_choice convert_to[] = {
@@ -112,7 +109,8 @@ const struct hn_option hn_options_other[] = {
      .def = "f16",
      .commands = GENERATE | CHAT | TEST | COMPARE | BENCH | INFO,
      .group = "Memory and device",
-     .help = "what keys and values are kept in while answers are written; f16 takes half"},
+     .help = "what keys and values are kept in while answers are written: f16 takes half of "
+             "f32's memory, q8_0 little more than a quarter"},
     {.name = "backend",
      .aliases = "device",
      STRING("NAME"),
@@ -412,7 +410,7 @@ const struct hn_option hn_options_other[] = {
      FIXED("none"),
      .commands = GENERATE | CHAT,
      .group = "Accepted",
-     .help = "a quantised cache is not there yet; --kv-type f16 keeps 16 bits"},
+     .help = "--kv-type q8_0 keeps 8 bits; fewer are not there yet"},
     {.name = "draft-model",
      FIXED("none"),
      .commands = GENERATE | CHAT,

@@ -212,9 +212,9 @@ static int measure_decode(struct hn_bench *b, struct hn_session *s, int64_t n_se
     /* Every weight but an untied embedding is read once per step, and each sequence's cache. */
     const struct hn_spec *spec = &b->m->spec;
     double context = HN_BENCH_CONTEXT + (double)(b->o->generation_tokens / n_seqs) / 2;
+    const struct hn_kv_shape of_one = hn_model_kv_shape(b->m, 1, 1);
     double bytes = (double)b->m->read_bytes / (double)n_seqs +
-                   2 * (double)hn_dtype_size(b->m->kv_type) * context *
-                       (double)(spec->n_kv_heads * spec->head_size * spec->n_layers);
+                   context * (double)b->m->backend->kv_size(b->m->dev, &of_one);
     double head = (double)(spec->vocab_size * spec->d_model);
     if (!rc)
         add_row(b, "decode", n_seqs, bytes, 2 * (block_products(spec) + head));

@@ -32,8 +32,8 @@ static int open_writer(struct writer *w, int64_t context)
     struct hone_model *m = w->m;
     const struct hn_spec *s = &m->spec;
     struct hn_plan *plans[] = {&w->plan};
-    int rc = m->backend->kv_open(m->dev, s->n_layers, 1, context, s->n_kv_heads * s->head_size,
-                                 m->kv_type, &w->kv, w->err);
+    const struct hn_kv_shape shape = hn_model_kv_shape(m, 1, context);
+    int rc = m->backend->kv_open(m->dev, &shape, &w->kv, w->err);
     const struct hn_decoder_options o = {.purpose = HN_FOR_GENERATION,
                                          .max_tokens = PIECE,
                                          .max_rows = PIECE,

@@ -57,12 +57,12 @@ int hone_generate_plan(const struct hone_model *m, int64_t prompt_tokens, int64_
                        struct hone_memory_plan *out, struct hone_err *err)
 {
     struct hn_plan prefill = {0}, decode = {0};
-    int64_t context = prompt_tokens + max_tokens, width = m->spec.n_kv_heads * m->spec.head_size;
+    int64_t context = prompt_tokens + max_tokens;
+    const struct hn_kv_shape shape = hn_model_kv_shape(m, 1, context);
     int rc = hn_session_plans(m, 1, context, NULL, &prefill, &decode, err);
     if (!rc) {
         const struct hn_plan *plans[] = {&prefill, &decode};
-        uint64_t cache =
-            m->backend->kv_size(m->dev, m->spec.n_layers, 1, context, width, m->kv_type);
+        uint64_t cache = m->backend->kv_size(m->dev, &shape);
         hn_memory_plan(m, plans, 2, cache, (uint64_t)m->spec.vocab_size * 4 * sizeof(float), out);
     }
     hn_plan_release(&prefill);

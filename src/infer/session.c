@@ -26,9 +26,9 @@ int hn_session_open(struct hn_session *s, struct hone_model *m, int64_t n_slots,
 {
     HN_ASSERT(n_slots > 0 && n_slots <= HN_MAX_SLOTS);
     *s = (struct hn_session){.model = m, .n_slots = n_slots, .context = context};
-    int64_t width = m->spec.n_kv_heads * m->spec.head_size, v = m->spec.vocab_size;
-    int rc = m->backend->kv_open(m->dev, m->spec.n_layers, n_slots, context, width, m->kv_type,
-                                 &s->kv, err);
+    int64_t v = m->spec.vocab_size;
+    const struct hn_kv_shape shape = hn_model_kv_shape(m, n_slots, context);
+    int rc = m->backend->kv_open(m->dev, &shape, &s->kv, err);
     if (!rc)
         rc = hn_session_plans(m, n_slots, context, s->kv, &s->prefill, &s->decode, err);
     struct hn_plan *plans[] = {&s->prefill, &s->decode};

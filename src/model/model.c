@@ -233,15 +233,24 @@ static int no_backend(const char *name, struct hone_err *err)
 
 /* -------------------------------------------------------------------------------------------- */
 
+struct hn_kv_shape hn_model_kv_shape(const struct hone_model *m, int64_t n_slots, int64_t context)
+{
+    const struct hn_spec *s = &m->spec;
+    return (struct hn_kv_shape){s->n_layers,   n_slots,      context,
+                                s->n_kv_heads, s->head_size, m->kv_type};
+}
+
 static int open_device(struct hone_model *m, const struct hone_device_options *o,
                        struct hone_err *err)
 {
     static const enum hn_class classes[] = {
         [HONE_EXACT] = HN_CLASS_EXACT, [HONE_BF16] = HN_CLASS_BF16, [HONE_INT8] = HN_CLASS_INT8};
+    static const enum hn_kv_type kv_types[] = {
+        [HONE_KV_F32] = HN_KV_F32, [HONE_KV_F16] = HN_KV_F16, [HONE_KV_Q8_0] = HN_KV_Q8_0};
     struct hn_device_options d = {0};
     if (o)
         d = (struct hn_device_options){o->n_threads, o->cpu_level, classes[o->compute]};
-    m->kv_type = o && o->kv_type == HONE_KV_F16 ? HN_F16 : HN_F32;
+    m->kv_type = o ? kv_types[o->kv_type] : HN_KV_F32;
     m->backend = hn_backend_find(o ? o->backend : NULL);
     if (!m->backend)
         return no_backend(o->backend, err);

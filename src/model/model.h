@@ -88,7 +88,7 @@ struct hone_model {
     struct hn_spec spec;
     const struct hn_backend *backend;
     struct hn_device *dev;
-    enum hn_dtype kv_type;        /* of the caches made for it: HN_F32 or HN_F16 */
+    enum hn_kv_type kv_type;      /* of the caches made for it */
     struct hn_weight *embed;      /* [V, D] */
     struct hn_weight *final_norm; /* [D] */
     struct hn_weight *head;       /* [V, D]; embed itself when tied */
@@ -114,6 +114,9 @@ struct hone_model {
  */
 HN_MUST_USE int hn_tokens_check(const struct hone_model *m, const int32_t *ids, size_t n,
                                 struct hone_err *err);
+
+/* The shape of a cache for it. */
+struct hn_kv_shape hn_model_kv_shape(const struct hone_model *m, int64_t n_slots, int64_t context);
 
 /* What an adapter that is to be made looks like. */
 struct hn_adapter_config {

@@ -378,11 +378,26 @@ static inline void check_attention(struct lab *lab, const struct attention_case 
     lab_clear(lab);
 }
 
+/* What a cache of the type makes of one head's keys or values. */
+static inline void round_head(enum hn_kv_type type, double *x, int64_t n)
+{
+    for (int64_t i = 0; i < n && type == HN_KV_F16; i++)
+        x[i] = (double)hn_f16_to_f32(hn_f16_from_f32((float)x[i]));
+    for (int64_t b = 0; b < n && type == HN_KV_Q8_0; b += HN_KV_BLOCK) {
+        int64_t end = HN_MIN(n, b + HN_KV_BLOCK);
+        double most = 0;
+        for (int64_t i = b; i < end; i++)
+            most = fmax(most, fabs(x[i]));
+        for (int64_t i = b; i < end && most > 0; i++) /* scaled in float32, where ties are seen */
+            x[i] = (double)rintf((float)x[i] * (127 / (float)most)) * (double)((float)most / 127);
+    }
+}
+
 /* The case's sequences pushed through a cache in pieces: sequence b lives in slot n_seqs-1-b, and
  * in each step gets its next 1 to max_step tokens (some get none).  The outputs together are those
- * of plain attention, of the rounded keys and values where the cache is of float16. */
+ * of plain attention, of the rounded keys and values where the cache rounds them. */
 static inline void check_cached(struct lab *lab, const struct attention_case *c, int32_t max_step,
-                                enum hn_dtype type)
+                                enum hn_kv_type type)
 {
     lab->what = c->name;
     struct hone_err err = {0};
@@ -399,15 +414,16 @@ static inline void check_cached(struct lab *lab, const struct attention_case *c,
     double *qs = lab_random(lab, q, 2), *ks = lab_random(lab, k, 2), *vs = lab_random(lab, v, 1);
     double *want = lab_alloc(lab, n * qw, sizeof *want), *p = lab_alloc(lab, longest, sizeof *p);
     double bound = lab_bound(lab, HN_OP_ATTENTION), top = largest(vs, n * kw);
-    for (int64_t i = 0; i < n * kw && type == HN_F16; i++) {
-        ks[i] = (double)hn_f16_to_f32(hn_f16_from_f32((float)ks[i]));
-        vs[i] = (double)hn_f16_to_f32(hn_f16_from_f32((float)vs[i]));
+    for (int64_t i = 0; i < n * s.n_kv_heads; i++) {
+        round_head(type, ks + i * s.head_size, s.head_size);
+        round_head(type, vs + i * s.head_size, s.head_size);
     }
     oracle_attention_fwd(&a, want, NULL, qs, ks, vs, p);
     float *qf = lab_get(lab, q), *kf = lab_get(lab, k), *vf = lab_get(lab, v);
     float *part = lab_alloc(lab, n * qw, sizeof *part);
     struct hn_kv *kv = NULL;
-    if (lab->be->kv_open(lab->dev, 2, c->n_seqs, longest, kw, type, &kv, &err))
+    const struct hn_kv_shape cache = {2, c->n_seqs, longest, s.n_kv_heads, s.head_size, type};
+    if (lab->be->kv_open(lab->dev, &cache, &kv, &err))
         fail_msg("kv_open: %s", err.message);
     for (int64_t left = n, step = 0; left > 0; step++) {
         int32_t at[7] = {0}, slots[6], past[6], from[6];
@@ -662,10 +678,11 @@ static inline void op_check_all(const struct hn_backend *be, struct hn_device *d
     check_rope(&lab, 5, 4, 26, 13, 1);
     for (size_t i = 0; i < HN_COUNT(attention_cases); i++) {
         check_attention(&lab, &attention_cases[i], i < 5);
-        check_cached(&lab, &attention_cases[i], 1 + (int32_t)hn_rng_below(&lab.rng, 3), HN_F32);
-        check_cached(&lab, &attention_cases[i], 150, HN_F32);
-        check_cached(&lab, &attention_cases[i], 1 + (int32_t)hn_rng_below(&lab.rng, 3), HN_F16);
-        check_cached(&lab, &attention_cases[i], 150, HN_F16);
+        for (int type = HN_KV_F32; type <= HN_KV_Q8_0; type++) {
+            int32_t few = 1 + (int32_t)hn_rng_below(&lab.rng, 3);
+            check_cached(&lab, &attention_cases[i], few, (enum hn_kv_type)type);
+            check_cached(&lab, &attention_cases[i], 150, (enum hn_kv_type)type);
+        }
     }
     check_glu(&lab, 1, 1);
     check_glu(&lab, 37, 53);

@@ -54,8 +54,10 @@ $ hone info $TEST/golden/llama-tied -p 200 -g 56 --json | grep -oE '"cache": [0-
 "cache": 65536
 $ hone info $TEST/golden/llama-tied -p 200 -g 56 --kv-type f32 --json | grep -oE '"cache": [0-9]+' | head -1
 "cache": 131072
+$ hone info $TEST/golden/llama-tied -p 200 -g 56 --kv-type q8_0 --json | grep -oE '"cache": [0-9]+' | head -1
+"cache": 40960
 $ hone generate --model $TEST/golden/llama-tied --prompt a --kv-type int8
-2> hone: --kv-type: found "int8", expected one of f32, f16
+2> hone: --kv-type: found "int8", expected one of f32, f16, q8_0
 ? 2
 $ hone bench $TEST/golden/llama-tied --prompt-tokens 16 -g 4 --train-tokens 16 -n 1 --decode-batch 4 --class-tokens 0 --threads 1 --json > bench.json; grep -oE '"name": "[a-z0-9 ]+"' bench.json | tr '\n' ' '; grep -oE '"(classes|first_token_[a-z]+)": ?[^,.]*' bench.json | sed 's/: .*[0-9]/: N/'
 "name": "prefill" "name": "decode" "name": "decode x2" "name": "decode x4" "name": "train" "classes": []

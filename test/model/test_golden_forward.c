@@ -7,6 +7,7 @@
 static const double max_far = 1e-4;  /* logits: largest difference over largest value */
 static const double max_loss = 1e-4; /* losses: absolute */
 static const double max_kl = 1e-6;   /* generation with rounded tokens: mean over tokens, in nats */
+static const double max_kl_bytes = 1e-3; /* the same with keys and values of 8 bits */
 
 /* Logits of all sequences, laid end to end. */
 static double packed_logits(const struct golden *g, struct hone_model *m)
@@ -71,7 +72,7 @@ static double divergence(const float *got, const float *want, int64_t n, int64_t
 
 /* Sequences 0 and 1 in two cache slots, in pieces of uneven length, at last token by token; *kl:
  * mean divergence. */
-static double cached_logits(const struct golden *g, struct hone_model *m, enum hn_dtype type,
+static double cached_logits(const struct golden *g, struct hone_model *m, enum hn_kv_type type,
                             double *kl)
 {
     struct golden_run r;
@@ -81,8 +82,9 @@ static double cached_logits(const struct golden *g, struct hone_model *m, enum h
     const float *want = golden_array(g, "logits", g->n_tokens * vocab);
     double worst = 0;
     *kl = 0;
-    if (m->backend->kv_open(m->dev, m->spec.n_layers, 2, g->n_tokens,
-                            m->spec.n_kv_heads * m->spec.head_size, type, &kv, &err))
+    struct hn_kv_shape shape = hn_model_kv_shape(m, 2, g->n_tokens);
+    shape.type = type;
+    if (m->backend->kv_open(m->dev, &shape, &kv, &err))
         fail_msg("%s: %s", g->name, err.message);
     golden_plan(&r, g, m, &(struct hn_decoder_options){.purpose = HN_FOR_GENERATION, .kv = kv});
     for (int step = 0; done[0] < g->offsets[1] || done[1] < g->offsets[2] - g->offsets[1]; step++) {
@@ -142,11 +144,12 @@ static double loss_error(const struct golden *g, struct hone_model *m, bool mask
     return fabs(mean - golden_fact(g, masked ? "loss_masked" : "loss_all"));
 }
 
-/* Keys and values in float16: each block's are off by 2^-11 of themselves, and the errors add up.
- */
-static double half_bound(const struct hone_model *m)
+/* Keys and values that are rounded: each block's are off by step of themselves (float16: 2^-11) or
+ * of the largest beside them (Q8_0: 2^-8; of numbers a quarter as large, 2^-6), and the errors add
+ * up. */
+static double kv_bound(const struct hone_model *m, double step)
 {
-    return (double)(2 * m->spec.n_layers) * 0x1p-11;
+    return (double)(2 * m->spec.n_layers) * step;
 }
 
 /* The class bf16: every product of a token's way through the model may be off by 2^-8 of its terms,
@@ -179,22 +182,26 @@ static void forward(void **state)
         if (!m)
             continue;
         bool base = hn_st_find(&g.arrays, "logits") != NULL;
-        double packed = base ? packed_logits(&g, m) : 0, kl = 0, kl_half = 0;
-        double cached = base ? cached_logits(&g, m, HN_F32, &kl) : 0;
-        double half = base ? cached_logits(&g, m, HN_F16, &kl_half) : 0;
+        double packed = base ? packed_logits(&g, m) : 0, kl = 0, kl_half = 0, kl_bytes = 0;
+        double cached = base ? cached_logits(&g, m, HN_KV_F32, &kl) : 0;
+        double half = base ? cached_logits(&g, m, HN_KV_F16, &kl_half) : 0;
+        double bytes = base ? cached_logits(&g, m, HN_KV_Q8_0, &kl_bytes) : 0;
         golden_adapter(&g, m);
         double adapted = adapter_logits(&g, m);
         double all = loss_error(&g, m, false), masked = loss_error(&g, m, true);
         print_message("%-16s %-24s logits: packed %.1e cached %.1e (kl %.0e) in f16 %.1e (kl %.0e) "
-                      "adapter %.1e  loss: %.1e %.1e\n",
-                      g.name, m->device_text, packed, cached, kl, half, kl_half, adapted, all,
-                      masked);
+                      "in q8_0 %.1e (kl %.0e) adapter %.1e  loss: %.1e %.1e\n",
+                      g.name, m->device_text, packed, cached, kl, half, kl_half, bytes, kl_bytes,
+                      adapted, all, masked);
         assert_true(packed <= max_far);
         assert_true(cached <= max_far || rounds(m));
         assert_true(kl <= max_kl);
-        assert_true(half <= half_bound(m));
+        assert_true(half <= kv_bound(m, 0x1p-11));
+        assert_true(bytes <= kv_bound(m, 0x1p-6));
+        assert_true(!base || bytes > half);
         assert_true(!base || half > 1e-5); /* it did round */
         assert_true(kl_half <= max_kl);
+        assert_true(kl_bytes <= max_kl_bytes);
         assert_true(adapted <= max_far);
         assert_true(all <= max_loss);
         assert_true(masked <= max_loss);

@@ -109,6 +109,12 @@ static struct work work_of(const struct job *j, int thread)
     return w;
 }
 
+/* Keys or values in float32, rows ld apart. */
+struct tile {
+    const float *at;
+    int64_t ld;
+};
+
 /* ---- cutting the work ----------------------------------------------------------------------- */
 
 static struct cut cut_sequence(const struct job *j, int64_t seq, int64_t first_unit)
@@ -228,22 +234,22 @@ static bool is_steep(const struct work *w, const struct unit *u, bool masked)
 }
 
 /* scores = k q^T */
-static void score_tile(const struct job *j, const struct work *w, const float *k, int64_t ldk,
-                       int64_t n_keys, int64_t n_cols, bool steep)
+static void score_tile(const struct job *j, const struct work *w, struct tile k, int64_t n_keys,
+                       int64_t n_cols, bool steep)
 {
     const struct hn_cpu_vector *f = j->dev->vector;
     int64_t hd = j->shape->head_size, step = steep ? CHUNK : n_keys, c = 0;
     for (int64_t key = 0; key < n_keys; key += step) {
         while (steep && c + CHUNK < n_cols && w->last[c + CHUNK - 1] <= key)
             c += CHUNK; /* no query of the chunk sees this key or a later one */
-        f->product(w->scores + key * ROWS + c, ROWS, k + key * ldk, ldk, 1, w->q + c, ROWS,
+        f->product(w->scores + key * ROWS + c, ROWS, k.at + key * k.ld, k.ld, 1, w->q + c, ROWS,
                    HN_MIN(step, n_keys - key), n_cols - c, hd, false);
     }
 }
 
 /* acc = acc shrink + scores^T v; first: acc = scores^T v. */
 static void add_values(const struct job *j, const struct unit *u, const struct work *w,
-                       const float *v, int64_t ldv, int64_t n_keys, bool steep, bool first)
+                       struct tile v, int64_t n_keys, bool steep, bool first)
 {
     const struct hn_cpu_vector *f = j->dev->vector;
     int64_t hd = j->shape->head_size, step = steep ? CHUNK : u->n_rows;
@@ -252,7 +258,7 @@ static void add_values(const struct job *j, const struct unit *u, const struct w
             f->scale(w->acc + r * hd, w->acc + r * hd, w->shrink[r], hd);
     for (int64_t r = 0; r < u->n_rows; r += step) {
         int64_t n = HN_MIN(step, u->n_rows - r), seen = steep ? w->last[r + n - 1] : n_keys;
-        f->product(w->acc + r * hd, hd, w->scores + r, 1, ROWS, v, ldv, n, hd, HN_MAX(seen, 0),
+        f->product(w->acc + r * hd, hd, w->scores + r, 1, ROWS, v.at, v.ld, n, hd, HN_MAX(seen, 0),
                    !first);
     }
 }
@@ -262,29 +268,32 @@ static struct hn_cpu_rows rows_of(const struct job *j, const struct unit *u, int
 {
     int64_t hd = j->shape->head_size, ld = j->shape->n_kv_heads * hd;
     const float *rows = which ? j->v : j->k;
-    if (!j->kv)
-        return (struct hn_cpu_rows){rows + u->token * ld + u->kv_head * hd, ld, HN_F32, NULL};
-    int64_t slot = j->batch->slots[u->seq];
-    return (struct hn_cpu_rows){hn_cpu_kv_head(j->kv, j->layer, slot, which, u->kv_head, hd), hd,
-                                j->kv->type, NULL};
+    struct hn_cpu_rows x = {.type = j->kv ? j->kv->shape.type : HN_KV_F32};
+    if (j->kv) {
+        x.data = hn_cpu_kv_head(j->kv, j->layer, j->batch->slots[u->seq], which, u->kv_head);
+        x.size = hn_cpu_kv_row_size(x.type, hd);
+    } else {
+        x.data = (const unsigned char *)(rows + u->token * ld + u->kv_head * hd);
+        x.size = ld * (int)sizeof *rows;
+    }
+    return x;
 }
 
 /* The same from row key on. */
 static struct hn_cpu_rows rows_from(const struct hn_cpu_rows *x, int64_t key)
 {
-    size_t at = (size_t)(key * x->ld) * hn_dtype_size(x->type);
-    return (struct hn_cpu_rows){(const unsigned char *)x->data + at, x->ld, x->type, NULL};
+    return (struct hn_cpu_rows){x->data + key * x->size, x->size, x->type, NULL};
 }
 
-/* n rows from row key on, in float32, x->ld apart; valid until the next call. */
-static const float *tile_of(const struct job *j, const struct work *w, const struct hn_cpu_rows *x,
-                            int64_t key, int64_t n)
+/* n rows from row key on; valid until the next call. */
+static struct tile tile_of(const struct job *j, const struct work *w, const struct hn_cpu_rows *x,
+                           int64_t key, int64_t n)
 {
     struct hn_cpu_rows from = rows_from(x, key);
-    if (x->type == HN_F32)
-        return from.data;
-    j->dev->vector->widen(w->tile, from.data, n * x->ld);
-    return w->tile;
+    if (x->type == HN_KV_F32)
+        return (struct tile){(const float *)(const void *)from.data, x->size / (int)sizeof(float)};
+    j->dev->vector->widen(w->tile, &from, n, j->shape->head_size);
+    return (struct tile){w->tile, j->shape->head_size};
 }
 
 /* Online softmax over the unit's keys: w->acc, w->max, w->sum. */
@@ -296,11 +305,11 @@ static void run_tiles(const struct job *j, const struct unit *u, const struct wo
     for (int64_t key = u->lo; key < u->hi; key += KEYS) {
         int64_t n = HN_MIN(KEYS, u->hi - key);
         bool masked = mask_tile(j, u, w, key, n, n_cols), steep = is_steep(w, u, masked);
-        score_tile(j, w, tile_of(j, w, &k, key, n), k.ld, n, n_cols, steep);
+        score_tile(j, w, tile_of(j, w, &k, key, n), n, n_cols, steep);
         j->dev->vector->softmax(w->scores, ROWS, n, n_cols, j->shape->scale,
                                 masked ? w->first : NULL, masked ? w->last : NULL, w->max, w->sum,
                                 w->shrink);
-        add_values(j, u, w, tile_of(j, w, &v, key, n), v.ld, n, steep, key == u->lo);
+        add_values(j, u, w, tile_of(j, w, &v, key, n), n, steep, key == u->lo);
     }
 }
 
@@ -460,7 +469,7 @@ void hn_cpu_attention_cached(struct hn_device *dev, struct hn_tensor *o, const s
 {
     struct job j = {
         .dev = dev, .batch = dev->batch, .shape = shape, .kv = kv, .layer = layer, .o = o->data};
-    HN_ASSERT(kv->width == shape->n_kv_heads * shape->head_size);
-    hn_cpu_kv_append(dev, kv, layer, k, v, shape->head_size);
+    HN_ASSERT(kv->shape.n_heads == shape->n_kv_heads && kv->shape.head_size == shape->head_size);
+    hn_cpu_kv_append(dev, kv, layer, k, v);
     attend(&j, q);
 }

@@ -73,19 +73,30 @@ struct hn_device {
 void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work);
 enum { HN_CPU_GRAIN = 64 }; /* elements; parts of a job that writes begin on multiples of it */
 
-/* kv.c: keys and values, [layer][slot][k or v][kv head][context][HD], so that one head's keys are
- * one stream. */
+/* kv.c: keys and values, [layer][slot][k or v][kv head][context] rows, so that one head's keys are
+ * one stream.  A row is head_size numbers; of HN_KV_Q8_0 the scales of its blocks, then as many
+ * integers. */
 struct hn_kv {
+    struct hn_kv_shape shape;
     unsigned char *data;
-    int64_t n_layers, n_slots, context, width;
-    enum hn_dtype type; /* HN_F32 or HN_F16 */
 };
-/* Keys (which 0) or values (1) of a slot, head and layer: [context, head_size] of the type. */
-void *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which, int64_t head,
-                     int64_t head_size);
+/* Bytes before the integers of a row, and of a whole one. */
+static inline int64_t hn_cpu_kv_codes(int64_t head_size)
+{
+    return (head_size + HN_KV_BLOCK - 1) / HN_KV_BLOCK * (int)sizeof(float);
+}
+static inline int64_t hn_cpu_kv_row_size(enum hn_kv_type type, int64_t head_size)
+{
+    if (type != HN_KV_Q8_0)
+        return head_size * (type == HN_KV_F32 ? 4 : 2);
+    return hn_cpu_kv_codes(head_size) + (head_size + 3) / 4 * 4; /* floats are aligned */
+}
+/* Keys (which 0) or values (1) of a slot, head and layer: context rows. */
+unsigned char *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which,
+                              int64_t head);
 /* Put the batch's k and v [T, HK*HD] at slots/past. */
 void hn_cpu_kv_append(struct hn_device *dev, struct hn_kv *kv, int64_t layer,
-                      const struct hn_tensor *k, const struct hn_tensor *v, int64_t head_size);
+                      const struct hn_tensor *k, const struct hn_tensor *v);
 
 /* weight.c */
 struct hn_weight {
@@ -140,11 +151,10 @@ void hn_cpu_attention_cached(struct hn_device *dev, struct hn_tensor *o, const s
 size_t hn_cpu_attention_scratch_size(const struct hn_device *dev, const struct hn_limits *limits);
 size_t hn_cpu_attention_bwd_scratch_size(const struct hn_device *dev,
                                          const struct hn_limits *limits);
-int hn_cpu_kv_open(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
-                   int64_t width, enum hn_dtype type, struct hn_kv **out, struct hone_err *err);
+int hn_cpu_kv_open(struct hn_device *dev, const struct hn_kv_shape *shape, struct hn_kv **out,
+                   struct hone_err *err);
 void hn_cpu_kv_close(struct hn_device *dev, struct hn_kv **kv);
-size_t hn_cpu_kv_size(const struct hn_device *dev, int64_t n_layers, int64_t n_slots,
-                      int64_t context, int64_t width, enum hn_dtype type);
+size_t hn_cpu_kv_size(const struct hn_device *dev, const struct hn_kv_shape *shape);
 void hn_cpu_glu_fwd(struct hn_device *dev, struct hn_tensor *a, const struct hn_tensor *gate,
                     const struct hn_tensor *up);
 void hn_cpu_glu_bwd(struct hn_device *dev, struct hn_tensor *dgate, struct hn_tensor *dup,

@@ -7,39 +7,76 @@
 enum { FEW_KEYS = 4, FEW_VECS = 4 }; /* keys of a step of scores; vectors of a step of weigh */
 
 /* Ask for n bytes; the processor's own prefetching stops where rows or pages do. */
-INLINE void few_prefetch(const char *p, int64_t n)
+INLINE void few_prefetch(const unsigned char *p, int64_t n)
 {
     for (int64_t i = 0; i < n; i += 64)
         HN_PREFETCH(p + i);
 }
 
-/* W elements of float16 or float32. */
-INLINE vec few_get(bool half, const char *p)
+/* W numbers of a row, from number i on; of Q8_0 not yet times their block's scale. */
+INLINE vec few_numbers(const enum hn_kv_type type, const unsigned char *row, int64_t i, int64_t hd)
 {
-    return half ? v_widen((const uint16_t *)(const void *)p)
-                : v_load((const float *)(const void *)p);
+    if (type == HN_KV_F32)
+        return v_load((const float *)(const void *)row + i);
+    if (type == HN_KV_F16)
+        return v_widen((const uint16_t *)(const void *)row + i);
+    return v_bytes((const int8_t *)row + hn_cpu_kv_codes(hd) + i);
 }
 
-/* n < W elements, and zeros. */
-static vec few_get_part(bool half, const char *p, int64_t n)
+/* The last of a row from number i on, fewer than W, and zeros. */
+static vec few_part(const enum hn_kv_type type, const unsigned char *row, int64_t i, int64_t hd)
 {
-    uint16_t x[W] = {0};
-    if (!half)
-        return v_load_part((const float *)(const void *)p, v_part(n));
-    memcpy(x, p, (size_t)n * sizeof *x);
-    return v_widen(x);
+    int64_t n = hd - i;
+    if (type == HN_KV_F32)
+        return v_load_part((const float *)(const void *)row + i, v_part(n));
+    if (type == HN_KV_F16) {
+        uint16_t x[W] = {0};
+        memcpy(x, row + i * (int)sizeof *x, (size_t)n * sizeof *x);
+        return v_widen(x);
+    }
+    int8_t x[W] = {0};
+    memcpy(x, row + hn_cpu_kv_codes(hd) + i, (size_t)n);
+    return v_bytes(x);
+}
+
+/* x times the scale of a row's number i. */
+INLINE vec few_scaled(const enum hn_kv_type type, const unsigned char *row, int64_t i, vec x)
+{
+    if (type != HN_KV_Q8_0)
+        return x;
+    return v_mul(x, v_set(((const float *)(const void *)row)[i / HN_KV_BLOCK]));
+}
+
+static void widen(float *y, const struct hn_cpu_rows *x, int64_t n_rows, int64_t hd)
+{
+#define EACH(type)                                                                                 \
+    for (int64_t r = 0; r < n_rows; r++, y += hd) {                                                \
+        const unsigned char *row = x->data + r * x->size;                                          \
+        int64_t i = 0;                                                                             \
+        for (; i + W <= hd; i += W)                                                                \
+            v_store(y + i, few_scaled(type, row, i, few_numbers(type, row, i, hd)));               \
+        if (i < hd)                                                                                \
+            v_store_part(y + i, v_part(hd - i),                                                    \
+                         few_scaled(type, row, i, few_part(type, row, i, hd)));                    \
+    }
+    if (x->type == HN_KV_F32)
+        EACH(HN_KV_F32)
+    else if (x->type == HN_KV_F16)
+        EACH(HN_KV_F16)
+    else
+        EACH(HN_KV_Q8_0)
+#undef EACH
 }
 
 /* FEW_KEYS keys, n of them real, times nr rows of q. */
-INLINE void few_scores(int nr, bool half, float *s, int64_t lds, const char *k, int64_t k_size,
-                       const float *q, int64_t n, int64_t hd)
+INLINE void few_scores(int nr, const enum hn_kv_type type, float *s, int64_t lds,
+                       const unsigned char *k, int64_t size, const float *q, int64_t n, int64_t hd)
 {
-    const int element = half ? 2 : 4;
-    const char *row[FEW_KEYS];
+    const unsigned char *row[FEW_KEYS];
     vec sums[V_FEW][FEW_KEYS], x[V_FEW];
 #pragma GCC unroll 4
     for (int j = 0; j < FEW_KEYS; j++)
-        row[j] = k + (j < n ? j : 0) * k_size;
+        row[j] = k + (j < n ? j : 0) * size;
 #pragma GCC unroll 4
     for (int r = 0; r < nr; r++)
 #pragma GCC unroll 4
@@ -52,14 +89,14 @@ INLINE void few_scores(int nr, bool half, float *s, int64_t lds, const char *k, 
             x[r] = v_load(q + r * hd + i);
 #pragma GCC unroll 4
         for (int j = 0; j < FEW_KEYS; j++) {
-            vec y = few_get(half, row[j] + i * element);
+            vec y = few_scaled(type, row[j], i, few_numbers(type, row[j], i, hd));
 #pragma GCC unroll 4
             for (int r = 0; r < nr; r++)
                 sums[r][j] = v_fma(x[r], y, sums[r][j]);
         }
     }
     for (int j = 0; j < FEW_KEYS && i < hd; j++) {
-        vec y = few_get_part(half, row[j] + i * element, hd - i);
+        vec y = few_scaled(type, row[j], i, few_part(type, row[j], i, hd));
         for (int r = 0; r < nr; r++)
             sums[r][j] = v_fma(v_load_part(q + r * hd + i, v_part(hd - i)), y, sums[r][j]);
     }
@@ -68,84 +105,87 @@ INLINE void few_scores(int nr, bool half, float *s, int64_t lds, const char *k, 
         v_sums4(s + r * lds, sums[r]);
 }
 
-/* nv vectors of nr rows: y = y shrink + s v; ragged: of the one vector, n elements are real. */
-INLINE void few_weigh(int nr, int nv, bool half, bool ragged, float *y, int64_t hd,
-                      const float *shrink, const float *s, int64_t lds, const char *v,
-                      int64_t v_size, int64_t n_keys, int64_t n, const char *next)
+/* nv vectors of nr rows, from number d on: y = y shrink + s v; ragged: the last, not a whole one.
+ */
+INLINE void few_weigh(int nr, int nv, const enum hn_kv_type type, bool ragged, float *y, int64_t d,
+                      const float *shrink, const float *s, int64_t lds, const unsigned char *v,
+                      int64_t size, int64_t n_keys, int64_t hd, const unsigned char *next)
 {
     vec sums[V_FEW][FEW_VECS], x[V_FEW];
-    part rest = v_part(ragged ? n : 0);
+    part rest = v_part(ragged ? hd - d : 0);
 #pragma GCC unroll 4
     for (int r = 0; r < nr; r++)
 #pragma GCC unroll 4
         for (int i = 0; i < nv; i++)
-            sums[r][i] = v_mul(v_get(y + r * hd + i * W, !ragged, rest), v_set(shrink[r]));
-    for (int64_t j = 0; j < n_keys; j++, v += v_size) {
+            sums[r][i] = v_mul(v_get(y + r * hd + d + i * W, !ragged, rest), v_set(shrink[r]));
+    for (int64_t j = 0; j < n_keys; j++, v += size) {
         if (next)
-            few_prefetch(next + j * v_size, hd * (half ? 2 : 4));
-#pragma GCC unroll 4
-        for (int r = 0; r < nr; r++)
-            x[r] = v_set(s[r * lds + j]);
+            few_prefetch(next + j * size, hn_cpu_kv_row_size(type, hd));
 #pragma GCC unroll 4
         for (int i = 0; i < nv; i++) {
-            vec z = ragged ? few_get_part(half, v, n) : few_get(half, v + i * W * (half ? 2 : 4));
+            vec z = ragged ? few_part(type, v, d, hd) : few_numbers(type, v, d + i * W, hd);
 #pragma GCC unroll 4
-            for (int r = 0; r < nr; r++)
+            for (int r = 0; r < nr; r++) {
+                if (i == 0 || (type == HN_KV_Q8_0 && i * W % HN_KV_BLOCK == 0))
+                    x[r] = few_scaled(type, v, d + i * W, v_set(s[r * lds + j]));
                 sums[r][i] = v_fma(x[r], z, sums[r][i]);
+            }
         }
     }
 #pragma GCC unroll 4
     for (int r = 0; r < nr; r++)
 #pragma GCC unroll 4
         for (int i = 0; i < nv; i++)
-            v_put(y + r * hd + i * W, !ragged, rest, sums[r][i]);
+            v_put(y + r * hd + d + i * W, !ragged, rest, sums[r][i]);
 }
 
-/* All keys, and then all elements, of nr rows. */
-INLINE void few_scores_rows(int nr, bool half, float *s, int64_t lds, const struct hn_cpu_rows *k,
-                            const float *q, int64_t n_keys, int64_t hd)
+/* All keys, and then all numbers, of nr rows. */
+INLINE void few_scores_rows(int nr, const enum hn_kv_type type, float *s, int64_t lds,
+                            const struct hn_cpu_rows *k, const float *q, int64_t n_keys, int64_t hd)
 {
-    const int64_t element = half ? 2 : 4, size = k->ld * element;
     for (int64_t j = 0; j < n_keys; j += FEW_KEYS) {
         for (int64_t i = j; k->next && i < HN_MIN(j + FEW_KEYS, n_keys); i++)
-            few_prefetch((const char *)k->next + i * size, hd * element);
-        few_scores(nr, half, s + j, lds, (const char *)k->data + j * size, size, q, n_keys - j, hd);
+            few_prefetch(k->next + i * k->size, hn_cpu_kv_row_size(type, hd));
+        few_scores(nr, type, s + j, lds, k->data + j * k->size, k->size, q, n_keys - j, hd);
     }
 }
 
-INLINE void few_weigh_rows(int nr, bool half, float *y, const float *shrink, const float *s,
-                           int64_t lds, const struct hn_cpu_rows *v, int64_t n_keys, int64_t hd)
+INLINE void few_weigh_rows(int nr, const enum hn_kv_type type, float *y, const float *shrink,
+                           const float *s, int64_t lds, const struct hn_cpu_rows *v, int64_t n_keys,
+                           int64_t hd)
 {
-    const int64_t element = half ? 2 : 4, size = v->ld * element;
-    const char *p = v->data, *next = v->next;
     int64_t d = 0;
-#define WEIGH(nv, ragged, n)                                                                       \
-    few_weigh(nr, nv, half, ragged, y + d, hd, shrink, s, lds, p + d * element, size, n_keys, n,   \
-              d ? NULL : next)
+#define WEIGH(nv, ragged)                                                                          \
+    few_weigh(nr, nv, type, ragged, y, d, shrink, s, lds, v->data, v->size, n_keys, hd,            \
+              d ? NULL : v->next)
     for (; d + FEW_VECS * W <= hd; d += FEW_VECS * W)
-        WEIGH(FEW_VECS, false, 0);
+        WEIGH(FEW_VECS, false);
     for (; d + W <= hd; d += W)
-        WEIGH(1, false, 0);
+        WEIGH(1, false);
     if (d < hd)
-        WEIGH(1, true, hd - d);
+        WEIGH(1, true);
 #undef WEIGH
 }
 
-/* f(nr, half, …) with both constants, so that each has its own registers. */
-#define FEW_CASE(nr, half, f, ...)                                                                 \
-    if (half)                                                                                      \
-        f(nr, true, __VA_ARGS__);                                                                  \
-    else                                                                                           \
-        f(nr, false, __VA_ARGS__)
-#define FEW_CASES(nr, half, f, ...)                                                                \
+/* f(nr, type, …) with both constants, so that each has its own registers. */
+#define FEW_CASE(nr, type, f, ...)                                                                 \
+    do {                                                                                           \
+        if ((type) == HN_KV_F32)                                                                   \
+            f(nr, HN_KV_F32, __VA_ARGS__);                                                         \
+        else if ((type) == HN_KV_F16)                                                              \
+            f(nr, HN_KV_F16, __VA_ARGS__);                                                         \
+        else                                                                                       \
+            f(nr, HN_KV_Q8_0, __VA_ARGS__);                                                        \
+    } while (0)
+#define FEW_CASES(nr, type, f, ...)                                                                \
     if ((nr) == 1)                                                                                 \
-        FEW_CASE(1, half, f, __VA_ARGS__);                                                         \
+        FEW_CASE(1, type, f, __VA_ARGS__);                                                         \
     else if ((nr) == 2)                                                                            \
-        FEW_CASE(2, half, f, __VA_ARGS__);                                                         \
+        FEW_CASE(2, type, f, __VA_ARGS__);                                                         \
     else if (V_FEW == 3 || (nr) == 3)                                                              \
-        FEW_CASE(3, half, f, __VA_ARGS__);                                                         \
+        FEW_CASE(3, type, f, __VA_ARGS__);                                                         \
     else                                                                                           \
-        FEW_CASE(V_FEW, half, f, __VA_ARGS__);
+        FEW_CASE(V_FEW, type, f, __VA_ARGS__);
 
 /* Rows of the next block, of those that are left. */
 INLINE int64_t few_block(int64_t rows)
@@ -157,20 +197,21 @@ INLINE int64_t few_block(int64_t rows)
 static void scores_few(float *s, int64_t lds, const struct hn_cpu_rows *k, const float *q,
                        int64_t n_rows, int64_t n_keys, int64_t hd)
 {
-    const bool half = k->type == HN_F16;
-    for (int64_t n; n_rows > 0; n_rows -= n, s += n * lds, q += n * hd) {
+    struct hn_cpu_rows x = *k; /* the first block asks for what is next */
+    for (int64_t n; n_rows > 0; n_rows -= n, s += n * lds, q += n * hd, x.next = NULL) {
         n = few_block(n_rows);
-        FEW_CASES(n, half, few_scores_rows, s, lds, k, q, n_keys, hd)
+        FEW_CASES(n, x.type, few_scores_rows, s, lds, &x, q, n_keys, hd)
     }
 }
 
 static void weigh_few(float *y, const float *shrink, const float *s, int64_t lds,
                       const struct hn_cpu_rows *v, int64_t n_rows, int64_t n_keys, int64_t hd)
 {
-    const bool half = v->type == HN_F16;
+    struct hn_cpu_rows x = *v;
     for (int64_t n; n_rows > 0; n_rows -= n, s += n * lds, y += n * hd, shrink += n) {
         n = few_block(n_rows);
-        FEW_CASES(n, half, few_weigh_rows, y, shrink, s, lds, v, n_keys, hd)
+        FEW_CASES(n, x.type, few_weigh_rows, y, shrink, s, lds, &x, n_keys, hd)
+        x.next = NULL;
     }
 }
 

@@ -3,34 +3,27 @@
 #include "base/mem.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
-/* Elements of the whole cache, or -1 when they cannot be counted. */
-static int64_t elements(int64_t n_layers, int64_t n_slots, int64_t context, int64_t width)
+size_t hn_cpu_kv_size(const struct hn_device *dev, const struct hn_kv_shape *s)
 {
-    int64_t n = 2;
-    if (n_layers < 0 || n_slots < 0 || context < 0 || width < 0 ||
-        hn_mul_overflows(n, n_layers, &n) || hn_mul_overflows(n, n_slots, &n) ||
-        hn_mul_overflows(n, context, &n) || hn_mul_overflows(n, width, &n) ||
-        n > INT64_MAX / (int64_t)sizeof(float))
-        return -1;
-    return n;
-}
-
-size_t hn_cpu_kv_size(const struct hn_device *dev, int64_t n_layers, int64_t n_slots,
-                      int64_t context, int64_t width, enum hn_dtype type)
-{
-    int64_t n = elements(n_layers, n_slots, context, width);
+    const int64_t factors[] = {s->n_layers, s->n_slots, s->context, s->n_heads};
+    int64_t n = -1;
     (void)dev;
-    return n < 0 ? SIZE_MAX : (size_t)n * hn_dtype_size(type);
+    if (s->head_size >= 0 && s->head_size <= INT32_MAX)
+        n = 2 * hn_cpu_kv_row_size(s->type, s->head_size);
+    for (size_t i = 0; i < HN_COUNT(factors); i++)
+        if (n < 0 || factors[i] < 0 || hn_mul_overflows(n, factors[i], &n))
+            return SIZE_MAX;
+    return (size_t)n;
 }
 
-int hn_cpu_kv_open(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int64_t context,
-                   int64_t width, enum hn_dtype type, struct hn_kv **out, struct hone_err *err)
+int hn_cpu_kv_open(struct hn_device *dev, const struct hn_kv_shape *shape, struct hn_kv **out,
+                   struct hone_err *err)
 {
-    size_t size = hn_cpu_kv_size(dev, n_layers, n_slots, context, width, type);
+    size_t size = hn_cpu_kv_size(dev, shape);
     struct hn_kv *kv = hn_calloc(1, sizeof *kv);
-    HN_ASSERT(type == HN_F32 || type == HN_F16);
     unsigned char *data = size < SIZE_MAX ? hn_alloc_aligned(size) : NULL;
     if (!kv || !data) {
         hn_free(kv);
@@ -38,9 +31,9 @@ int hn_cpu_kv_open(struct hn_device *dev, int64_t n_layers, int64_t n_slots, int
         return hn_fail(err, HONE_NO_MEMORY,
                        "out of memory for a key/value cache of %" PRId64 " slots of %" PRId64
                        " tokens in %" PRId64 " layers: ask for fewer slots or a shorter context",
-                       n_slots, context, n_layers);
+                       shape->n_slots, shape->context, shape->n_layers);
     }
-    *kv = (struct hn_kv){data, n_layers, n_slots, context, width, type};
+    *kv = (struct hn_kv){*shape, data};
     *out = kv;
     return 0;
 }
@@ -55,12 +48,12 @@ void hn_cpu_kv_close(struct hn_device *dev, struct hn_kv **kv)
     *kv = NULL;
 }
 
-void *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which, int64_t head,
-                     int64_t head_size)
+unsigned char *hn_cpu_kv_head(const struct hn_kv *kv, int64_t layer, int64_t slot, int which,
+                              int64_t head)
 {
-    int64_t plane = (layer * kv->n_slots + slot) * 2 + which;
-    int64_t at = plane * kv->context * kv->width + head * kv->context * head_size;
-    return kv->data + (size_t)at * hn_dtype_size(kv->type);
+    const struct hn_kv_shape *s = &kv->shape;
+    int64_t row = ((layer * s->n_slots + slot) * 2 + which) * s->n_heads + head;
+    return kv->data + row * s->context * hn_cpu_kv_row_size(s->type, s->head_size);
 }
 
 struct job {
@@ -68,32 +61,56 @@ struct job {
     const struct hn_batch *batch;
     const struct hn_kv *kv;
     const float *k, *v;
-    int64_t layer, head_size;
+    int64_t layer;
 };
 
-/* One token's keys or values of a head, element at of those of its slot. */
-static void put(const struct job *j, void *head, int64_t at, const float *x)
+/* n numbers to integers; returns their scale. */
+static float round_block(int8_t *q, const float *x, int64_t n)
 {
-    int64_t n = j->head_size;
-    if (j->kv->type == HN_F16)
-        j->vector->narrow((uint16_t *)head + at, x, n);
-    else
-        memcpy((float *)head + at, x, (size_t)n * sizeof *x);
+    int32_t bits, most = 0; /* as integers, magnitudes order as they should, NaN the last */
+    float largest;
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(&bits, x + i, sizeof bits);
+        most = HN_MAX(most, bits & INT32_MAX);
+    }
+    memcpy(&largest, &most, sizeof largest);
+    if (!(largest >= 0x1p-100f && largest < HUGE_VALF)) {
+        memset(q, 0, (size_t)n);
+        return largest < 0x1p-100f ? 0 : NAN;
+    }
+    float inverse = 127 / largest;
+    for (int64_t i = 0; i < n; i++)
+        q[i] = (int8_t)lrintf(x[i] * inverse);
+    return largest / 127;
+}
+
+/* One token's keys or values of a head. */
+static void put_row(const struct job *j, unsigned char *row, const float *x)
+{
+    const struct hn_kv_shape *s = &j->kv->shape;
+    float *wide = (float *)(void *)row;
+    if (s->type == HN_KV_F16)
+        j->vector->narrow((uint16_t *)(void *)row, x, s->head_size);
+    else if (s->type == HN_KV_F32)
+        memcpy(row, x, (size_t)s->head_size * sizeof *x);
+    for (int64_t i = 0; i < s->head_size && s->type == HN_KV_Q8_0; i += HN_KV_BLOCK)
+        wide[i / HN_KV_BLOCK] = round_block((int8_t *)row + hn_cpu_kv_codes(s->head_size) + i,
+                                            x + i, HN_MIN(HN_KV_BLOCK, s->head_size - i));
 }
 
 static void append_tokens(const struct job *j, int64_t t, int64_t end)
 {
     const struct hn_batch *batch = j->batch;
-    const struct hn_kv *kv = j->kv;
-    int64_t b = 0, hd = j->head_size;
+    const struct hn_kv_shape *s = &j->kv->shape;
+    int64_t b = 0, size = hn_cpu_kv_row_size(s->type, s->head_size);
     for (; t < end; t++) {
         while (t >= batch->offsets[b + 1])
             b++;
-        int64_t at = (batch->past[b] + t - batch->offsets[b]) * hd;
-        for (int64_t h = 0; h * hd < kv->width; h++) {
-            int64_t from = t * kv->width + h * hd;
-            put(j, hn_cpu_kv_head(kv, j->layer, batch->slots[b], 0, h, hd), at, j->k + from);
-            put(j, hn_cpu_kv_head(kv, j->layer, batch->slots[b], 1, h, hd), at, j->v + from);
+        int64_t at = (batch->past[b] + t - batch->offsets[b]) * size;
+        for (int64_t h = 0; h < s->n_heads; h++) {
+            int64_t from = (t * s->n_heads + h) * s->head_size;
+            put_row(j, hn_cpu_kv_head(j->kv, j->layer, batch->slots[b], 0, h) + at, j->k + from);
+            put_row(j, hn_cpu_kv_head(j->kv, j->layer, batch->slots[b], 1, h) + at, j->v + from);
         }
     }
 }
@@ -107,16 +124,18 @@ static void append_part(void *arg, struct hn_parts *parts)
 }
 
 void hn_cpu_kv_append(struct hn_device *dev, struct hn_kv *kv, int64_t layer,
-                      const struct hn_tensor *k, const struct hn_tensor *v, int64_t head_size)
+                      const struct hn_tensor *k, const struct hn_tensor *v)
 {
     const struct hn_batch *batch = dev->batch;
-    HN_ASSERT(batch->slots && batch->past && layer >= 0 && layer < kv->n_layers);
-    HN_ASSERT(k->cols == kv->width && v->cols == kv->width && kv->width % head_size == 0);
+    const struct hn_kv_shape *s = &kv->shape;
+    const int64_t width = s->n_heads * s->head_size;
+    HN_ASSERT(batch->slots && batch->past && layer >= 0 && layer < s->n_layers);
+    HN_ASSERT(k->cols == width && v->cols == width);
     for (int64_t b = 0; b < batch->n_seqs; b++) {
         int64_t n = batch->offsets[b + 1] - batch->offsets[b];
-        HN_ASSERT(batch->slots[b] >= 0 && batch->slots[b] < kv->n_slots);
-        HN_ASSERT(batch->past[b] >= 0 && batch->past[b] + n <= kv->context);
+        HN_ASSERT(batch->slots[b] >= 0 && batch->slots[b] < s->n_slots);
+        HN_ASSERT(batch->past[b] >= 0 && batch->past[b] + n <= s->context);
     }
-    struct job j = {dev->vector, batch, kv, k->data, v->data, layer, head_size};
-    hn_cpu_run(dev, append_part, &j, batch->n_tokens * kv->width * 2);
+    struct job j = {dev->vector, batch, kv, k->data, v->data, layer};
+    hn_cpu_run(dev, append_part, &j, batch->n_tokens * width * 2);
 }

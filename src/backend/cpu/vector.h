@@ -26,12 +26,13 @@ void hn_cpu_adamw_constants(const struct hn_adamw *o, struct hn_cpu_adamw *k);
 /* Columns of a score tile are handled in whole groups of this many, at every level. */
 enum { HN_CPU_LANES = 16 };
 
-/* Rows of keys or values, ld elements apart. */
+/* Rows of keys or values as cpu.h has them, size bytes apart; widened as they are read. */
 struct hn_cpu_rows {
-    const void *data;
-    int64_t ld;
-    enum hn_dtype type; /* HN_F32, or HN_F16: widened as they are read */
-    const void *next;   /* as many rows that are read after these, asked for meanwhile; or NULL */
+    const unsigned char *data;
+    int64_t size;
+    enum hn_kv_type type;
+    const unsigned char *next; /* as many rows that are read after these, asked for meanwhile; or
+                                  NULL */
 };
 
 struct hn_cpu_vector {
@@ -75,10 +76,10 @@ struct hn_cpu_vector {
     /* y [n, m] = the m rows x[0..m) of n elements each, transposed; rows of y are ldy apart. */
     void (*transpose)(float *y, int64_t ldy, const float *const *x, int64_t m, int64_t n);
 
-    /* Between float32 and float16 (bit patterns), n elements; narrow rounds to nearest even, and
-     * what is beyond
-     * +-HN_F16_MAX to that.  The same bits at every level. */
-    void (*widen)(float *y, const uint16_t *x, int64_t n);
+    /* y [n_rows, hd] = x */
+    void (*widen)(float *y, const struct hn_cpu_rows *x, int64_t n_rows, int64_t hd);
+    /* n numbers to float16 (bit patterns): to nearest even, and what is beyond +-HN_F16_MAX to
+     * that.  Both: the same bits at every level. */
     void (*narrow)(uint16_t *y, const float *x, int64_t n);
 
     /* One step of the online softmax (Milakov and Gimelshein 2018) on raw scores s [n_keys, ld], a

@@ -226,6 +226,12 @@ INLINE vec v_widen(const uint16_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
+INLINE vec v_bytes(const int8_t *p)
+{
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+
 /* The value comes second: of a NaN and a number, min and max give the second. */
 INLINE void v_narrow(uint16_t *p, vec x, float top)
 {

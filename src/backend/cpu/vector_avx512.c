@@ -231,6 +231,12 @@ INLINE vec v_widen(const uint16_t *p)
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
+INLINE vec v_bytes(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+}
+
 /* The value comes second: of a NaN and a number, min and max give the second. */
 INLINE void v_narrow(uint16_t *p, vec x, float top)
 {

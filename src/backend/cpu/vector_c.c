@@ -164,10 +164,18 @@ static void softmax(float *s, int64_t ld, int64_t n_keys, int64_t n_cols, float 
     }
 }
 
-static float element(const struct hn_cpu_rows *x, int64_t at)
+static float element(const struct hn_cpu_rows *x, int64_t row, int64_t i, int64_t hd)
 {
-    return x->type == HN_F16 ? hn_f16_to_f32(((const uint16_t *)x->data)[at])
-                             : ((const float *)x->data)[at];
+    const unsigned char *p = x->data + row * x->size;
+    const float *wide = (const float *)(const void *)p;
+    switch (x->type) {
+    case HN_KV_F16:
+        return hn_f16_to_f32(((const uint16_t *)(const void *)p)[i]);
+    case HN_KV_Q8_0:
+        return wide[i / HN_KV_BLOCK] * (float)((const int8_t *)p + hn_cpu_kv_codes(hd))[i];
+    default:
+        return wide[i];
+    }
 }
 
 static void scores_few(float *s, int64_t lds, const struct hn_cpu_rows *k, const float *q,
@@ -177,7 +185,7 @@ static void scores_few(float *s, int64_t lds, const struct hn_cpu_rows *k, const
         for (int64_t j = 0; j < n_keys; j++) {
             float sum = 0;
             for (int64_t d = 0; d < hd; d++)
-                sum += q[r * hd + d] * element(k, j * k->ld + d);
+                sum += q[r * hd + d] * element(k, j, d, hd);
             s[r * lds + j] = sum;
         }
     }
@@ -199,7 +207,7 @@ static void weigh_few(float *y, const float *shrink, const float *s, int64_t lds
         for (int64_t d = 0; d < hd; d++) {
             float sum = y[r * hd + d] * shrink[r];
             for (int64_t j = 0; j < n_keys; j++)
-                sum += s[r * lds + j] * element(v, j * v->ld + d);
+                sum += s[r * lds + j] * element(v, j, d, hd);
             y[r * hd + d] = sum;
         }
     }
@@ -218,10 +226,11 @@ static void softmax_bwd(float *p, float *ds, int64_t ld, int64_t n_rows, int64_t
     }
 }
 
-static void widen(float *y, const uint16_t *x, int64_t n)
+static void widen(float *y, const struct hn_cpu_rows *x, int64_t n_rows, int64_t hd)
 {
-    for (int64_t i = 0; i < n; i++)
-        y[i] = hn_f16_to_f32(x[i]);
+    for (int64_t r = 0; r < n_rows; r++)
+        for (int64_t i = 0; i < hd; i++)
+            y[r * hd + i] = element(x, r, i, hd);
 }
 
 static void narrow(uint16_t *y, const float *x, int64_t n)

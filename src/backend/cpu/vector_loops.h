@@ -11,7 +11,8 @@
  *   v_keys(p) loads W key numbers, v_key(j) sets them, v_seen(lo, hi, j) lanes with lo <= j < hi,
  *   v_count() = 0, 1, …                 v_iadd; v_if(seen, a) = a where seen, else 0; v_seen_max
  *   v_transpose(a[W])                   v_sum_squares (in double)
- *   v_widen(p) loads W float16; v_narrow(p, a, top) stores a as float16, at most top either way
+ *   v_widen(p) loads W float16, v_bytes(p) W signed bytes
+ *   v_narrow(p, a, top) stores a as float16, at most top either way
  *
  * and the constants V_PANEL (vectors per row of a product's tile), V_ROWS and V_ROWS_NARROW (rows
  * of a tile with V_PANEL vectors, and with half of them or fewer): as many accumulators as fit in
@@ -461,15 +462,6 @@ static void softmax_bwd(float *p, float *ds, int64_t ld, int64_t n_rows, int64_t
             STEPS(1, true);
 #undef STEPS
     }
-}
-
-static void widen(float *y, const uint16_t *x, int64_t n)
-{
-    int64_t i = 0;
-    for (; i + W <= n; i += W)
-        v_store(y + i, v_widen(x + i));
-    for (; i < n; i++)
-        y[i] = hn_f16_to_f32(x[i]);
 }
 
 static void narrow(uint16_t *y, const float *x, int64_t n)

@@ -206,6 +206,13 @@ INLINE vec v_widen(const uint16_t *p)
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
 
+INLINE vec v_bytes(const int8_t *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
+}
+
 INLINE void v_narrow(uint16_t *p, vec x, float top)
 {
     vec y = vmaxq_f32(vminq_f32(x, vdupq_n_f32(top)), vdupq_n_f32(-top));

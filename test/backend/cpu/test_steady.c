@@ -125,9 +125,10 @@ static int open_step(struct step *s, int n_threads, struct hone_err *err)
                           .cols = HD,
                           .data = (unsigned char *)s->weight,
                           .row_size = sizeof s->weight};
+    const struct hn_kv_shape cache = {1, 2, CONTEXT, HK, HD, HN_KV_F16};
     if ((rc = s->be->open(&o, &s->dev, err)) || (rc = s->be->reserve(s->dev, &limits, err)) ||
         (rc = s->be->bind(s->dev, all, N_TENSORS, at, &s->arena, err)) ||
-        (rc = s->be->kv_open(s->dev, 1, 2, CONTEXT, HK * HD, HN_F16, &s->kv, err)) ||
+        (rc = s->be->kv_open(s->dev, &cache, &s->kv, err)) ||
         (rc = s->be->weight_open(s->dev, &m, &s->norm, err)))
         return rc;
     return 0;

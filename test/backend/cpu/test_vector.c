@@ -247,26 +247,47 @@ static void check_softmax_bwd(struct bench *b, int64_t n_rows, int64_t n_cols, b
     check(b, &ds, (8 + 2 * 2.5) * 0x1p-24, 0);
 }
 
-/* The three steps of few query rows, over keys and values of a type. */
-static void check_few(struct bench *b, int64_t n_keys, int64_t n_rows, int64_t hd, bool half)
+/* A row of keys or values; of Q8_0 any scales and integers. */
+static void store_row(struct bench *b, unsigned char *row, enum hn_kv_type type, const float *x,
+                      int64_t hd)
 {
-    int64_t ld = hd + 3, room = (n_keys + HN_CPU_LANES - 1) / HN_CPU_LANES * HN_CPU_LANES;
-    int64_t lds = room + 5, n = n_keys * ld;
-    struct pair s = make(b, n_rows * lds, 1), x = make(b, n, 1), q = make(b, n_rows * hd, 1);
+    float *wide = (float *)(void *)row;
+    if (type == HN_KV_F32)
+        memcpy(row, x, (size_t)hd * sizeof *x);
+    else if (type == HN_KV_F16)
+        b->v[0]->narrow((uint16_t *)(void *)row, x, hd);
+    for (int64_t i = 0; i < hd && type == HN_KV_Q8_0; i++) {
+        wide[i / HN_KV_BLOCK] = (1 + (float)hn_rng_uniform(&b->rng)) / 256;
+        row[hn_cpu_kv_codes(hd) + i] = (unsigned char)hn_rng_below(&b->rng, 256);
+    }
+}
+
+/* The three steps of few query rows, over keys and values of a type. */
+static void check_few(struct bench *b, int64_t n_keys, int64_t n_rows, int64_t hd,
+                      enum hn_kv_type type)
+{
+    int64_t size = hn_cpu_kv_row_size(type, hd) + 12,
+            room = (n_keys + HN_CPU_LANES - 1) / HN_CPU_LANES * HN_CPU_LANES;
+    int64_t lds = room + 5;
+    struct pair s = make(b, n_rows * lds, 1), q = make(b, n_rows * hd, 1);
+    struct pair x = make(b, n_keys * hd, 1), wide = make(b, n_keys * hd, 1);
     struct pair y = make(b, n_rows * hd, 1), max = make(b, n_rows, 1), sum = make(b, n_rows, 1);
     struct pair shrink = make(b, n_rows, 1);
-    uint16_t *narrow = hn_arena_alloc(&b->arena, sizeof *narrow * (size_t)n, sizeof *narrow);
-    assert_non_null(narrow);
-    b->v[0]->narrow(narrow, x.p[0], n);
+    unsigned char *stored = hn_arena_alloc(&b->arena, (size_t)(n_keys * size), sizeof(float));
+    assert_non_null(stored);
+    for (int64_t j = 0; j < n_keys; j++)
+        store_row(b, stored + j * size, type, x.p[0] + j * hd, hd);
     int32_t first[16], last[16];
     for (int64_t r = 0; r < n_rows; r++) {
         first[r] = (int32_t)hn_rng_below(&b->rng, (uint64_t)n_keys + 1) - 2;
         last[r] = first[r] + (int32_t)hn_rng_below(&b->rng, (uint64_t)(n_keys - first[r]) + 3);
     }
     bool masked = hn_rng_below(&b->rng, 2);
-    struct hn_cpu_rows rows[2] = {{x.p[0], ld, HN_F32, NULL}, {x.p[1], ld, HN_F32, x.p[1]}};
-    if (half)
-        rows[0] = rows[1] = (struct hn_cpu_rows){narrow, ld, HN_F16, NULL};
+    struct hn_cpu_rows rows[2] = {{stored, size, type, NULL}, {stored, size, type, stored}};
+    for (int i = 0; i < 2; i++)
+        b->v[i]->widen(wide.p[i], &rows[i], n_keys, hd);
+    b->slot = "widen";
+    check(b, &wide, 0, 0);
     double exact = 2 * (double)hd * 0x1p-24 * (double)hd;
     for (int step = 0; step < 3; step++) {
         static const char *const slots[] = {"scores_few", "softmax_few", "weigh_few"};
@@ -338,8 +359,9 @@ static void check_halves(struct bench *b)
     assert_true(in && out[0] && out[1]);
     for (int i = 0; i < N; i++)
         in[i] = (uint16_t)i;
+    const struct hn_cpu_rows all = {(unsigned char *)in, sizeof *in * N, HN_KV_F16, NULL};
     for (int k = 0; k < 2; k++)
-        b->v[k]->widen(wide.p[k], in, N);
+        b->v[k]->widen(wide.p[k], &all, 1, N);
     for (int i = 0; i < N; i++)
         if (!isnan(wide.p[0][i]) || !isnan(wide.p[1][i]))
             assert_memory_equal(&wide.p[0][i], &wide.p[1][i], sizeof(float));
@@ -376,10 +398,10 @@ static void check_level(struct bench *b)
         check_rope(b, 2, 2 * n + 3, n);
         check_product(b, 1 + (int64_t)hn_rng_below(&b->rng, 20), HN_MIN(n, 200), 5);
         check_product(b, HN_MIN(n, 66), 1 + (int64_t)hn_rng_below(&b->rng, 130), n % 40);
-        for (int half = 0; half < 2; half++) {
+        for (int type = HN_KV_F32; type <= HN_KV_Q8_0; type++) {
             check_few(b, HN_MIN(n, 130), 1 + (int64_t)i % 16,
-                      1 + (int64_t)hn_rng_below(&b->rng, 140), half);
-            check_few(b, HN_MIN(n, 130), 1 + (int64_t)i % 5, 64, half);
+                      1 + (int64_t)hn_rng_below(&b->rng, 140), (enum hn_kv_type)type);
+            check_few(b, HN_MIN(n, 130), 1 + (int64_t)i % 5, 64, (enum hn_kv_type)type);
         }
         check_transpose(b, HN_MIN(n, 64), 1 + (int64_t)hn_rng_below(&b->rng, 70));
         check_softmax(b, HN_MIN(n, 64), 16 + 16 * ((int64_t)i % 4), i % 2, i % 3 ? 8 : 100);
