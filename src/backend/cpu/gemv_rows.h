@@ -589,7 +589,7 @@ INLINE void rows_bnb4(const enum hn_dtype dtype, const int nt, const struct hn_m
 
 /* ---- plain weights ------------------------------------------------------------------------- */
 
-/* Several sums per token hide the latency when there are few; with more tokens one each does. */
+/* Several sums per token hide the latency when there are few; with more than four one each does. */
 INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
                        int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
 {
@@ -609,7 +609,7 @@ INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct h
                     HN_PREFETCH(at + (k + i * LANES) * size + AHEAD);
                 EACH_TOKEN(t)
                 {
-                    vec *s = &sum[t][nt > 2 ? 0 : i];
+                    vec *s = &sum[t][nt > 4 ? 0 : nt > 2 ? i % 2 : i];
                     *s = v_fma(v, v_load(x + t * ldx + k + i * LANES), *s);
                 }
             }

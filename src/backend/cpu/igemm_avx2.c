@@ -3,6 +3,7 @@
 #include "backend/cpu/igemm.h"
 
 #include <math.h>
+#include <string.h>
 
 #ifndef __AVX2__
 const struct hn_cpu_igemm hn_cpu_igemm_avx2 = {.tokens = 0};
@@ -181,20 +182,19 @@ INLINE int block_bytes(const enum hn_layout layout, const int bits)
     return layout == HN_LAYOUT_AFFINE ? 4 * bits : sizes[layout];
 }
 
-/* ---- scales -------------------------------------------------------------------------------- */
-
-enum { GROUPS = HN_IM_DEPTH / 32 }; /* of the affine layout, in a panel, at most */
+/* ---- rows and their scales ------------------------------------------------------------------ */
 
 /* What lies where of the rows of a panel. */
 struct panel_rows {
     const unsigned char *at[HN_IM_ROWS], *next[HN_IM_ROWS]; /* and of the panel after it */
     size_t stored[HN_IM_ROWS];
-    int64_t first; /* affine: a group, and the scales and biases from it on */
-    float scale[HN_IM_ROWS][GROUPS], bias[HN_IM_ROWS][GROUPS];
+    int64_t first; /* scale[0] and bias[0] are of this group; eight groups are ready */
+    float scale[8][HN_IM_ROWS], bias[8][HN_IM_ROWS];
 };
 
 static void find_rows(const struct hn_matrix *w, int64_t row, int n_rows, struct panel_rows *p)
 {
+    p->first = -8;
     for (int r = 0; r < HN_IM_ROWS; r++) {
         int64_t mine = row + HN_MIN(r, n_rows - 1), after = HN_MIN(mine + HN_IM_ROWS, w->rows - 1);
         p->at[r] = row_at(w, mine);
@@ -202,83 +202,6 @@ static void find_rows(const struct hn_matrix *w, int64_t row, int n_rows, struct
         p->stored[r] = (size_t)hn_matrix_stored_row(w, mine);
     }
 }
-
-/* Elements [from, from + n) of an array of scales, n <= GROUPS. */
-static void widen_some(enum hn_dtype t, const unsigned char *base, size_t from, int64_t n,
-                       float *out)
-{
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        _mm256_storeu_ps(
-            out + i, load_plain_8((enum hn_layout)t, base + (from + (size_t)i) * hn_dtype_size(t)));
-    for (; i < n; i++)
-        out[i] = widen(t, base, from + (size_t)i);
-}
-
-/* The scales and biases of columns [k0, k0 + depth), affine layout. */
-static void find_scales(const struct hn_matrix *w, int64_t k0, int64_t depth, struct panel_rows *p)
-{
-    p->first = k0 / w->group;
-    int64_t n = (k0 + depth + w->group - 1) / w->group - p->first;
-    for (int r = 0; r < HN_IM_ROWS; r++) {
-        size_t from = p->stored[r] * (size_t)(w->cols / w->group) + (size_t)p->first;
-        widen_some(w->scale_dtype, w->scales, from, n, p->scale[r]);
-        widen_some(w->scale_dtype, w->biases, from, n, p->bias[r]);
-    }
-}
-
-INLINE void scale_min_k(const unsigned char *b, int j, float *scale, float *bias)
-{
-    const unsigned char *s = b + 4;
-    int m = j < 4 ? s[j] & 63 : (s[j + 4] & 15) | (s[j - 4] >> 6) << 4;
-    int n = j < 4 ? s[j + 4] & 63 : (s[j + 4] >> 4) | (s[j] >> 6) << 4;
-    *scale = half(b) * (float)m;
-    *bias = -half(b + 2) * (float)n;
-}
-
-/* As scales_of, of blocks that begin with a scale in float16. */
-INLINE void half_scales_of(const bool biased, const struct panel_rows *p, int64_t from,
-                           const float middle, float *out)
-{
-    for (int r = 0; r < HN_IM_ROWS; r += LANES, out += LANES) {
-        __m256 scale = halves_at(p->at + r, from);
-        _mm256_storeu_ps(out, scale);
-        _mm256_storeu_ps(out + HN_IM_ROWS, biased ? halves_at(p->at + r, from + 2)
-                                                  : _mm256_mul_ps(scale, _mm256_set1_ps(-middle)));
-    }
-}
-
-/* Scales and biases of block b; middle: of symmetric codes that keep it, else 0. */
-INLINE void scales_of(const enum hn_layout layout, const int size, const struct hn_matrix *w,
-                      const struct panel_rows *p, int64_t b, const float middle, float *out)
-{
-    const bool has_half =
-        layout == HN_LAYOUT_Q4_0 || layout == HN_LAYOUT_Q5_0 || layout == HN_LAYOUT_Q8_0;
-    const bool has_two = layout == HN_LAYOUT_Q4_1 || layout == HN_LAYOUT_Q5_1;
-    if (has_half || has_two) {
-        half_scales_of(has_two, p, b * size, middle, out);
-        return;
-    }
-    for (int r = 0; r < HN_IM_ROWS; r++) {
-        float scale, bias = 0;
-        if (layout == HN_LAYOUT_AFFINE) {
-            int64_t g = (b >> w->group / 64) - p->first; /* group 32, 64, 128: shift 0, 1, 2 */
-            scale = p->scale[r][g];
-            bias = p->bias[r][g];
-        } else if (layout == HN_LAYOUT_Q4_K || layout == HN_LAYOUT_Q5_K) {
-            scale_min_k(p->at[r] + b / 8 * 8 * size, (int)(b % 8), &scale, &bias);
-        } else if (layout == HN_LAYOUT_Q6_K) {
-            scale = half(p->at[r] + b / 8 * 210 + 208);
-        } else {
-            scale = widen(HN_F32, w->scales, p->stored[r]) *
-                    7.874015718698502e-3f; /* float32(1/127): hn_decode_bnb8 */
-        }
-        out[r] = scale;
-        out[HN_IM_ROWS + r] = bias;
-    }
-}
-
-/* ---- panels -------------------------------------------------------------------------------- */
 
 /* out[i] lane r = 32-bit word i of in[r] */
 INLINE void transpose_words(const __m256i in[8], __m256i out[8])
@@ -302,6 +225,93 @@ INLINE void transpose_words(const __m256i in[8], __m256i out[8])
         out[4 + i] = _mm256_permute2x128_si256(b[i], b[4 + i], 0x31);
     }
 }
+
+/* Eight groups of eight rows: to[g] from column first on. */
+INLINE void put_scales(const __m256 of_row[8], int first, float to[8][HN_IM_ROWS])
+{
+    __m256i in[8], out[8];
+    for (int r = 0; r < 8; r++)
+        in[r] = _mm256_castps_si256(of_row[r]);
+    transpose_words(in, out);
+    for (int g = 0; g < 8; g++)
+        store_32(&to[g][first], out[g]);
+}
+
+/* Elements [from, from + n) of an array of scales; what is beyond the eighth is left out. */
+INLINE __m256 widen_some(enum hn_dtype t, const unsigned char *base, size_t from, int64_t n)
+{
+    float out[LANES] = {0};
+    if (n >= LANES)
+        return load_plain_8((enum hn_layout)t, base + from * hn_dtype_size(t));
+    for (int64_t i = 0; i < n; i++)
+        out[i] = widen(t, base, from + (size_t)i);
+    return _mm256_loadu_ps(out);
+}
+
+/* Eight groups' scales and biases, from that of block b on (of whole blocks of 256: its own). */
+static void find_scales(const enum hn_layout layout, const int size, const struct hn_matrix *w,
+                        int64_t group, int64_t b, struct panel_rows *p)
+{
+    const bool affine = layout == HN_LAYOUT_AFFINE;
+    p->first = affine ? group : group / 8 * 8;
+    for (int first = 0; first < HN_IM_ROWS; first += 8) {
+        __m256 scale[8], bias[8];
+        for (int r = 0; r < 8; r++) {
+            if (affine) {
+                int64_t n = w->cols / w->group;
+                size_t from = p->stored[first + r] * (size_t)n + (size_t)group;
+                scale[r] = widen_some(w->scale_dtype, w->scales, from, n - group);
+                bias[r] = widen_some(w->scale_dtype, w->biases, from, n - group);
+            } else {
+                struct scales_k k = scales_k(p->at[first + r] + b / 8 * 8 * size);
+                scale[r] = k.scale;
+                bias[r] = k.bias;
+            }
+        }
+        put_scales(scale, first, p->scale);
+        put_scales(bias, first, p->bias);
+    }
+}
+
+/* As scales_of, of blocks with a scale in float16 `from` bytes after their row's first. */
+INLINE void half_scales_of(const bool biased, const struct panel_rows *p, int64_t from,
+                           const float middle, float *out)
+{
+    for (int r = 0; r < HN_IM_ROWS; r += LANES, out += LANES) {
+        __m256 scale = halves_at(p->at + r, from);
+        _mm256_storeu_ps(out, scale);
+        _mm256_storeu_ps(out + HN_IM_ROWS, biased ? halves_at(p->at + r, from + 2)
+                                                  : _mm256_mul_ps(scale, _mm256_set1_ps(-middle)));
+    }
+}
+
+/* Scales and biases of block b; middle: of symmetric codes that keep it, else 0. */
+INLINE void scales_of(const enum hn_layout layout, const int size, const struct hn_matrix *w,
+                      struct panel_rows *p, int64_t b, const float middle, float *out)
+{
+    const bool has_half =
+        layout == HN_LAYOUT_Q4_0 || layout == HN_LAYOUT_Q5_0 || layout == HN_LAYOUT_Q8_0;
+    const bool has_two = layout == HN_LAYOUT_Q4_1 || layout == HN_LAYOUT_Q5_1;
+    if (has_half || has_two) {
+        half_scales_of(has_two, p, b * size, middle, out);
+    } else if (layout == HN_LAYOUT_Q6_K) {
+        half_scales_of(false, p, b / 8 * 210 + 208, 0, out);
+    } else if (layout == HN_LAYOUT_BNB8) {
+        for (int r = 0; r < HN_IM_ROWS; r++) {
+            out[r] = widen(HN_F32, w->scales, p->stored[r]) *
+                     7.874015718698502e-3f; /* float32(1/127): hn_decode_bnb8 */
+            out[HN_IM_ROWS + r] = 0;
+        }
+    } else {
+        int64_t g = layout == HN_LAYOUT_AFFINE ? b >> w->group / 64 : b; /* 32, 64, 128: 0, 1, 2 */
+        if (g < p->first || g >= p->first + 8)
+            find_scales(layout, size, w, g, b, p);
+        memcpy(out, p->scale[g - p->first], sizeof p->scale[0]);
+        memcpy(out + HN_IM_ROWS, p->bias[g - p->first], sizeof p->bias[0]);
+    }
+}
+
+/* ---- panels -------------------------------------------------------------------------------- */
 
 /* (code - 32) * the scale of its group, of one row, still in the order of columns. */
 INLINE void scaled_codes_q6_k(const unsigned char *at, int64_t b, __m256i code, __m256i out[2])
@@ -378,8 +388,6 @@ INLINE void panel(const enum hn_layout layout, const int bits, const bool wide,
     const int size = block_bytes(layout, bits), out_size = wide ? HN_IM_BLOCK_16 : HN_IM_BLOCK_8;
     struct panel_rows p;
     find_rows(w, row, n_rows, &p);
-    if (layout == HN_LAYOUT_AFFINE)
-        find_scales(w, k0, depth, &p);
     for (int64_t b = k0 / HN_IM_BLOCK, end = (k0 + depth) / HN_IM_BLOCK; b < end; b++) {
         if (b * size % 64 < size)
             for (int r = 0; r < HN_IM_ROWS; r++)
