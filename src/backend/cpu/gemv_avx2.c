@@ -116,6 +116,8 @@ INLINE int word_at(const unsigned char *at)
 INLINE ivec load_codes(const enum kind kind, const unsigned char *a, const unsigned char *b)
 {
     const int codes = block_size(kind) - 16;
+    if (codes == 0 && b == a + 16)
+        return i_load(a);
     return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(a + codes)), load_16(b + codes),
                                    1);
 }
