@@ -28,6 +28,8 @@ struct hn_cpu_gemv {
 
 extern const struct hn_cpu_gemv hn_cpu_gemv_neon, hn_cpu_gemv_neon_dot, hn_cpu_gemv_avx2,
     hn_cpu_gemv_avx512;
+/* The class int8's own, over the level's: x is rounded to 8 bits (docs/numerics.md). */
+extern const struct hn_cpu_gemv hn_cpu_gemv_bytes_avx2;
 
 /* True when prepare rounds tokens. */
 static inline bool hn_gemv_rounds(enum hn_layout layout)

@@ -5,7 +5,7 @@
 #include "backend/cpu/gemv_tokens.h"
 
 #ifndef __AVX2__
-const struct hn_cpu_gemv hn_cpu_gemv_avx2 = {{{0}}};
+const struct hn_cpu_gemv hn_cpu_gemv_avx2 = {{{0}}}, hn_cpu_gemv_bytes_avx2 = {{{0}}};
 #else
 
 #define LANES_512    0
@@ -329,5 +329,93 @@ INLINE vec v_lookup(const struct values *v, ivec word)
 }
 
 const struct hn_cpu_gemv hn_cpu_gemv_avx2 = GEMV_TABLE;
+
+/* ---- the class int8: one token of bytes ------------------------------------------------------ */
+
+/* Of two blocks, bits first*8 to first*8+15 of each, at bit 4 of a byte each. */
+INLINE ivec fifth_bytes(ivec bits, const char first)
+{
+    const char a = first, b = (char)(first + 1);
+    const ivec which =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(a, a, a, a, a, a, a, a, b, b, b, b, b, b, b, b));
+    const ivec each = _mm256_set1_epi64x((long long)0x8040201008040201u);
+    ivec v = _mm256_and_si256(_mm256_shuffle_epi8(bits, which), each);
+    return _mm256_and_si256(_mm256_cmpeq_epi8(v, each), _mm256_set1_epi8(16));
+}
+
+INLINE void cut_bytes(const enum kind kind, const unsigned char *a, const unsigned char *b,
+                      ivec n[2])
+{
+    const ivec low = _mm256_set1_epi8(15);
+    ivec codes = load_codes(kind, a, b);
+    n[0] = _mm256_and_si256(codes, low);
+    n[1] = _mm256_and_si256(_mm256_srli_epi16(codes, 4), low);
+    if (kind == KIND_Q5_0 || kind == KIND_Q5_1) {
+        ivec bits = load_fifth(kind, a, b);
+        n[0] = _mm256_or_si256(n[0], fifth_bytes(bits, 0));
+        n[1] = _mm256_or_si256(n[1], fifth_bytes(bits, 2));
+    }
+}
+
+/* Four products of 31 and 127 fit 16 bits. */
+INLINE ivec i_dot_bytes(const ivec n[2], ivec x0, ivec x1)
+{
+    ivec pairs = _mm256_add_epi16(_mm256_maddubs_epi16(n[0], x0), _mm256_maddubs_epi16(n[1], x1));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+#define BYTES(name, kind)                                                                          \
+    static void name(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,            \
+                     int64_t ldx, int n_tokens, float *y, int64_t ldy)                             \
+    {                                                                                              \
+        for (int t = 0; t < n_tokens; t++)                                                         \
+            rows_eight(true, kind, 1, w, row, n, x + t * ldx, ldx, y + t * ldy, ldy);              \
+    }
+BYTES(bytes_q4_0, KIND_Q4_0)
+BYTES(bytes_q4_1, KIND_Q4_1)
+BYTES(bytes_q5_0, KIND_Q5_0)
+BYTES(bytes_q5_1, KIND_Q5_1)
+BYTES(bytes_4_32_f32, KIND_AFFINE_32 + HN_F32)
+BYTES(bytes_4_32_f16, KIND_AFFINE_32 + HN_F16)
+BYTES(bytes_4_32_bf16, KIND_AFFINE_32 + HN_BF16)
+BYTES(bytes_4_64_f32, KIND_AFFINE_64 + HN_F32)
+BYTES(bytes_4_64_f16, KIND_AFFINE_64 + HN_F16)
+BYTES(bytes_4_64_bf16, KIND_AFFINE_64 + HN_BF16)
+BYTES(bytes_4_128_f32, KIND_AFFINE_128 + HN_F32)
+BYTES(bytes_4_128_f16, KIND_AFFINE_128 + HN_F16)
+BYTES(bytes_4_128_bf16, KIND_AFFINE_128 + HN_BF16)
+
+static void bytes_affine(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,
+                         int64_t ldx, int nt, float *y, int64_t ldy)
+{
+    static hn_gemv_rows_fn *const by_group[3][3] = {
+        {bytes_4_32_f32, bytes_4_32_f16, bytes_4_32_bf16},
+        {bytes_4_64_f32, bytes_4_64_f16, bytes_4_64_bf16},
+        {bytes_4_128_f32, bytes_4_128_f16, bytes_4_128_bf16},
+    };
+    hn_gemv_rows_fn *fn = w->bits == 4 ? by_group[w->group / 64][w->scale_dtype] : gemv_affine;
+    fn(w, row, n, x, ldx, nt, y, ldy);
+}
+
+static void prepare_bytes_halves(const struct hn_matrix *w, const float *x, float *out)
+{
+    prepare_eight(true, 16, middle_of_layout(w->layout), w, x, out);
+}
+
+static void prepare_bytes_affine(const struct hn_matrix *w, const float *x, float *out)
+{
+    if (w->bits == 4)
+        prepare_eight(true, 1, 0, w, x, out);
+    else
+        prepare_affine(w, x, out);
+}
+
+const struct hn_cpu_gemv hn_cpu_gemv_bytes_avx2 = {{
+    [HN_LAYOUT_AFFINE] = {prepare_bytes_affine, bytes_affine, NULL},
+    [HN_LAYOUT_Q4_0] = {prepare_bytes_halves, bytes_q4_0, NULL},
+    [HN_LAYOUT_Q4_1] = {prepare_bytes_halves, bytes_q4_1, NULL},
+    [HN_LAYOUT_Q5_0] = {prepare_bytes_halves, bytes_q5_0, NULL},
+    [HN_LAYOUT_Q5_1] = {prepare_bytes_halves, bytes_q5_1, NULL},
+}};
 
 #endif

@@ -112,9 +112,23 @@ INLINE vec spread_lane(vec v, const int i);
 INLINE vec v_halves(float a, float b);
 INLINE vec v_first_lanes(const float *a, const float *b);
 
-/* Two blocks of codes meet a token's integers; scale: everywhere in its half. */
-INLINE vec add_two(const ivec n[4], const float *x, vec scale, vec sum)
+/* For tokens of bytes: two blocks' codes, of the low nibbles and of the high ones, as bytes; and
+ * the sums of their products with a token's, four to a lane. */
+INLINE void cut_bytes(const enum kind kind, const unsigned char *a, const unsigned char *b,
+                      ivec n[2]);
+INLINE ivec i_dot_bytes(const ivec n[2], ivec x0, ivec x1);
+
+/* Floats of a token for two blocks. */
+INLINE int two_floats(const bool bytes)
 {
+    return (bytes ? 2 : 4) * LANES;
+}
+
+/* Two blocks of codes meet a token's integers; scale: everywhere in its half. */
+INLINE vec add_two(const bool bytes, const ivec n[4], const float *x, vec scale, vec sum)
+{
+    if (bytes)
+        return v_fma(scale, v_float(i_dot_bytes(n, i_load(x), i_load(x + LANES))), sum);
     ivec s = i_dot(i_set32(0), n[0], i_load(x));
     s = i_dot(s, n[1], i_load(x + LANES));
     s = i_dot(s, n[2], i_load(x + 2 * LANES));
@@ -122,21 +136,26 @@ INLINE vec add_two(const ivec n[4], const float *x, vec scale, vec sum)
     return v_fma(scale, v_float(s), sum);
 }
 
-INLINE void cut_two(const enum kind kind, const unsigned char *a, const unsigned char *b, ivec n[4])
+INLINE void cut_two(const bool bytes, const enum kind kind, const unsigned char *a,
+                    const unsigned char *b, ivec n[4])
 {
+    if (bytes) {
+        cut_bytes(kind, a, b, n);
+        return;
+    }
     cut_nibbles(load_codes(kind, a, b), n);
     if (kind == KIND_Q5_0 || kind == KIND_Q5_1)
         add_fifth(load_fifth(kind, a, b), n);
 }
 
-INLINE void add_eight(const enum kind kind, const int nt, const struct eight_at *at, const float *x,
-                      int64_t ldx, vec total[2][PASS])
+INLINE void add_eight(const bool bytes, const enum kind kind, const int nt,
+                      const struct eight_at *at, const float *x, int64_t ldx, vec total[2][PASS])
 {
     struct eight_heads h = load_heads(kind, at);
     vec scale[PASS];
     EACH_TOKEN(t)
     {
-        const float *xs = x + t * ldx + EIGHT_SCALES;
+        const float *xs = x + t * ldx + eight_scales(bytes);
         scale[t] = v_mul(h.scale, v_load(xs));
         vec of_sums = middle_of(kind) ? scale[t] : h.bias;
         total[0][t] = v_fma(of_sums, v_load(xs + 8), total[0][t]);
@@ -145,38 +164,42 @@ INLINE void add_eight(const enum kind kind, const int nt, const struct eight_at 
     for (int pair = 0; pair < 4; pair++) {
         const unsigned char *two = at->blocks + 2 * pair * block_size(kind);
         ivec n[4];
-        cut_two(kind, two, two + block_size(kind), n);
+        cut_two(bytes, kind, two, two + block_size(kind), n);
         EACH_TOKEN(t)
         {
+            const float *xt = x + t * ldx + pair * two_floats(bytes);
             vec *sum = &total[nt > 2 ? 0 : pair % 2][t];
-            *sum = add_two(n, x + t * ldx + pair * 4 * LANES, spread_lane(scale[t], pair), *sum);
+            *sum = add_two(bytes, n, xt, spread_lane(scale[t], pair), *sum);
         }
     }
 }
 
 /* The row's last n blocks, fewer than eight, in pairs; where there is no second, the first stands
  * in its place and the token has zeros. */
-INLINE void add_last(const enum kind kind, const int nt, const struct eight_at *at, const int n,
-                     const float *x, int64_t ldx, vec total[PASS])
+INLINE void add_last(const bool bytes, const enum kind kind, const int nt,
+                     const struct eight_at *at, const int n, const float *x, int64_t ldx,
+                     vec total[PASS])
 {
     for (int a = 0; a < n; a += 2) {
         const int b = a + 1 < n ? a + 1 : a, pair = a / 2;
         struct eight_heads h = load_two_heads(kind, at, a, b);
         ivec codes[4];
-        cut_two(kind, at->blocks + a * block_size(kind), at->blocks + b * block_size(kind), codes);
+        cut_two(bytes, kind, at->blocks + a * block_size(kind), at->blocks + b * block_size(kind),
+                codes);
         EACH_TOKEN(t)
         {
-            const float *xt = x + t * ldx, *xs = xt + EIGHT_SCALES + pair;
+            const float *xt = x + t * ldx, *xs = xt + eight_scales(bytes) + pair;
             vec scale = v_mul(h.scale, v_halves(xs[0], xs[4]));
             vec of_sums = middle_of(kind) ? scale : h.bias;
             vec sum = v_fma(of_sums, v_first_lanes(xs + 8, xs + 12), total[t]);
-            total[t] = add_two(codes, xt + pair * 4 * LANES, scale, sum);
+            total[t] = add_two(bytes, codes, xt + pair * two_floats(bytes), scale, sum);
         }
     }
 }
 
-INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_matrix *w, int64_t row,
-                         int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+INLINE void rows_eight(const bool bytes, const enum kind kind, const int nt,
+                       const struct hn_matrix *w, int64_t row, int64_t n, const float *x,
+                       int64_t ldx, float *y, int64_t ldy)
 {
     enum { EIGHT = 8 * TOKEN_BLOCK };
     const bool affine = kind >= KIND_AFFINE_32;
@@ -197,31 +220,41 @@ INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_mat
 #pragma GCC unroll 4
             for (int64_t p = 0; p < size; p += 64)
                 HN_PREFETCH(at.blocks + p + AHEAD);
-            add_eight(kind, nt, &at, x + i * EIGHT_FLOATS, ldx, total);
+            add_eight(bytes, kind, nt, &at, x + i * eight_floats(bytes), ldx, total);
             at.blocks += size;
             if (affine) {
                 at.scales += step;
                 at.biases += step;
             }
         }
-        add_last(kind, nt, &at, last, x + whole * EIGHT_FLOATS, ldx, total[1]);
+        add_last(bytes, kind, nt, &at, last, x + whole * eight_floats(bytes), ldx, total[1]);
         EACH_TOKEN(t)
         total[0][t] = v_add(total[0][t], total[1][t]);
         store_sums(nt, total[0], y + j, ldy);
     }
 }
 
+INLINE void rows_nibbles(const enum kind kind, const int nt, const struct hn_matrix *w, int64_t row,
+                         int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    rows_eight(false, kind, nt, w, row, n, x, ldx, y, ldy);
+}
+
+INLINE int middle_of_layout(enum hn_layout layout)
+{
+    return layout == HN_LAYOUT_Q4_0   ? middle_of(KIND_Q4_0)
+           : layout == HN_LAYOUT_Q5_0 ? middle_of(KIND_Q5_0)
+                                      : 0;
+}
+
 static void prepare_halves(const struct hn_matrix *w, const float *x, float *out)
 {
-    const int middle = w->layout == HN_LAYOUT_Q4_0   ? middle_of(KIND_Q4_0)
-                       : w->layout == HN_LAYOUT_Q5_0 ? middle_of(KIND_Q5_0)
-                                                     : 0;
-    prepare_eight(16, middle, w, x, out);
+    prepare_eight(false, 16, middle_of_layout(w->layout), w, x, out);
 }
 
 static void prepare_pairs(const struct hn_matrix *w, const float *x, float *out)
 {
-    prepare_eight(1, 0, w, x, out);
+    prepare_eight(false, 1, 0, w, x, out);
 }
 #else
 /* A chunk: LANES words of nibbles; per lane the scale and the bias of its block and, of the formats

@@ -12,7 +12,9 @@
  *             its x
  *   eight     the vectors of eight blocks' four chunks (LANES 8), then the blocks' scales and their
  *             sums of x, both in the order 0, 2, 4, 6, 1, 3, 5, 7; where codes have a middle in the
- *             place of a bias, the sums are of the integers, times -middle
+ *             place of a bias, the sums are of the integers, times -middle.  Of the class int8 a
+ *             chunk is two vectors of bytes (scale = max |x| / 127): what meets the low nibbles of
+ *             the words' bytes, then the high ones
  *   groups    blocks of 256: the vectors of their chunks (two groups share bytes: nibbles 0 and 2
  *             are of one, 1 and 3 of the other), then 16 scales and 16 sums of x, one of each for
  *             every group in its order, zeros after them
@@ -28,10 +30,20 @@
 #ifdef __AVX2__
 
 enum { TOKEN_BLOCK = 32, SUPERBLOCK = 256, GROUPS_SCALES = 128, GROUPS_FLOATS = 160 };
-enum { EIGHT_SCALES = 128, EIGHT_FLOATS = 144 };
 
-/* q[0], q[1] = 32 elements of x as 16-bit integers; returns their scale. */
-INLINE float round_block(const float *x, __m256i q[2])
+/* Floats before the scales of eight blocks, and of all. */
+INLINE int eight_scales(const bool bytes)
+{
+    return bytes ? 64 : 128;
+}
+INLINE int eight_floats(const bool bytes)
+{
+    return eight_scales(bytes) + 16;
+}
+
+/* q[0], q[1] = 32 elements of x as integers of 16 bits, at most `largest` in magnitude; returns
+ * their scale. */
+INLINE float round_to(const float largest, const float *x, __m256i q[2])
 {
     __m256 v[4];
     __m256i most = _mm256_setzero_si256(), integers[4];
@@ -48,13 +60,18 @@ INLINE float round_block(const float *x, __m256i q[2])
         q[0] = q[1] = _mm256_setzero_si256();
         return top < 0x1p-100f ? 0.0f : NAN;
     }
-    __m256 inverse = _mm256_set1_ps(32767.0f / top);
+    __m256 inverse = _mm256_set1_ps(largest / top);
     for (int i = 0; i < 4; i++)
         integers[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
     for (int i = 0; i < 2; i++)
         q[i] = _mm256_permute4x64_epi64(_mm256_packs_epi32(integers[2 * i], integers[2 * i + 1]),
                                         0xd8);
-    return top / 32767.0f;
+    return top / largest;
+}
+
+INLINE float round_block(const float *x, __m256i q[2])
+{
+    return round_to(32767.0f, x, q);
 }
 
 /* Elements 0, 2, 4… of 16, then 1, 3, 5… */
@@ -131,25 +148,42 @@ INLINE float sum_16(__m256i q)
     return sum_lanes(_mm256_cvtepi32_ps(_mm256_madd_epi16(q, _mm256_set1_epi16(1))));
 }
 
-INLINE void prepare_eight(const int apart, const int middle, const struct hn_matrix *w,
-                          const float *x, float *out)
+/* The same as bytes: what meets the low nibbles of bytes, and the high ones. */
+INLINE void order_bytes(const int apart, const __m256i q[2], __m128i v[2])
+{
+    __m256i a = q[0], c = q[1];
+    if (apart == 1) { /* the even elements, then the odd ones */
+        __m256i e = even_odd(q[0]), f = even_odd(q[1]);
+        a = _mm256_permute2x128_si256(e, f, 0x20);
+        c = _mm256_permute2x128_si256(e, f, 0x31);
+    }
+    v[0] = _mm_packs_epi16(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    v[1] = _mm_packs_epi16(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1));
+}
+
+INLINE void prepare_eight(const bool bytes, const int apart, const int middle,
+                          const struct hn_matrix *w, const float *x, float *out)
 {
     enum { EIGHT = 8 * TOKEN_BLOCK };
+    const int size = eight_floats(bytes), vectors = bytes ? 2 : 4;
     if (w->cols % EIGHT)
-        memset(out + w->cols / EIGHT * EIGHT_FLOATS, 0, EIGHT_FLOATS * sizeof *out);
+        memset(out + w->cols / EIGHT * size, 0, (size_t)size * sizeof *out);
     for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK) {
-        float *eight = out + k / EIGHT * EIGHT_FLOATS;
+        float *eight = out + k / EIGHT * size;
         int b = (int)(k % EIGHT / TOKEN_BLOCK), place = b / 2 + b % 2 * 4;
-        int16_t *at = (int16_t *)(void *)eight + b / 2 * 64 + b % 2 * 8;
+        unsigned char *at = (unsigned char *)eight + (b / 2 * vectors * 2 + b % 2) * 16;
         __m256i q[2];
         __m128i v[4];
-        float scale = round_block(x + k, q);
-        order_nibbles(apart, q, v);
-        for (int i = 0; i < 4; i++)
-            store_8(at + 16 * i, v[i]);
+        float scale = round_to(bytes ? 127.0f : 32767.0f, x + k, q);
+        if (bytes)
+            order_bytes(apart, q, v);
+        else
+            order_nibbles(apart, q, v);
+        for (int i = 0; i < vectors; i++)
+            _mm_storeu_si128((__m128i *)(void *)(at + 32 * i), v[i]);
         float sum = sum_16(q[0]) + sum_16(q[1]);
-        eight[EIGHT_SCALES + place] = scale;
-        eight[EIGHT_SCALES + 8 + place] = middle ? (float)-middle * sum : scale * sum;
+        eight[eight_scales(bytes) + place] = scale;
+        eight[eight_scales(bytes) + 8 + place] = middle ? (float)-middle * sum : scale * sum;
     }
 }
 

@@ -21,6 +21,13 @@ static void overlay(struct hn_cpu_matmul *out, const struct hn_cpu_matmul *table
     OVERLAY(out, table, softmax_step);
 }
 
+static void overlay_gemv(struct hn_cpu_gemv *out, const struct hn_cpu_gemv *table)
+{
+    for (int i = 0; table && i < HN_LAYOUT_COUNT; i++)
+        if (table->layout[i].rows)
+            out->layout[i] = table->layout[i];
+}
+
 /* A kernel that takes panels as plain makes them, and so has the same nr. */
 static void put_main(struct hn_cpu_matmul *out, const struct hn_mm_kernel *kernel)
 {
@@ -61,9 +68,9 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level, en
         if (tables[k])
             overlay(out, tables[k]);
     for (int k = 0; k <= (int)level && k < HN_CPU_LEVEL_COUNT; k++)
-        for (int i = 0; gemv[k] && i < HN_LAYOUT_COUNT; i++)
-            if (gemv[k]->layout[i].rows)
-                out->gemv.layout[i] = gemv[k]->layout[i];
+        overlay_gemv(&out->gemv, gemv[k]);
+    if (compute == HN_CLASS_INT8 && level == HN_CPU_AVX2)
+        overlay_gemv(&out->gemv, &hn_cpu_gemv_bytes_avx2);
     out->main = out->plain;
     if (compute == HN_CLASS_BF16 && bf16[level]) /* a lower level's would be slower than exact */
         put_main(out, bf16[level]);
