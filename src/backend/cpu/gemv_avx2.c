@@ -365,34 +365,18 @@ INLINE ivec i_dot_bytes(const ivec n[2], ivec x0, ivec x1)
 }
 
 #define BYTES(name, kind)                                                                          \
-    static void name(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,            \
-                     int64_t ldx, int n_tokens, float *y, int64_t ldy)                             \
+    static void bytes_##name(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,    \
+                             int64_t ldx, int n_tokens, float *y, int64_t ldy)                     \
     {                                                                                              \
         for (int t = 0; t < n_tokens; t++)                                                         \
             rows_eight(true, kind, 1, w, row, n, x + t * ldx, ldx, y + t * ldy, ldy);              \
     }
-BYTES(bytes_q4_0, KIND_Q4_0)
-BYTES(bytes_q4_1, KIND_Q4_1)
-BYTES(bytes_q5_0, KIND_Q5_0)
-BYTES(bytes_q5_1, KIND_Q5_1)
-BYTES(bytes_4_32_f32, KIND_AFFINE_32 + HN_F32)
-BYTES(bytes_4_32_f16, KIND_AFFINE_32 + HN_F16)
-BYTES(bytes_4_32_bf16, KIND_AFFINE_32 + HN_BF16)
-BYTES(bytes_4_64_f32, KIND_AFFINE_64 + HN_F32)
-BYTES(bytes_4_64_f16, KIND_AFFINE_64 + HN_F16)
-BYTES(bytes_4_64_bf16, KIND_AFFINE_64 + HN_BF16)
-BYTES(bytes_4_128_f32, KIND_AFFINE_128 + HN_F32)
-BYTES(bytes_4_128_f16, KIND_AFFINE_128 + HN_F16)
-BYTES(bytes_4_128_bf16, KIND_AFFINE_128 + HN_BF16)
+EACH_NIBBLES(BYTES)
 
 static void bytes_affine(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,
                          int64_t ldx, int nt, float *y, int64_t ldy)
 {
-    static hn_gemv_rows_fn *const by_group[3][3] = {
-        {bytes_4_32_f32, bytes_4_32_f16, bytes_4_32_bf16},
-        {bytes_4_64_f32, bytes_4_64_f16, bytes_4_64_bf16},
-        {bytes_4_128_f32, bytes_4_128_f16, bytes_4_128_bf16},
-    };
+    static hn_gemv_rows_fn *const by_group[3][3] = NIBBLES_BY_GROUP(bytes_);
     hn_gemv_rows_fn *fn = w->bits == 4 ? by_group[w->group / 64][w->scale_dtype] : gemv_affine;
     fn(w, row, n, x, ldx, nt, y, ldy);
 }

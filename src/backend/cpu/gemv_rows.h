@@ -688,19 +688,21 @@ INLINE void rows_plain(const enum hn_layout layout, const int nt, const struct h
 #define MORE(rows, kind)
 #endif
 
-GEMV(gemv_q4_0, rows_nibbles, KIND_Q4_0)
-GEMV(gemv_q4_1, rows_nibbles, KIND_Q4_1)
-GEMV(gemv_q5_0, rows_nibbles, KIND_Q5_0)
-GEMV(gemv_q5_1, rows_nibbles, KIND_Q5_1)
-GEMV(gemv_4_32_f32, rows_nibbles, KIND_AFFINE_32 + HN_F32)
-GEMV(gemv_4_32_f16, rows_nibbles, KIND_AFFINE_32 + HN_F16)
-GEMV(gemv_4_32_bf16, rows_nibbles, KIND_AFFINE_32 + HN_BF16)
-GEMV(gemv_4_64_f32, rows_nibbles, KIND_AFFINE_64 + HN_F32)
-GEMV(gemv_4_64_f16, rows_nibbles, KIND_AFFINE_64 + HN_F16)
-GEMV(gemv_4_64_bf16, rows_nibbles, KIND_AFFINE_64 + HN_BF16)
-GEMV(gemv_4_128_f32, rows_nibbles, KIND_AFFINE_128 + HN_F32)
-GEMV(gemv_4_128_f16, rows_nibbles, KIND_AFFINE_128 + HN_F16)
-GEMV(gemv_4_128_bf16, rows_nibbles, KIND_AFFINE_128 + HN_BF16)
+/* Formats of nibbles: names and kinds; those of the affine layout by group and type of scale. */
+/* clang-format off */
+#define EACH_SCALE(of, group)                                                                      \
+    of(4_##group##_f32, KIND_AFFINE_##group + HN_F32)                                              \
+    of(4_##group##_f16, KIND_AFFINE_##group + HN_F16)                                              \
+    of(4_##group##_bf16, KIND_AFFINE_##group + HN_BF16)
+#define EACH_NIBBLES(of)                                                                           \
+    of(q4_0, KIND_Q4_0) of(q4_1, KIND_Q4_1) of(q5_0, KIND_Q5_0) of(q5_1, KIND_Q5_1)                \
+    EACH_SCALE(of, 32) EACH_SCALE(of, 64) EACH_SCALE(of, 128)
+#define BY_SCALE(gemv, group) {gemv##4_##group##_f32, gemv##4_##group##_f16, gemv##4_##group##_bf16}
+#define NIBBLES_BY_GROUP(gemv) {BY_SCALE(gemv, 32), BY_SCALE(gemv, 64), BY_SCALE(gemv, 128)}
+/* clang-format on */
+
+#define GEMV_NIBBLES(name, kind) GEMV(gemv_##name, rows_nibbles, kind)
+EACH_NIBBLES(GEMV_NIBBLES)
 GEMV(gemv_q4_k, rows_groups, HN_LAYOUT_Q4_K)
 GEMV(gemv_q5_k, rows_groups, HN_LAYOUT_Q5_K)
 GEMV(gemv_q6_k, rows_groups, HN_LAYOUT_Q6_K)
@@ -725,11 +727,7 @@ static void gemv_affine(const struct hn_matrix *w, int64_t row, int64_t n, const
         [2] = gemv_affine2, [3] = gemv_affine3, [5] = gemv_affine5,
         [6] = gemv_affine6, [8] = gemv_affine8,
     };
-    static hn_gemv_rows_fn *const by_group[3][3] = {
-        {gemv_4_32_f32, gemv_4_32_f16, gemv_4_32_bf16},
-        {gemv_4_64_f32, gemv_4_64_f16, gemv_4_64_bf16},
-        {gemv_4_128_f32, gemv_4_128_f16, gemv_4_128_bf16},
-    };
+    static hn_gemv_rows_fn *const by_group[3][3] = NIBBLES_BY_GROUP(gemv_);
     hn_gemv_rows_fn *fn = w->bits == 4 ? by_group[w->group / 64][w->scale_dtype] : by_bits[w->bits];
     fn(w, row, n, x, ldx, nt, y, ldy);
 }
