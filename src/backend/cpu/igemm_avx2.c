@@ -1,6 +1,7 @@
 /* The integer products' pieces with AVX2. */
 #include "backend/cpu/codes_avx2.h"
 #include "backend/cpu/igemm.h"
+#include "backend/cpu/transpose_avx2.h"
 
 #include <math.h>
 #include <string.h>
@@ -203,38 +204,25 @@ static void find_rows(const struct hn_matrix *w, int64_t row, int n_rows, struct
     }
 }
 
-/* out[i] lane r = 32-bit word i of in[r] */
-INLINE void transpose_words(const __m256i in[8], __m256i out[8])
+/* Eight rows' words. */
+INLINE void transpose_words(__m256i rows[8])
 {
-    __m256i a[8], b[8];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        a[2 * i] = _mm256_unpacklo_epi32(in[2 * i], in[2 * i + 1]);
-        a[2 * i + 1] = _mm256_unpackhi_epi32(in[2 * i], in[2 * i + 1]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 2; i++) {
-        b[4 * i] = _mm256_unpacklo_epi64(a[4 * i], a[4 * i + 2]);
-        b[4 * i + 1] = _mm256_unpackhi_epi64(a[4 * i], a[4 * i + 2]);
-        b[4 * i + 2] = _mm256_unpacklo_epi64(a[4 * i + 1], a[4 * i + 3]);
-        b[4 * i + 3] = _mm256_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        out[i] = _mm256_permute2x128_si256(b[i], b[4 + i], 0x20);
-        out[4 + i] = _mm256_permute2x128_si256(b[i], b[4 + i], 0x31);
-    }
+    __m256 r[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm256_castsi256_ps(rows[i]);
+    transpose_8x8(r);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        rows[i] = _mm256_castps_si256(r[i]);
 }
 
 /* Eight groups of eight rows: to[g] from column first on. */
-INLINE void put_scales(const __m256 of_row[8], int first, float to[8][HN_IM_ROWS])
+INLINE void put_scales(__m256 of_row[8], int first, float to[8][HN_IM_ROWS])
 {
-    __m256i in[8], out[8];
-    for (int r = 0; r < 8; r++)
-        in[r] = _mm256_castps_si256(of_row[r]);
-    transpose_words(in, out);
+    transpose_8x8(of_row);
     for (int g = 0; g < 8; g++)
-        store_32(&to[g][first], out[g]);
+        _mm256_storeu_ps(&to[g][first], of_row[g]);
 }
 
 /* Elements [from, from + n) of an array of scales; what is beyond the eighth is left out. */
@@ -330,7 +318,7 @@ INLINE void spread_q6_k(const struct panel_rows *p, int first, int64_t b, unsign
 {
     const __m256i pairs = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
-    __m256i rows[2][8], out[8];
+    __m256i rows[2][8];
     for (int r = 0; r < 8; r++) {
         const unsigned char *at = p->at[first + r];
         __m256i half_of[2];
@@ -339,9 +327,9 @@ INLINE void spread_q6_k(const struct panel_rows *p, int first, int64_t b, unsign
         rows[1][r] = _mm256_shuffle_epi8(half_of[1], pairs);
     }
     for (int h = 0; h < 2; h++) {
-        transpose_words(rows[h], out);
+        transpose_words(rows[h]);
         for (int i = 0; i < 8; i++)
-            store_32(to + (8 * h + i) * HN_IM_ROWS * 4, out[i]);
+            store_32(to + (8 * h + i) * HN_IM_ROWS * 4, rows[h][i]);
     }
 }
 
@@ -350,26 +338,26 @@ INLINE void spread(const enum hn_layout layout, const int bits, const bool wide,
                    const struct panel_rows *p, int first, int64_t b, unsigned char *to)
 {
     const bool is_signed = layout == HN_LAYOUT_Q8_0 || layout == HN_LAYOUT_BNB8;
-    __m256i rows[8], out[8];
+    __m256i rows[8];
 #pragma GCC unroll 8
     for (int r = 0; r < 8; r++)
         rows[r] = codes(layout, bits, p->at[first + r], b);
-    transpose_words(rows, out);
+    transpose_words(rows);
 #pragma GCC unroll 8
     for (int i = 0; i < QUADS; i++) {
         if (!wide) {
             if (is_signed) /* code + 128 */
-                out[i] = _mm256_xor_si256(out[i], _mm256_set1_epi8((char)0x80));
-            store_32(to + i * HN_IM_ROWS * 4, out[i]);
+                rows[i] = _mm256_xor_si256(rows[i], _mm256_set1_epi8((char)0x80));
+            store_32(to + i * HN_IM_ROWS * 4, rows[i]);
             continue;
         }
         __m256i even, odd;
         if (is_signed) {
-            even = _mm256_srai_epi16(_mm256_slli_epi16(out[i], 8), 8);
-            odd = _mm256_srai_epi16(out[i], 8);
+            even = _mm256_srai_epi16(_mm256_slli_epi16(rows[i], 8), 8);
+            odd = _mm256_srai_epi16(rows[i], 8);
         } else {
-            even = _mm256_and_si256(out[i], _mm256_set1_epi16(255));
-            odd = _mm256_srli_epi16(out[i], 8);
+            even = _mm256_and_si256(rows[i], _mm256_set1_epi16(255));
+            odd = _mm256_srli_epi16(rows[i], 8);
         }
         if (middle) {
             even = _mm256_sub_epi16(even, _mm256_set1_epi16((short)middle));

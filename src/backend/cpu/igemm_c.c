@@ -1,25 +1,11 @@
 /* The specification of the integer products' pieces. */
 #include "backend/cpu/igemm.h"
+#include "backend/cpu/vector.h"
 
 #include <math.h>
 #include <string.h>
 
 /* ---- tokens -------------------------------------------------------------------------------- */
-
-static float round_block(const float *x, int most, int32_t q[HN_IM_BLOCK])
-{
-    float top = 0;
-    for (int k = 0; k < HN_IM_BLOCK; k++)
-        top = fabsf(x[k]) > top || isnan(x[k]) ? fabsf(x[k]) : top;
-    if (!(top >= 0x1p-100f && top < HUGE_VALF)) {
-        memset(q, 0, HN_IM_BLOCK * sizeof *q);
-        return top < 0x1p-100f ? 0.0f : NAN;
-    }
-    float inverse = (float)most / top;
-    for (int k = 0; k < HN_IM_BLOCK; k++)
-        q[k] = (int32_t)lrintf(x[k] * inverse);
-    return top / (float)most;
-}
 
 /* Column of a block that stands at place i of tokens and codes of 16 bits. */
 static int column_16(int i)
@@ -33,7 +19,7 @@ static void pack(bool wide, const float *x, int64_t n, int most, unsigned char *
 {
     for (int64_t k = 0; k < n; k += HN_IM_BLOCK, scale++, sum++, total++) {
         int32_t q[HN_IM_BLOCK];
-        *scale = round_block(x + k, most, q);
+        *scale = hn_cpu_round_block(q, x + k, HN_IM_BLOCK, most);
         *total = 0;
         for (int i = 0; i < HN_IM_BLOCK; i++) {
             int16_t v = (int16_t)q[column_16(i)];

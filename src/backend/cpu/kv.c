@@ -3,7 +3,6 @@
 #include "base/mem.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 size_t hn_cpu_kv_size(const struct hn_device *dev, const struct hn_kv_shape *s)
@@ -64,24 +63,14 @@ struct job {
     int64_t layer;
 };
 
-/* n numbers to integers; returns their scale. */
-static float round_block(int8_t *q, const float *x, int64_t n)
+/* A block of a row to bytes; returns its scale. */
+static float put_block(int8_t *to, const float *x, int64_t n)
 {
-    int32_t bits, most = 0; /* as integers, magnitudes order as they should, NaN the last */
-    float largest;
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(&bits, x + i, sizeof bits);
-        most = HN_MAX(most, bits & INT32_MAX);
-    }
-    memcpy(&largest, &most, sizeof largest);
-    if (!(largest >= 0x1p-100f && largest < HUGE_VALF)) {
-        memset(q, 0, (size_t)n);
-        return largest < 0x1p-100f ? 0 : NAN;
-    }
-    float inverse = 127 / largest;
+    int32_t q[HN_KV_BLOCK];
+    float scale = hn_cpu_round_block(q, x, n, INT8_MAX);
     for (int64_t i = 0; i < n; i++)
-        q[i] = (int8_t)lrintf(x[i] * inverse);
-    return largest / 127;
+        to[i] = (int8_t)q[i];
+    return scale;
 }
 
 /* One token's keys or values of a head. */
@@ -94,8 +83,8 @@ static void put_row(const struct job *j, unsigned char *row, const float *x)
     else if (s->type == HN_KV_F32)
         memcpy(row, x, (size_t)s->head_size * sizeof *x);
     for (int64_t i = 0; i < s->head_size && s->type == HN_KV_Q8_0; i += HN_KV_BLOCK)
-        wide[i / HN_KV_BLOCK] = round_block((int8_t *)row + hn_cpu_kv_codes(s->head_size) + i,
-                                            x + i, HN_MIN(HN_KV_BLOCK, s->head_size - i));
+        wide[i / HN_KV_BLOCK] = put_block((int8_t *)row + hn_cpu_kv_codes(s->head_size) + i, x + i,
+                                          HN_MIN(HN_KV_BLOCK, s->head_size - i));
 }
 
 static void append_tokens(const struct job *j, int64_t t, int64_t end)

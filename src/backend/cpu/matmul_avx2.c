@@ -1,6 +1,7 @@
 /* The pieces of the matrix product for AVX2, FMA and F16C. */
 #include "backend/cpu/codes_avx2.h"
 #include "backend/cpu/matmul.h"
+#include "backend/cpu/transpose_avx2.h"
 
 #include <math.h>
 
@@ -108,29 +109,6 @@ static void tile_f32_6x16(int rows, int64_t depth, const float *a, const float *
 }
 
 /* ---- transposition ------------------------------------------------------------------------- */
-
-/* 8 rows of 8: out[i] = column i. */
-INLINE void transpose_8x8(__m256 r[8])
-{
-    __m256 t[8], u[8];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 2; i++) {
-        u[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
-        u[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
-        u[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
-        u[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
-        r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
-    }
-}
 
 static void pack_f32_6(int rows, const float *x, int64_t ldx, int64_t depth, float *a)
 {

@@ -112,6 +112,10 @@ struct hn_cpu_vector {
                         const float *delta);
 };
 
+/* n numbers to integers of magnitude most at most; returns their scale.  Numbers with an infinity
+ * or a NaN among them have the scale NaN; those below 2^-100 are zero. */
+float hn_cpu_round_block(int32_t *q, const float *x, int64_t n, int most);
+
 /* Each has NULL in the slots that it leaves to the levels below; all NULL when the compiler does
  * not target its processor. */
 extern const struct hn_cpu_vector hn_cpu_vector_c; /* complete */

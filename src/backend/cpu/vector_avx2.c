@@ -1,4 +1,5 @@
 /* AVX2 inner loops: eight lanes, fused multiply-adds.  The loops are in vector_loops.h. */
+#include "backend/cpu/transpose_avx2.h"
 #include "backend/cpu/vector.h"
 
 #if defined(__AVX2__) && defined(__FMA__)
@@ -140,27 +141,7 @@ INLINE void v_sums4(float *p, const vec s[4])
 
 INLINE void v_transpose(vec a[8])
 {
-    __m256 b[8];
-#pragma GCC unroll 4
-    for (int i = 0; i < 8; i += 2) {
-        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
-        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 8; i += 4) {
-        a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
-        a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
-        a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
-        a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        b[i] = _mm256_permute2f128_ps(a[i], a[4 + i], 0x20);
-        b[4 + i] = _mm256_permute2f128_ps(a[i], a[4 + i], 0x31);
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++)
-        a[i] = b[i];
+    transpose_8x8(a);
 }
 
 INLINE ivec v_keys(const int32_t *p)

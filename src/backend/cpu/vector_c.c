@@ -240,6 +240,25 @@ static void narrow(uint16_t *y, const float *x, int64_t n)
         y[i] = hn_f16_from_f32(x[i] > top ? top : x[i] < -top ? -top : x[i]);
 }
 
+float hn_cpu_round_block(int32_t *q, const float *x, int64_t n, int most)
+{
+    int32_t bits, top = 0; /* as integers, magnitudes order as they should, NaN the last */
+    float largest;
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(&bits, x + i, sizeof bits);
+        top = HN_MAX(top, bits & INT32_MAX);
+    }
+    memcpy(&largest, &top, sizeof largest);
+    if (!(largest >= 0x1p-100f && largest < HUGE_VALF)) {
+        memset(q, 0, (size_t)n * sizeof *q);
+        return largest < 0x1p-100f ? 0.0f : NAN;
+    }
+    float inverse = (float)most / largest;
+    for (int64_t i = 0; i < n; i++)
+        q[i] = (int32_t)lrintf(x[i] * inverse);
+    return largest / (float)most;
+}
+
 const struct hn_cpu_vector hn_cpu_vector_c = {
     .rms_norm_fwd = rms_norm_fwd,
     .rms_norm_bwd = rms_norm_bwd,
