@@ -37,7 +37,8 @@ struct hn_device_options {
  */
 struct hn_tensor {
     int64_t rows, rows_max, cols;
-    int64_t first_row;   /* row 0 stands for this token of the batch (0 but for pieces of a step) */
+    bool picked;         /* rows are the batch's picked rows, else its tokens (dropout asks) */
+    int64_t first_row;   /* what row 0 stands for of them (0 but for pieces of a step) */
     enum hn_dtype dtype; /* HN_F32 or HN_I32 */
     size_t offset;       /* byte offset in the plan's arena, for backends that keep one */
     void *data;          /* CPU: the address.  Set by bind, nobody else's business */

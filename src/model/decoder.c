@@ -9,6 +9,9 @@
  *   n2 = norm(xm); gate, up = linears(n2)       dx += norm'(linears'(rope'(dq, dk), dv))
  *   x = xm + linear_down(glu(gate, up))
  *
+ * Nobody reads what the last block makes of rows that the batch does not pick (a prompt's tokens
+ * but the last, those that are not trained): from linear_o on it takes the picked rows alone.
+ *
  * What is kept from forward to backward is chosen by enum hn_keep; whatever it is, norm outputs and
  * the activation are made again where an adapter's gradient needs them, and each adapter's h [T, R]
  * is kept with its input.  Unless gate and up [T, F] are kept, the feed-forward half runs through
@@ -28,15 +31,23 @@ static hn_value tokens(struct hn_build *b, int64_t cols)
     return hn_plan_tensor(b->p, HN_ROWS_TOKENS, cols);
 }
 
-static struct hn_build_rows all_rows(const struct hn_build *b)
+static struct hn_build_rows all_tokens(const struct hn_build *b)
 {
-    return (struct hn_build_rows){0, b->o->max_tokens};
+    return (struct hn_build_rows){HN_ROWS_TOKENS, 0, b->o->max_tokens};
+}
+
+/* What block l works on after its attention. */
+static struct hn_build_rows late_rows(const struct hn_build *b, int64_t l)
+{
+    enum hn_rows of = l == b->m->spec.n_layers - 1 ? HN_ROWS_PICKED : HN_ROWS_TOKENS;
+    return (struct hn_build_rows){of, 0, hn_build_most(b, of)};
 }
 
 /* These rows of a tensor: of all rows, itself. */
 static hn_value view(struct hn_build *b, const struct hn_build_rows *r, hn_value v)
 {
-    return r->n == b->o->max_tokens || v == HN_NONE ? v : hn_plan_view(b->p, v, r->first, r->n);
+    bool whole = r->n == hn_build_most(b, r->of);
+    return whole || v == HN_NONE ? v : hn_plan_view(b->p, v, r->first, r->n);
 }
 
 /* y = norm(x), over runs of w's length. */
@@ -114,7 +125,7 @@ static hn_value attend(struct hn_build *b, int64_t l, hn_value x, struct hn_save
     int64_t q_cols = s->n_heads * s->head_size, k_cols = s->n_kv_heads * s->head_size;
     hn_value n1 = norm(b, x, s->d_model, w->attn_norm);
     hn_value qkv[3] = {tokens(b, q_cols), tokens(b, k_cols), tokens(b, k_cols)};
-    const struct hn_build_rows r = all_rows(b);
+    const struct hn_build_rows r = all_tokens(b);
     hn_build_linears(b, l, HN_LINEAR_Q, 3, n1, qkv, false, keep, &r);
     hn_value q = qkv[0], k = qkv[1];
     if (w->q_norm) {
@@ -140,15 +151,37 @@ static hn_value attend(struct hn_build *b, int64_t l, hn_value x, struct hn_save
     return o;
 }
 
-/* The attention half: returns xm, which is x itself, updated in place, without keep. */
+static hn_value gather(struct hn_build *b, hn_value x, int64_t cols)
+{
+    hn_value y = hn_plan_tensor(b->p, HN_ROWS_PICKED, cols);
+    unary(b, HN_DO_GATHER, y, x);
+    return y;
+}
+
+/* Of all tokens; those that are not picked are zero. */
+static hn_value scatter(struct hn_build *b, hn_value x, int64_t cols)
+{
+    hn_value y = tokens(b, cols);
+    unary(b, HN_DO_SCATTER, y, x);
+    return y;
+}
+
+/* The attention half: returns xm, which without keep is x itself, updated in place, but for the
+ * last block. */
 static hn_value attention_half(struct hn_build *b, int64_t l, hn_value x, struct hn_saved *keep)
 {
+    const struct hn_spec *s = &b->m->spec;
     hn_value o = attend(b, l, x, keep), xm = x;
-    const struct hn_build_rows r = all_rows(b);
-    if (keep) {
-        xm = tokens(b, b->m->spec.d_model);
+    const struct hn_build_rows r = late_rows(b, l);
+    if (r.of == HN_ROWS_PICKED) {
+        o = gather(b, o, s->n_heads * s->head_size);
+        xm = gather(b, x, s->d_model);
+    } else if (keep) {
+        xm = tokens(b, s->d_model);
         unary(b, HN_DO_COPY, xm, x);
-        keep->x = x, keep->xm = xm;
+    }
+    if (keep) {
+        keep->x = x, keep->late_o = o, keep->xm = xm;
         keep->gate = keep->up = HN_NONE;
     }
     hn_build_linears(b, l, HN_LINEAR_O, 1, o, &xm, true, keep, &r);
@@ -186,22 +219,23 @@ static void ffn_rows(struct hn_build *b, int64_t l, const struct hn_build_rows *
     hn_build_linears(b, l, HN_LINEAR_DOWN, 1, a, &out, true, keep, r);
 }
 
-/* One block.  Without keep, x is updated in place and returned; with keep, x stays as it is (it is
- * kept) and the output is a new value. */
+/* One block.  Without keep, x is updated in place and returned, but by the last block, whose output
+ * has the picked rows; with keep, x stays as it is (it is kept) and the output is a new value. */
 static hn_value block_fwd(struct hn_build *b, int64_t l, hn_value x, struct hn_saved *keep,
                           bool keep_ffn)
 {
     hn_value xm = attention_half(b, l, x, keep), y = xm;
+    struct hn_build_rows r = late_rows(b, l);
+    const int64_t most = r.n;
     if (keep) {
-        y = tokens(b, b->m->spec.d_model);
+        y = hn_build_piece(b, &r, b->m->spec.d_model);
         unary(b, HN_DO_COPY, y, xm);
     }
-    struct hn_build_rows r = all_rows(b);
     if (keep_ffn) {
         ffn_rows(b, l, &r, y, xm, keep);
         return y;
     }
-    for (r.n = HN_MIN(r.n, b->ffn_rows); r.first < b->o->max_tokens; r.first += r.n)
+    for (r.n = HN_MIN(r.n, b->ffn_rows); r.first < most; r.first += r.n)
         ffn_rows(b, l, &r, y, xm, NULL);
     return y;
 }
@@ -241,7 +275,8 @@ static void ffn_rows_bwd(struct hn_build *b, int64_t l, const struct hn_build_ro
 static void ffn_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s,
                     bool go_on)
 {
-    struct hn_build_rows r = all_rows(b);
+    struct hn_build_rows r = late_rows(b, l);
+    const int64_t most = r.n;
     bool trained = hn_build_adapted(b, l, HN_LINEAR_GATE, HN_LINEAR_DOWN);
     if (!go_on && !trained)
         return;
@@ -249,7 +284,7 @@ static void ffn_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_
         ffn_rows_bwd(b, l, &r, dx, s, go_on);
         return;
     }
-    for (r.n = HN_MIN(r.n, b->ffn_rows); r.first < b->o->max_tokens; r.first += r.n) {
+    for (r.n = HN_MIN(r.n, b->ffn_rows); r.first < most; r.first += r.n) {
         struct hn_saved again =
             *s; /* with these rows' gate, up and h; down's h and z its bwd makes */
         hn_value gu[2];
@@ -269,19 +304,25 @@ static void rotate_back(struct hn_build *b, hn_value dq, hn_value q0, const stru
         norm_bwd(b, dq, dq, q0, w, false);
 }
 
-static void attention_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s,
-                          bool lowest)
+/* Returns dx, which of the last block has become a gradient of all tokens, HN_NONE where nothing
+ * below asks for it. */
+static hn_value attention_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s,
+                              bool lowest)
 {
     const struct hn_spec *spec = &b->m->spec;
     const struct hn_block *w = &b->m->blocks[l];
     int64_t q_cols = spec->n_heads * spec->head_size, k_cols = spec->n_kv_heads * spec->head_size;
     bool trained = b->m->adapters.blocks || hn_build_adapted(b, l, HN_LINEAR_Q, HN_LINEAR_V);
     bool go_on = !lowest || trained;
-    const struct hn_build_rows r = all_rows(b);
-    hn_value d_o = go_on ? tokens(b, q_cols) : HN_NONE;
-    hn_build_linears_bwd(b, l, HN_LINEAR_O, 1, d_o, &dx, s->o, s, &r);
+    const struct hn_build_rows r = all_tokens(b), late = late_rows(b, l);
+    hn_value d_o = go_on ? hn_build_piece(b, &late, q_cols) : HN_NONE;
+    hn_build_linears_bwd(b, l, HN_LINEAR_O, 1, d_o, &dx, s->late_o, s, &late);
     if (!go_on)
-        return;
+        return HN_NONE;
+    if (late.of == HN_ROWS_PICKED) {
+        d_o = scatter(b, d_o, q_cols);
+        dx = lowest ? HN_NONE : scatter(b, dx, spec->d_model);
+    }
     hn_value d[3] = {tokens(b, q_cols), tokens(b, k_cols), tokens(b, k_cols)};
     struct hn_plan_op *op = hn_plan_add(b->p, HN_DO_ATTENTION_BWD);
     if (op) {
@@ -300,37 +341,42 @@ static void attention_bwd(struct hn_build *b, int64_t l, hn_value dx, const stru
     norm_grad(b, full.attn_norm, dn1, s->x);
     if (!lowest)
         norm_bwd(b, dx, dn1, s->x, w->attn_norm, true);
+    return dx;
 }
 
-static void block_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s)
+/* Returns the gradient of the block's input, of all tokens. */
+static hn_value block_bwd(struct hn_build *b, int64_t l, hn_value dx, const struct hn_saved *s)
 {
     bool lowest = l == b->m->adapters.first_block && !b->m->adapters.embed;
     bool full = b->m->adapters.blocks != NULL; /* the norms too */
     bool below = !lowest || full || hn_build_adapted(b, l, HN_LINEAR_Q, HN_LINEAR_O);
     ffn_bwd(b, l, dx, s, below);
-    if (below)
-        attention_bwd(b, l, dx, s, lowest);
+    return below ? attention_bwd(b, l, dx, s, lowest) : HN_NONE;
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
+/* The final norm of the picked rows. */
+static hn_value head_norm(struct hn_build *b, hn_value x)
+{
+    hn_value n = hn_plan_tensor(b->p, HN_ROWS_PICKED, b->m->spec.d_model);
+    norm_to(b, n, x, b->m->final_norm);
+    return n;
+}
+
+/* x: the picked rows; returns their gradient. */
 static hn_value head_loss(struct hn_build *b, hn_value x, bool backward)
 {
     struct hn_plan *p = b->p;
     int64_t d = b->m->spec.d_model;
-    hn_value picked = hn_plan_tensor(p, HN_ROWS_PICKED, d),
-             n = hn_plan_tensor(p, HN_ROWS_PICKED, d);
+    hn_value n = head_norm(b, x);
     hn_value dn = backward ? hn_plan_tensor(p, HN_ROWS_PICKED, d) : HN_NONE;
     p->loss = hn_plan_tensor(p, HN_ROWS_PICKED, 1);
     p->hit = backward ? HN_NONE : hn_plan_tensor(p, HN_ROWS_PICKED, 1);
     hn_plan_output(p, p->loss);
     if (!backward)
         hn_plan_output(p, p->hit);
-    unary(b, HN_DO_GATHER, picked, x);
-    struct hn_plan_op *op = hn_plan_add(p, HN_DO_NORM);
-    if (op)
-        op->x = picked, op->y = n, op->w = b->m->final_norm, op->eps = (float)b->m->spec.norm_eps;
-    op = hn_plan_add(p, HN_DO_HEAD_LOSS);
+    struct hn_plan_op *op = hn_plan_add(p, HN_DO_HEAD_LOSS);
     if (op)
         op->x = n, op->y = dn, op->extra = p->loss, op->extra2 = p->hit, op->w = b->m->head;
     if (!backward)
@@ -341,26 +387,18 @@ static hn_value head_loss(struct hn_build *b, hn_value x, bool backward)
     op = head ? hn_plan_add(p, HN_DO_HEAD_GRAD) : NULL;
     if (op)
         op->x = n, op->extra = p->loss, op->w = b->m->head, op->dw = head;
-    norm_grad(b, set->final_norm, dn, picked);
-    norm_bwd(b, dn, dn, picked, b->m->final_norm, false);
-    hn_value dx = tokens(b, d);
-    unary(b, HN_DO_SCATTER, dx, dn);
-    return dx;
+    norm_grad(b, set->final_norm, dn, x);
+    norm_bwd(b, dn, dn, x, b->m->final_norm, false);
+    return dn;
 }
 
 static void head_logits(struct hn_build *b, hn_value x)
 {
     struct hn_plan *p = b->p;
-    int64_t d = b->m->spec.d_model;
-    hn_value picked = hn_plan_tensor(p, HN_ROWS_PICKED, d),
-             n = hn_plan_tensor(p, HN_ROWS_PICKED, d);
+    hn_value n = head_norm(b, x);
     p->logits = hn_plan_tensor(p, HN_ROWS_PICKED, b->m->spec.vocab_size);
     hn_plan_output(p, p->logits);
-    unary(b, HN_DO_GATHER, picked, x);
-    struct hn_plan_op *op = hn_plan_add(p, HN_DO_NORM);
-    if (op)
-        op->x = picked, op->y = n, op->w = b->m->final_norm, op->eps = (float)b->m->spec.norm_eps;
-    op = hn_plan_add(p, HN_DO_LINEAR);
+    struct hn_plan_op *op = hn_plan_add(p, HN_DO_LINEAR);
     if (op) {
         op->n = 1;
         op->lin[0] = (struct hn_linear){.w = b->m->head};
@@ -377,8 +415,8 @@ static int64_t segment_end(const struct hn_build *b, int64_t l)
 
 /* Blocks l..end-1, of which only saved[l].x is there: again, keeping each one's input, then
  * backwards. */
-static void segment_bwd(struct hn_build *b, int64_t l, int64_t end, hn_value dx,
-                        struct hn_saved *saved)
+static hn_value segment_bwd(struct hn_build *b, int64_t l, int64_t end, hn_value dx,
+                            struct hn_saved *saved)
 {
     for (int64_t i = l; i + 1 < end; i++) {
         saved[i + 1].x = tokens(b, b->m->spec.d_model);
@@ -387,24 +425,26 @@ static void segment_bwd(struct hn_build *b, int64_t l, int64_t end, hn_value dx,
     }
     for (int64_t i = end - 1; i >= l; i--) {
         attention_half(b, i, saved[i].x, &saved[i]);
-        block_bwd(b, i, dx, &saved[i]);
+        dx = block_bwd(b, i, dx, &saved[i]);
     }
+    return dx;
 }
 
-/* dx, the gradient of the last block's output, becomes that of the lowest trained one's input. */
-static void backward_blocks(struct hn_build *b, hn_value dx, struct hn_saved *saved)
+/* From dx, the gradient of the last block's output, to that of the lowest trained one's input. */
+static hn_value backward_blocks(struct hn_build *b, hn_value dx, struct hn_saved *saved)
 {
     int64_t n = b->m->spec.n_layers, first = b->m->adapters.first_block;
     if (b->o->keep <= HN_KEEP_ATTENTION) {
         for (int64_t l = n - 1; l >= first; l--)
-            block_bwd(b, l, dx, &saved[l]);
-        return;
+            dx = block_bwd(b, l, dx, &saved[l]);
+        return dx;
     }
     int64_t step = HN_MAX(1, b->o->segment), n_segments = (n - 1 - first + step - 1) / step;
     if (first < n)
-        block_bwd(b, n - 1, dx, &saved[n - 1]);
+        dx = block_bwd(b, n - 1, dx, &saved[n - 1]);
     for (int64_t i = n_segments - 1; i >= 0; i--)
-        segment_bwd(b, first + i * step, segment_end(b, first + i * step), dx, saved);
+        dx = segment_bwd(b, first + i * step, segment_end(b, first + i * step), dx, saved);
+    return dx;
 }
 
 /* Forward and backward.  saved [L] belongs to the caller. */
@@ -417,7 +457,7 @@ static void training(struct hn_build *b, struct hn_saved *saved)
     if (op)
         op->y = x, op->w = b->m->embed;
     for (; l < first; l++)
-        block_fwd(b, l, x, NULL, false);
+        x = block_fwd(b, l, x, NULL, false);
     while (l < n) {
         if (keep <= HN_KEEP_ATTENTION || l == n - 1) {
             bool ffn = keep == HN_KEEP_ALL || (keep == HN_KEEP_INPUTS && b->o->segment <= 1) ||
@@ -433,7 +473,7 @@ static void training(struct hn_build *b, struct hn_saved *saved)
             block_fwd(b, l, x, NULL, false);
     }
     hn_value dx = head_loss(b, x, true);
-    backward_blocks(b, dx, saved);
+    dx = backward_blocks(b, dx, saved);
     op = b->m->adapters.embed ? hn_plan_add(b->p, HN_DO_EMBED_GRAD) : NULL;
     if (op)
         op->x = dx, op->dw = b->m->adapters.embed;
@@ -446,7 +486,7 @@ static void inference(struct hn_build *b)
     if (op)
         op->y = x, op->w = b->m->embed;
     for (int64_t l = 0; l < b->m->spec.n_layers; l++)
-        block_fwd(b, l, x, NULL, false);
+        x = block_fwd(b, l, x, NULL, false);
     if (b->o->purpose == HN_FOR_LOSS)
         head_loss(b, x, false);
     else

@@ -6,10 +6,13 @@
 
 /* The values of one block that its backward pass reads. */
 struct hn_saved {
-    hn_value x, xm;              /* [T, D] */
-    hn_value q, k, v;            /* [T, heads*HD] as attention sees them */
-    hn_value q0, k0;             /* before the per-head norm */
-    hn_value o, lse;             /* [T, H*HD], [T, H] */
+    hn_value x;       /* [T, D] */
+    hn_value q, k, v; /* [T, heads*HD] as attention sees them */
+    hn_value q0, k0;  /* before the per-head norm */
+    hn_value o, lse;  /* [T, H*HD], [T, H] */
+    /* Of the last block, the picked rows in the place of all T: */
+    hn_value late_o;             /* [T, H*HD] o itself, or its picked rows */
+    hn_value xm;                 /* [T, D] */
     hn_value gate, up;           /* [T, F], or HN_NONE: made again in pieces */
     hn_value h[HN_LINEAR_COUNT]; /* [T, R] */
     hn_value z[HN_LINEAR_COUNT]; /* [T, out] of DoRA: before the magnitudes */
@@ -22,10 +25,17 @@ struct hn_build {
     int64_t ffn_rows; /* of a piece */
 };
 
-/* Rows [first, first + n) of the tokens. */
+/* Rows [first, first + n) of the tokens or of the picked rows. */
 struct hn_build_rows {
+    enum hn_rows of;
     int64_t first, n;
 };
+
+/* As many as there may be. */
+static inline int64_t hn_build_most(const struct hn_build *b, enum hn_rows of)
+{
+    return of == HN_ROWS_TOKENS ? b->o->max_tokens : b->o->max_rows;
+}
 
 /* A tensor for these rows: of all rows, a whole one. */
 hn_value hn_build_piece(struct hn_build *b, const struct hn_build_rows *r, int64_t cols);

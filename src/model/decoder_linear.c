@@ -12,9 +12,9 @@
 
 hn_value hn_build_piece(struct hn_build *b, const struct hn_build_rows *r, int64_t cols)
 {
-    if (r->n == b->o->max_tokens)
-        return hn_plan_tensor(b->p, HN_ROWS_TOKENS, cols);
-    return hn_plan_piece(b->p, r->first, r->n, cols);
+    if (r->n == hn_build_most(b, r->of))
+        return hn_plan_tensor(b->p, r->of, cols);
+    return hn_plan_piece(b->p, r->of, r->first, r->n, cols);
 }
 
 bool hn_build_adapted(const struct hn_build *b, int64_t l, enum hn_linear_id first,

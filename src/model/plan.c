@@ -26,34 +26,35 @@ hn_value hn_plan_tensor(struct hn_plan *p, enum hn_rows rows, int64_t cols)
         return HN_NONE;
     }
     int64_t max = rows == HN_ROWS_TOKENS ? p->limits.max_tokens : p->limits.max_rows;
-    p->tensors[p->n_tensors] =
-        (struct hn_plan_tensor){.t = {.rows_max = max, .cols = cols, .dtype = HN_F32},
-                                .rows = rows,
-                                .base = HN_NONE,
-                                .first = -1,
-                                .last = -1};
+    p->tensors[p->n_tensors] = (struct hn_plan_tensor){
+        .t = {.rows_max = max, .cols = cols, .picked = rows == HN_ROWS_PICKED, .dtype = HN_F32},
+        .rows = rows,
+        .base = HN_NONE,
+        .first = -1,
+        .last = -1};
     return (hn_value)p->n_tensors++;
 }
 
-hn_value hn_plan_piece(struct hn_plan *p, int64_t first, int64_t rows, int64_t cols)
+hn_value hn_plan_piece(struct hn_plan *p, enum hn_rows rows, int64_t first, int64_t n, int64_t cols)
 {
-    hn_value v = hn_plan_tensor(p, HN_ROWS_TOKENS, cols);
+    hn_value v = hn_plan_tensor(p, rows, cols);
     if (v == HN_NONE)
         return v;
     struct hn_plan_tensor *t = &p->tensors[v];
-    HN_ASSERT(first >= 0 && rows > 0 && first < t->t.rows_max);
+    HN_ASSERT(first >= 0 && n > 0 && first < t->t.rows_max);
     t->piece = true;
     t->t.first_row = first;
-    t->t.rows_max = HN_MIN(rows, t->t.rows_max - first);
+    t->t.rows_max = HN_MIN(n, t->t.rows_max - first);
     return v;
 }
 
-hn_value hn_plan_view(struct hn_plan *p, hn_value base, int64_t first, int64_t rows)
+hn_value hn_plan_view(struct hn_plan *p, hn_value base, int64_t first, int64_t n)
 {
     if (p->failed)
         return HN_NONE;
-    HN_ASSERT(p->tensors[base].rows == HN_ROWS_TOKENS && !p->tensors[base].piece);
-    hn_value v = hn_plan_piece(p, first, rows, p->tensors[base].t.cols);
+    const struct hn_plan_tensor *of = &p->tensors[base];
+    HN_ASSERT(!of->piece);
+    hn_value v = hn_plan_piece(p, of->rows, first, n, of->t.cols);
     if (v != HN_NONE)
         p->tensors[v].base = base;
     return v;

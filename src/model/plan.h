@@ -62,9 +62,9 @@ struct hn_plan_op {
     struct hn_linear lin[HN_LINEAR_MAX];
     float eps;
     int64_t layer;
-    bool flag;                  /* add to y instead of replacing it */
-    const struct hn_lora *lora;       /* DoRA */
-    struct hn_param *dw, *dbias;      /* trained weights, or NULL */
+    bool flag;                   /* add to y instead of replacing it */
+    const struct hn_lora *lora;  /* DoRA */
+    struct hn_param *dw, *dbias; /* trained weights, or NULL */
     const struct hn_rope *rope;
     struct hn_attention attention;
 };
@@ -98,12 +98,13 @@ struct hn_plan {
 void hn_plan_init(struct hn_plan *p, const struct hn_limits *limits);
 void hn_plan_release(struct hn_plan *p);
 hn_value hn_plan_tensor(struct hn_plan *p, enum hn_rows rows, int64_t cols);
-/* A step may take its tokens a piece at a time where a whole tensor would be too large.  A piece is
- * rows [first, first + rows) of the step's tokens, fewer or none where the batch ends; an operation
- * on pieces takes pieces of the same rows alone, and is left out when they are empty. */
-hn_value hn_plan_piece(struct hn_plan *p, int64_t first, int64_t rows, int64_t cols);
+/* A step may take its rows a piece at a time where a whole tensor would be too large.  A piece is
+ * rows [first, first + n) of them, fewer or none where the batch ends; an operation on pieces takes
+ * pieces of the same rows alone. */
+hn_value hn_plan_piece(struct hn_plan *p, enum hn_rows rows, int64_t first, int64_t n,
+                       int64_t cols);
 /* The same rows of a whole tensor, in place. */
-hn_value hn_plan_view(struct hn_plan *p, hn_value base, int64_t first, int64_t rows);
+hn_value hn_plan_view(struct hn_plan *p, hn_value base, int64_t first, int64_t n);
 /* The caller will read it after the run. */
 void hn_plan_output(struct hn_plan *p, hn_value v);
 /* A fresh operation to fill in; NULL when the plan has failed (then there is nothing to do). */
@@ -120,7 +121,8 @@ HN_MUST_USE int hn_plan_finish(struct hn_plan *p, struct hone_err *err);
 HN_MUST_USE int hn_plan_bind(struct hn_plan *const *plans, size_t n, const struct hn_backend *be,
                              struct hn_device *dev, void **arena, struct hone_err *err);
 
-/* One step.  The batch must lie within the plan's limits. */
+/* One step.  The batch must lie within the plan's limits; an operation whose tensors have no rows
+ * in it is left out. */
 HN_MUST_USE int hn_plan_run(struct hn_plan *p, const struct hn_backend *be, struct hn_device *dev,
                             const struct hn_batch *batch, struct hone_err *err);
 

@@ -167,14 +167,14 @@ static int64_t rows_of(const struct hn_plan_tensor *t, const struct hn_batch *ba
     return t->piece ? HN_MAX(0, HN_MIN(t->t.rows_max, n - t->t.first_row)) : n;
 }
 
-/* An operation on a piece of the tokens that this batch does not reach. */
+/* An operation on rows that this batch does not reach, or picks none of. */
 static bool is_empty(const struct hn_plan *p, const struct hn_plan_op *op)
 {
     const hn_value main[] = {op->x, op->y, op->many[0]};
     for (size_t i = 0; i < HN_COUNT(main); i++)
-        if (main[i] != HN_NONE)
-            return p->tensors[main[i]].piece && p->tensors[main[i]].t.rows == 0;
-    return false;
+        if (main[i] != HN_NONE && p->tensors[main[i]].t.rows > 0)
+            return false;
+    return true;
 }
 
 int hn_plan_run(struct hn_plan *p, const struct hn_backend *be, struct hn_device *dev,

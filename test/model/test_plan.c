@@ -102,7 +102,7 @@ static void pieces_share_one_place(void **state)
     hn_value x = hn_plan_tensor(&p, HN_ROWS_TOKENS, 16), y = hn_plan_tensor(&p, HN_ROWS_TOKENS, 16);
     copy(&p, x, x);
     for (int64_t first = 0; first < 40; first += 16) {
-        hn_value wide = hn_plan_piece(&p, first, 16, 64);
+        hn_value wide = hn_plan_piece(&p, HN_ROWS_TOKENS, first, 16, 64);
         hn_value from = hn_plan_view(&p, x, first, 16), to = hn_plan_view(&p, y, first, 16);
         copy(&p, wide, from);
         copy(&p, to, wide);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct hn_drop hn_drop_open(const struct hn_device *dev, float dropout, uint32_t module,
-                            int64_t row)
+                            const struct hn_tensor *x)
 {
     struct hn_drop d = {.module = module, .threshold = (uint32_t)lrintf(dropout * 65536.0f)};
     if (d.threshold) {
@@ -13,7 +13,11 @@ struct hn_drop hn_drop_open(const struct hn_device *dev, float dropout, uint32_t
         d.key[0] = (uint32_t)dev->batch->seed;
         d.key[1] = (uint32_t)(dev->batch->seed >> 32);
         d.step = dev->batch->step;
-        d.first_token = dev->batch->first_token + (uint32_t)row;
+        d.first_token = dev->batch->first_token;
+        if (x->picked)
+            d.rows = dev->batch->rows + x->first_row;
+        else
+            d.first_token += (uint32_t)x->first_row;
     }
     d.inverse = 65536.0f / (float)(65536 - HN_MIN(d.threshold, 65535));
     return d;
@@ -27,8 +31,8 @@ size_t hn_drop_mask_size(int64_t cols)
 void hn_drop_mask(const struct hn_cpu_matmul *mm, const struct hn_drop *d, int64_t t, int64_t cols,
                   unsigned char *mask)
 {
-    mm->dropout_mask(d->key, d->first_token + (uint32_t)t, d->module, d->step, d->threshold, cols,
-                     mask);
+    uint32_t token = d->first_token + (d->rows ? (uint32_t)d->rows[t] : (uint32_t)t);
+    mm->dropout_mask(d->key, token, d->module, d->step, d->threshold, cols, mask);
 }
 
 /* ---- the operation ------------------------------------------------------------------------- */
@@ -98,7 +102,7 @@ static void run(struct hn_device *dev, hn_pool_fn *fn, struct job *j, const stru
 {
     struct hn_mm_scratch s = hn_mm_scratch_open(dev);
     j->mm = dev->matmul;
-    j->drop = hn_drop_open(dev, dropout, module, x->first_row);
+    j->drop = hn_drop_open(dev, dropout, module, x);
     j->rows = x->rows;
     j->cols = x->cols;
     j->work_floats = work_floats(x->cols);

@@ -7,15 +7,16 @@
 
 struct hn_drop {
     uint32_t key[2], module, step, first_token, threshold; /* threshold 0: nothing is dropped */
-    float inverse;                                         /* 1/(1-p) */
+    const int32_t *rows; /* tokens of the batch that rows stand for; NULL: one after the other */
+    float inverse;       /* 1/(1-p) */
 };
 
-/* For tokens from number row of the batch on. */
+/* For the rows of x. */
 struct hn_drop hn_drop_open(const struct hn_device *dev, float dropout, uint32_t module,
-                            int64_t row);
+                            const struct hn_tensor *x);
 /* Bytes of one token's mask, in whole floats. */
 size_t hn_drop_mask_size(int64_t cols);
-/* The mask of the t-th of those tokens. */
+/* The mask of the t-th of those rows. */
 void hn_drop_mask(const struct hn_cpu_matmul *mm, const struct hn_drop *d, int64_t t, int64_t cols,
                   unsigned char *mask);
 

@@ -45,7 +45,7 @@ void hn_cpu_linear_fwd(struct hn_device *dev, struct hn_tensor *const *y,
         struct hn_mm_scratch rest = s;
         float *down =
             h && h[i] ? h[i]->data : hn_mm_scratch_take(&rest, (size_t)(x->rows * ad->a->rows));
-        hn_lowrank_down(dev, rest, down, x->data, x->rows, x->first_row, ad);
+        hn_lowrank_down(dev, rest, down, x, ad);
         hn_lowrank_up(dev, rest, y[i]->data, down, x->rows, ad);
     }
 }
@@ -69,11 +69,10 @@ void hn_cpu_linear_bwd(struct hn_device *dev, struct hn_tensor *dx,
         const float *down = h && h[i] ? h[i]->data : NULL;
         if (!down && ad->db) {
             float *again = hn_mm_scratch_take(&rest, (size_t)(x->rows * ad->a->rows));
-            hn_lowrank_down(dev, rest, again, x->data, x->rows, x->first_row, ad);
+            hn_lowrank_down(dev, rest, again, x, ad);
             down = again;
         }
-        hn_lowrank_bwd(dev, rest, dx ? dx->data : NULL, dy[i]->data, x->data, down, x->rows,
-                       x->first_row, ad);
+        hn_lowrank_bwd(dev, rest, dx ? dx->data : NULL, dy[i]->data, x, down, ad);
     }
 }
 

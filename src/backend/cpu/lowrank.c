@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-static struct hn_drop drop_of(const struct hn_device *dev, const struct hn_adapter *ad, int64_t row)
+static struct hn_drop drop_of(const struct hn_device *dev, const struct hn_adapter *ad,
+                              const struct hn_tensor *x)
 {
-    return hn_drop_open(dev, ad->dropout, ad->module, row);
+    return hn_drop_open(dev, ad->dropout, ad->module, x);
 }
 
 /* Parts for n items in whole grains. */
@@ -58,14 +59,20 @@ static size_t down_floats(int64_t width)
     return hn_mm_scratch_floats(HN_MM_VECTORS_MAX * (size_t)width + hn_drop_mask_size(width) / 4);
 }
 
-void hn_lowrank_down(struct hn_device *dev, struct hn_mm_scratch s, float *h, const float *x,
-                     int64_t n_tokens, int64_t row, const struct hn_adapter *ad)
+void hn_lowrank_down(struct hn_device *dev, struct hn_mm_scratch s, float *h,
+                     const struct hn_tensor *x, const struct hn_adapter *ad)
 {
-    struct down p = {
-        dev->matmul, drop_of(dev, ad, row), x,           ad->a->data, h,
-        n_tokens,    ad->a->cols,           ad->a->rows, NULL,        down_floats(ad->a->cols)};
+    struct down p = {.mm = dev->matmul,
+                     .drop = drop_of(dev, ad, x),
+                     .x = x->data,
+                     .a = ad->a->data,
+                     .h = h,
+                     .n_tokens = x->rows,
+                     .cols = x->cols,
+                     .rank = ad->a->rows,
+                     .rows_floats = down_floats(x->cols)};
     p.rows = hn_mm_scratch_take(&s, p.rows_floats * (size_t)hn_pool_size(dev->pool));
-    hn_pool_run(dev->pool, down_job, &p, cut(dev, n_tokens, HN_MM_VECTORS_MAX));
+    hn_pool_run(dev->pool, down_job, &p, cut(dev, p.n_tokens, HN_MM_VECTORS_MAX));
 }
 
 /* ---- y += scale h B^T ---------------------------------------------------------------------- */
@@ -256,14 +263,14 @@ static size_t backward_work_floats(int64_t width, int64_t rank)
 }
 
 void hn_lowrank_bwd(struct hn_device *dev, struct hn_mm_scratch s, float *dx, const float *dy,
-                    const float *x, const float *h, int64_t n_tokens, int64_t row,
-                    const struct hn_adapter *ad)
+                    const struct hn_tensor *x, const float *h, const struct hn_adapter *ad)
 {
+    int64_t n_tokens = x->rows;
     struct backward p = {.mm = dev->matmul,
                          .ad = ad,
-                         .drop = drop_of(dev, ad, row),
+                         .drop = drop_of(dev, ad, x),
                          .dy = dy,
-                         .x = x,
+                         .x = x->data,
                          .h = h,
                          .dx = dx,
                          .n_tokens = n_tokens,
