@@ -330,7 +330,7 @@ INLINE vec v_lookup(const struct values *v, ivec word)
 
 const struct hn_cpu_gemv hn_cpu_gemv_avx2 = GEMV_TABLE;
 
-/* ---- the class int8: one token of bytes ------------------------------------------------------ */
+/* ---- the class int8: tokens of bytes --------------------------------------------------------- */
 
 /* Of two blocks, bits first*8 to first*8+15 of each, at bit 4 of a byte each. */
 INLINE ivec fifth_bytes(ivec bits, const char first)
@@ -364,13 +364,14 @@ INLINE ivec i_dot_bytes(const ivec n[2], ivec x0, ivec x1)
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 
-#define BYTES(name, kind)                                                                          \
-    static void bytes_##name(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,    \
-                             int64_t ldx, int n_tokens, float *y, int64_t ldy)                     \
-    {                                                                                              \
-        for (int t = 0; t < n_tokens; t++)                                                         \
-            rows_eight(true, kind, 1, w, row, n, x + t * ldx, ldx, y + t * ldy, ldy);              \
-    }
+INLINE void rows_of_bytes(const enum kind kind, const int nt, const struct hn_matrix *w,
+                          int64_t row, int64_t n, const float *x, int64_t ldx, float *y,
+                          int64_t ldy)
+{
+    rows_eight(true, kind, nt, w, row, n, x, ldx, y, ldy);
+}
+
+#define BYTES(name, kind) GEMV(bytes_##name, rows_of_bytes, kind)
 EACH_NIBBLES(BYTES)
 
 static void bytes_affine(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,

@@ -121,36 +121,25 @@ INLINE __m256i affine_codes(const unsigned char *at, const int bits)
 {
     if (bits == 8)
         return load_32(at);
-    if (bits == 4) {
-        __m128i bytes = load_16(at), low = _mm_and_si128(bytes, _mm_set1_epi8(15));
-        __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-        return _mm256_set_m128i(_mm_unpackhi_epi8(low, high), _mm_unpacklo_epi8(low, high));
-    }
     __m256i a = _mm256_packus_epi32(affine_8(at, 0, bits), affine_8(at, 1, bits));
     __m256i b = _mm256_packus_epi32(affine_8(at, 2, bits), affine_8(at, 3, bits));
     a = _mm256_permute4x64_epi64(a, 0xd8), b = _mm256_permute4x64_epi64(b, 0xd8);
     return _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xd8);
 }
 
-/* b: the block of 32; at: the row. */
+/* Of other than 4 bits.  b: the block of 32; at: the row. */
 INLINE __m256i codes(const enum hn_layout layout, const int bits, const unsigned char *at,
                      int64_t b)
 {
     switch (layout) {
     case HN_LAYOUT_AFFINE:
         return affine_codes(at + b * 4 * bits, bits);
-    case HN_LAYOUT_Q4_0:
-        return low_then_high(load_16(at + b * 18 + 2));
-    case HN_LAYOUT_Q4_1:
-        return low_then_high(load_16(at + b * 20 + 4));
     case HN_LAYOUT_Q5_0:
         at += b * 22;
         return _mm256_or_si256(low_then_high(load_16(at + 6)), fifth_bits(at + 2));
     case HN_LAYOUT_Q5_1:
         at += b * 24;
         return _mm256_or_si256(low_then_high(load_16(at + 8)), fifth_bits(at + 4));
-    case HN_LAYOUT_Q4_K:
-        return nibbles_k(at + b / 8 * 144 + 16 + b % 8 / 2 * 32, (int)(b % 2));
     case HN_LAYOUT_Q5_K: {
         at += b / 8 * 176;
         __m256i high = _mm256_srl_epi16(load_32(at + 16), _mm_cvtsi32_si128((int)(b % 8)));
@@ -333,6 +322,17 @@ INLINE void spread_q6_k(const struct panel_rows *p, int first, int64_t b, unsign
     }
 }
 
+/* Four columns of eight rows as 16-bit integers. */
+INLINE void store_wide(__m256i even, __m256i odd, const int middle, unsigned char *to)
+{
+    if (middle) {
+        even = _mm256_sub_epi16(even, _mm256_set1_epi16((short)middle));
+        odd = _mm256_sub_epi16(odd, _mm256_set1_epi16((short)middle));
+    }
+    store_32(to, even);
+    store_32(to + HN_IM_ROWS * 4, odd);
+}
+
 /* One block of eight rows: bytes as they are, or as 16-bit integers less the middle. */
 INLINE void spread(const enum hn_layout layout, const int bits, const bool wide, const int middle,
                    const struct panel_rows *p, int first, int64_t b, unsigned char *to)
@@ -359,12 +359,79 @@ INLINE void spread(const enum hn_layout layout, const int bits, const bool wide,
             even = _mm256_and_si256(rows[i], _mm256_set1_epi16(255));
             odd = _mm256_srli_epi16(rows[i], 8);
         }
-        if (middle) {
-            even = _mm256_sub_epi16(even, _mm256_set1_epi16((short)middle));
-            odd = _mm256_sub_epi16(odd, _mm256_set1_epi16((short)middle));
+        store_wide(even, odd, middle, to + 2 * i * HN_IM_ROWS * 4);
+    }
+}
+
+/* v[i] = word i of the 16 bytes of each of eight rows. */
+INLINE void transpose_16_bytes(const unsigned char *const at[8], int64_t from, __m256i v[4])
+{
+    __m256i r[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        r[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(at[i] + from)),
+                                       load_16(at[i + 4] + from), 1);
+    __m256i a = _mm256_unpacklo_epi32(r[0], r[1]), b = _mm256_unpackhi_epi32(r[0], r[1]);
+    __m256i c = _mm256_unpacklo_epi32(r[2], r[3]), d = _mm256_unpackhi_epi32(r[2], r[3]);
+    v[0] = _mm256_unpacklo_epi64(a, c), v[1] = _mm256_unpackhi_epi64(a, c);
+    v[2] = _mm256_unpacklo_epi64(b, d), v[3] = _mm256_unpackhi_epi64(b, d);
+}
+
+/* The nibbles of 16 bytes of eight rows: low and high ones are 16 columns each, or with `side`
+ * every byte is two columns, and high goes unused.  Words are transposed while they are packed. */
+INLINE void spread_nibbles(const bool side, const bool wide, const int middle,
+                           const unsigned char *const at[8], int64_t from, unsigned char *low,
+                           unsigned char *high)
+{
+    const int quad = HN_IM_ROWS * 4 * (wide ? 2 : 1); /* bytes of four columns */
+    const __m256i four = wide ? _mm256_set1_epi16(15) : _mm256_set1_epi8(15);
+    const __m256i swap = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15));
+    __m256i v[4];
+    transpose_16_bytes(at, from, v);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        unsigned char *first = low + i * quad, *second = high + i * quad;
+        if (side)
+            first = low + 2 * i * quad, second = first + quad;
+        if (side && wide) /* bytes 0 and 2 are the first four columns */
+            v[i] = _mm256_shuffle_epi8(v[i], swap);
+        __m256i n0 = _mm256_and_si256(v[i], four);
+        __m256i n1 = _mm256_and_si256(_mm256_srli_epi16(v[i], 4), four);
+        if (!wide) {
+            if (side) {
+                __m256 a = _mm256_castsi256_ps(_mm256_unpacklo_epi8(n0, n1)); /* rows 0, 1 | 4, 5 */
+                __m256 b = _mm256_castsi256_ps(_mm256_unpackhi_epi8(n0, n1)); /* 2, 3 | 6, 7 */
+                n0 = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
+                n1 = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd));
+            }
+            store_32(first, n0);
+            store_32(second, n1);
+            continue;
         }
-        store_32(to + 2 * i * HN_IM_ROWS * 4, even);
-        store_32(to + (2 * i + 1) * HN_IM_ROWS * 4, odd);
+        __m256i n2 = _mm256_and_si256(_mm256_srli_epi16(v[i], 8), four);
+        __m256i n3 = _mm256_srli_epi16(v[i], 12);
+        store_wide(n0, side ? n1 : n2, middle, first);
+        store_wide(side ? n2 : n1, n3, middle, second);
+    }
+}
+
+/* One block of eight rows of 4-bit codes; of Q4_K, whose bytes hold two blocks, both. */
+INLINE void spread_4_bits(const enum hn_layout layout, const bool wide, const int middle,
+                          const struct panel_rows *p, int first, int64_t b, unsigned char *to)
+{
+    const unsigned char *const *at = p->at + first;
+    const int half_block = HN_IM_ROWS * 16 * (wide ? 2 : 1);
+    if (layout == HN_LAYOUT_AFFINE) {
+        spread_nibbles(true, wide, middle, at, b * 16, to, NULL);
+    } else if (layout == HN_LAYOUT_Q4_K) {
+        unsigned char *next = to + (wide ? HN_IM_BLOCK_16 : HN_IM_BLOCK_8);
+        int64_t from = b / 8 * 144 + 16 + b % 8 / 2 * 32;
+        spread_nibbles(false, wide, middle, at, from, to, next);
+        spread_nibbles(false, wide, middle, at, from + 16, to + half_block, next + half_block);
+    } else {
+        const int size = block_bytes(layout, 4);
+        spread_nibbles(false, wide, middle, at, b * size + size - 16, to, to + half_block);
     }
 }
 
@@ -383,8 +450,10 @@ INLINE void panel(const enum hn_layout layout, const int bits, const bool wide,
         for (int first = 0; first < HN_IM_ROWS; first += 8) {
             if (layout == HN_LAYOUT_Q6_K)
                 spread_q6_k(&p, first, b, to + first * 4);
-            else
+            else if (bits != 4)
                 spread(layout, bits, wide, middle, &p, first, b, to + first * 4);
+            else if (layout != HN_LAYOUT_Q4_K || b % 2 == 0)
+                spread_4_bits(layout, wide, middle, &p, first, b, to + first * 4);
         }
         scales_of(layout, size, w, &p, b, wide ? 0.0f : (float)middle,
                   (float *)(void *)(to + out_size - HN_IM_SCALES));
