@@ -4,7 +4,7 @@ cd "$(dirname "$0")/../.." || exit 1
 failed=0
 # Text that several files include, each with types of its own: no header in the usual sense.
 templates='src/backend/cpu/vector_loops.h src/backend/cpu/gemv_rows.h'
-templates="$templates src/backend/cpu/few_loops.h"
+templates="$templates src/backend/cpu/few_loops.h src/backend/cpu/panel_rows.h"
 for h in $(find src include -name '*.h' | sort); do
     case " $templates " in *" $h "*) continue ;; esac
     # shellcheck disable=SC2086

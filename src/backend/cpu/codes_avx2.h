@@ -33,8 +33,8 @@ INLINE float half(const unsigned char *at)
     return _cvtsh_ss(half_word(at));
 }
 
-/* The eight float16 numbers that lie `from` bytes after these addresses. */
-INLINE __m256 halves_at(const unsigned char *const at[8], int64_t from)
+/* The 16 bits that lie `from` bytes after these addresses, and as eight float16 numbers. */
+INLINE __m128i half_words_at(const unsigned char *const at[8], int64_t from)
 {
     __m128i v = _mm_cvtsi32_si128(half_word(at[0] + from));
     v = _mm_insert_epi16(v, half_word(at[1] + from), 1);
@@ -43,7 +43,12 @@ INLINE __m256 halves_at(const unsigned char *const at[8], int64_t from)
     v = _mm_insert_epi16(v, half_word(at[4] + from), 4);
     v = _mm_insert_epi16(v, half_word(at[5] + from), 5);
     v = _mm_insert_epi16(v, half_word(at[6] + from), 6);
-    return _mm256_cvtph_ps(_mm_insert_epi16(v, half_word(at[7] + from), 7));
+    return _mm_insert_epi16(v, half_word(at[7] + from), 7);
+}
+
+INLINE __m256 halves_at(const unsigned char *const at[8], int64_t from)
+{
+    return _mm256_cvtph_ps(half_words_at(at, from));
 }
 
 /* Element i of an array of scales. */

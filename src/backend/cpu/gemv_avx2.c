@@ -3,6 +3,7 @@
 #include "backend/cpu/gemv.h"
 #include "backend/cpu/codes_avx2.h"
 #include "backend/cpu/gemv_tokens.h"
+#include "backend/cpu/vec_avx2.h"
 
 #ifndef __AVX2__
 const struct hn_cpu_gemv hn_cpu_gemv_avx2 = {{{0}}}, hn_cpu_gemv_bytes_avx2 = {{{0}}};
@@ -11,37 +12,7 @@ const struct hn_cpu_gemv hn_cpu_gemv_avx2 = {{{0}}}, hn_cpu_gemv_bytes_avx2 = {{
 #define LANES_512    0
 #define EIGHT_BLOCKS 1
 enum { LANES = 8, PASS = 4, PICK_VECTORS = 2 };
-typedef __m256 vec;
-typedef __m256i ivec;
 
-INLINE vec v_set(float x)
-{
-    return _mm256_set1_ps(x);
-}
-INLINE vec v_load(const float *p)
-{
-    return _mm256_loadu_ps(p);
-}
-INLINE void v_store(float *p, vec a)
-{
-    _mm256_storeu_ps(p, a);
-}
-INLINE vec v_add(vec a, vec b)
-{
-    return _mm256_add_ps(a, b);
-}
-INLINE vec v_mul(vec a, vec b)
-{
-    return _mm256_mul_ps(a, b);
-}
-INLINE vec v_fma(vec a, vec b, vec c)
-{
-    return _mm256_fmadd_ps(a, b, c);
-}
-INLINE vec v_float(ivec a)
-{
-    return _mm256_cvtepi32_ps(a);
-}
 INLINE float v_sum(vec a)
 {
     return sum_lanes(a);
@@ -55,37 +26,9 @@ INLINE vec v_widen(enum hn_dtype t, const unsigned char *base, size_t i)
     return load_plain_8((enum hn_layout)t, base + i * (t == HN_F32 ? 4 : 2));
 }
 
-INLINE ivec i_set32(int x)
-{
-    return _mm256_set1_epi32(x);
-}
-INLINE ivec i_load(const void *p)
-{
-    return _mm256_loadu_si256(p);
-}
 INLINE ivec i_load_half(const void *p)
 {
     return _mm256_zextsi128_si256(load_16(p));
-}
-INLINE ivec i_and(ivec a, ivec b)
-{
-    return _mm256_and_si256(a, b);
-}
-INLINE ivec i_or(ivec a, ivec b)
-{
-    return _mm256_or_si256(a, b);
-}
-INLINE ivec i_srl16(ivec a, const int n)
-{
-    return _mm256_srli_epi16(a, n);
-}
-INLINE ivec i_srl32(ivec a, const int n)
-{
-    return _mm256_srli_epi32(a, n);
-}
-INLINE ivec i_sll32(ivec a, const int n)
-{
-    return _mm256_slli_epi32(a, n);
 }
 /* Lane l of each four: right by 4l. */
 INLINE ivec i_srl_by_lane(ivec a)

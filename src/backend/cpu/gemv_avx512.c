@@ -3,6 +3,7 @@
 #include "backend/cpu/gemv.h"
 #include "backend/cpu/codes_avx512.h"
 #include "backend/cpu/gemv_tokens.h"
+#include "backend/cpu/vec_avx512.h"
 
 #ifndef __AVX512F__
 const struct hn_cpu_gemv hn_cpu_gemv_avx512 = {{{0}}};
@@ -11,37 +12,7 @@ const struct hn_cpu_gemv hn_cpu_gemv_avx512 = {{{0}}};
 #define LANES_512    1
 #define EIGHT_BLOCKS 0
 enum { LANES = 16, PASS = 8, PICK_VECTORS = 1 };
-typedef __m512 vec;
-typedef __m512i ivec;
 
-INLINE vec v_set(float x)
-{
-    return _mm512_set1_ps(x);
-}
-INLINE void v_store(float *p, vec a)
-{
-    _mm512_storeu_ps(p, a);
-}
-INLINE vec v_load(const float *p)
-{
-    return _mm512_loadu_ps(p);
-}
-INLINE vec v_add(vec a, vec b)
-{
-    return _mm512_add_ps(a, b);
-}
-INLINE vec v_mul(vec a, vec b)
-{
-    return _mm512_mul_ps(a, b);
-}
-INLINE vec v_fma(vec a, vec b, vec c)
-{
-    return _mm512_fmadd_ps(a, b, c);
-}
-INLINE vec v_float(ivec a)
-{
-    return _mm512_cvtepi32_ps(a);
-}
 INLINE float v_sum(vec a)
 {
     return _mm512_reduce_add_ps(a);
@@ -55,37 +26,9 @@ INLINE vec v_widen(enum hn_dtype t, const unsigned char *base, size_t i)
     return load_plain((enum hn_layout)t, 0xffff, base + i * (t == HN_F32 ? 4 : 2));
 }
 
-INLINE ivec i_set32(int x)
-{
-    return _mm512_set1_epi32(x);
-}
-INLINE ivec i_load(const void *p)
-{
-    return _mm512_loadu_si512(p);
-}
 INLINE ivec i_load_half(const void *p)
 {
     return _mm512_maskz_loadu_epi32(0xff, p);
-}
-INLINE ivec i_and(ivec a, ivec b)
-{
-    return _mm512_and_si512(a, b);
-}
-INLINE ivec i_or(ivec a, ivec b)
-{
-    return _mm512_or_si512(a, b);
-}
-INLINE ivec i_srl16(ivec a, const int n)
-{
-    return _mm512_srli_epi16(a, (unsigned)n);
-}
-INLINE ivec i_srl32(ivec a, const int n)
-{
-    return _mm512_srli_epi32(a, (unsigned)n);
-}
-INLINE ivec i_sll32(ivec a, const int n)
-{
-    return _mm512_slli_epi32(a, (unsigned)n);
 }
 /* Lane l of each four: right by 4l. */
 INLINE ivec i_srl_by_lane(ivec a)

@@ -104,13 +104,14 @@ static bool rounds_prompts(const struct hn_device *dev)
 }
 
 /* Tokens behind a cache that w's rows stream past: a panel is not worth its making (AVX2, Q4_0:
- * two tokens take 1.5 times one's time, four 2.5 times, with panels 3 and 4 times).  The affine
- * layout's rows need no reordering there, its panels do (eight tokens: 1.2 times faster in rows).
- */
-static int64_t few_tokens(const struct hn_device *dev, const struct hn_matrix *w)
+ * two tokens take 1.5 times one's time, four 2.5 times, with panels 3 and 4 times).  Where every
+ * byte is two columns, rows gain until there are two passes of them (eight tokens: 1.1 to 1.2 times
+ * faster), but not beside AVX-512's sums of bytes. */
+static int64_t few_tokens(const struct hn_device *dev, const struct hn_matrix *w, bool int8)
 {
     bool side = w->layout == HN_LAYOUT_AFFINE && w->bits == 4;
-    return side && dev->level == HN_CPU_AVX2 ? HN_MM_VECTORS_MAX : 4;
+    bool gains = dev->level == HN_CPU_AVX2 || (dev->level == HN_CPU_AVX512 && !int8);
+    return side && gains ? HN_MM_VECTORS_MAX : 4;
 }
 
 int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n_tokens)
@@ -120,7 +121,7 @@ int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n
     int most = int8 ? MOST_8 : MOST_16;
     if (!int8 && (!generates || !rounds_prompts(dev)))
         return 0;
-    if (n_tokens <= few_tokens(dev, w) && generates && streams)
+    if (n_tokens <= few_tokens(dev, w, int8) && generates && streams)
         return 0;
     return hn_im_width(dev->igemm, w, most) == HN_IM_NONE ? 0 : most;
 }

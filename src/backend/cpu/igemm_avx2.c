@@ -363,20 +363,6 @@ INLINE void spread(const enum hn_layout layout, const int bits, const bool wide,
     }
 }
 
-/* v[i] = word i of the 16 bytes of each of eight rows. */
-INLINE void transpose_16_bytes(const unsigned char *const at[8], int64_t from, __m256i v[4])
-{
-    __m256i r[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++)
-        r[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(at[i] + from)),
-                                       load_16(at[i + 4] + from), 1);
-    __m256i a = _mm256_unpacklo_epi32(r[0], r[1]), b = _mm256_unpackhi_epi32(r[0], r[1]);
-    __m256i c = _mm256_unpacklo_epi32(r[2], r[3]), d = _mm256_unpackhi_epi32(r[2], r[3]);
-    v[0] = _mm256_unpacklo_epi64(a, c), v[1] = _mm256_unpackhi_epi64(a, c);
-    v[2] = _mm256_unpacklo_epi64(b, d), v[3] = _mm256_unpackhi_epi64(b, d);
-}
-
 /* The nibbles of 16 bytes of eight rows: low and high ones are 16 columns each, or with `side`
  * every byte is two columns, and high goes unused.  Words are transposed while they are packed. */
 INLINE void spread_nibbles(const bool side, const bool wide, const int middle,

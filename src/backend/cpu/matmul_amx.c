@@ -19,40 +19,13 @@
 const struct hn_mm_kernel hn_mm_kernel_amx = {0};
 #else
 
-enum { TERMS = 3, TILE_FLOATS = 256 };
+enum { TERMS = 3 };
 
 /* ---- operands ------------------------------------------------------------------------------ */
 
-INLINE __m512 widen_16(__m256i bf16)
-{
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16));
-}
-
-/* 32 floats as three terms, TILE_FLOATS apart. */
-INLINE void split_row(__m512 v0, __m512 v1, float *to)
-{
-    for (int term = 0; term < TERMS; term++, to += TILE_FLOATS) {
-        __m512i t = (__m512i)_mm512_cvtne2ps_pbh(v1, v0);
-        v0 = _mm512_sub_ps(v0, widen_16(_mm512_castsi512_si256(t)));
-        v1 = _mm512_sub_ps(v1, widen_16(_mm512_extracti64x4_epi64(t, 1)));
-        _mm512_storeu_si512(to, t);
-    }
-}
-
 static void pack_amx(int rows, const float *x, int64_t ldx, int64_t depth, float *a)
 {
-    for (int r0 = 0; r0 < rows; r0 += SIDE) {
-        for (int64_t k = 0; k < depth; k += STEP, a += TERMS * TILE_FLOATS) {
-            __mmask16 m0 = lanes(depth - k), m1 = lanes(depth - k - SIDE);
-            for (int i = 0; i < SIDE; i++) {
-                bool used = r0 + i < rows; /* the other rows are 0 */
-                const float *from = x + (used ? r0 + i : 0) * ldx + k;
-                __m512 v0 = _mm512_maskz_loadu_ps(used ? m0 : 0, from);
-                __m512 v1 = _mm512_maskz_loadu_ps(used ? m1 : 0, from + SIDE);
-                split_row(v0, v1, a + i * SIDE);
-            }
-        }
-    }
+    pack_terms(TERMS, rows, x, ldx, depth, a);
 }
 
 /* v rounded to a bfloat16 (half away from zero), as a float's bits. */
@@ -172,21 +145,7 @@ static void sum_up(bool both, int64_t n_steps, const float *a, const float *b)
 static void tile_bf16x6_32x32(int rows, int64_t depth, const float *a, const float *b, float *c,
                               int64_t ldc, int cols, bool add)
 {
-    int64_t n_steps = (depth + STEP - 1) / STEP;
-    if (rows == MR && cols == NR) {
-        if (add)
-            tile_load(c, (size_t)ldc * sizeof *c);
-        else
-            tile_zero();
-        sum_up(true, n_steps, a, b);
-        tile_store(c, (size_t)ldc * sizeof *c);
-        return;
-    }
-    _Alignas(64) float sums[MR * NR]; /* c may end before the tiles do */
-    tile_zero();
-    sum_up(rows > SIDE, n_steps, a, b);
-    tile_store(sums, NR * sizeof *sums);
-    put_sums(rows, sums, c, ldc, cols, add);
+    tile_32x32(sum_up, rows, depth, a, b, c, ldc, cols, add);
 }
 
 const struct hn_mm_kernel hn_mm_kernel_amx = {

@@ -10,22 +10,9 @@
 const struct hn_mm_kernel hn_mm_kernel_bf16_amx = {0};
 #else
 
-enum { TILE_FLOATS = 256 };
-
 static void pack_bf16_rows(int rows, const float *x, int64_t ldx, int64_t depth, float *a)
 {
-    for (int r0 = 0; r0 < rows; r0 += SIDE) {
-        for (int64_t k = 0; k < depth; k += STEP, a += TILE_FLOATS) {
-            __mmask16 m0 = lanes(depth - k), m1 = lanes(depth - k - SIDE);
-            for (int i = 0; i < SIDE; i++) {
-                bool used = r0 + i < rows; /* the other rows are 0 */
-                const float *from = x + (used ? r0 + i : 0) * ldx + k;
-                __m512 v0 = _mm512_maskz_loadu_ps(used ? m0 : 0, from);
-                __m512 v1 = _mm512_maskz_loadu_ps(used ? m1 : 0, from + SIDE);
-                _mm512_storeu_si512(a + i * SIDE, (__m512i)_mm512_cvtne2ps_pbh(v1, v0));
-            }
-        }
-    }
+    pack_terms(1, rows, x, ldx, depth, a);
 }
 
 static void settle_bf16_tiles(int64_t depth, const float *panel, float *settled)
@@ -60,27 +47,18 @@ INLINE void steps(const bool both, int64_t n_steps, const float *a, const float 
     }
 }
 
-static void tile_bf16_32x32(int rows, int64_t depth, const float *a, const float *b, float *c,
-                            int64_t ldc, int cols, bool add)
+static void sum_up(bool both, int64_t n_steps, const float *a, const float *b)
 {
-    int64_t n_steps = (depth + STEP - 1) / STEP;
-    if (rows == MR && cols == NR) {
-        if (add)
-            tile_load(c, (size_t)ldc * sizeof *c);
-        else
-            tile_zero();
-        steps(true, n_steps, a, b);
-        tile_store(c, (size_t)ldc * sizeof *c);
-        return;
-    }
-    _Alignas(64) float sums[MR * NR];
-    tile_zero();
-    if (rows > SIDE)
+    if (both)
         steps(true, n_steps, a, b);
     else
         steps(false, n_steps, a, b);
-    tile_store(sums, NR * sizeof *sums);
-    put_sums(rows, sums, c, ldc, cols, add);
+}
+
+static void tile_bf16_32x32(int rows, int64_t depth, const float *a, const float *b, float *c,
+                            int64_t ldc, int cols, bool add)
+{
+    tile_32x32(sum_up, rows, depth, a, b, c, ldc, cols, add);
 }
 
 const struct hn_mm_kernel hn_mm_kernel_bf16_amx = {

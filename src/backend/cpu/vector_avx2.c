@@ -1,15 +1,10 @@
 /* AVX2 inner loops: eight lanes, fused multiply-adds.  The loops are in vector_loops.h. */
 #include "backend/cpu/transpose_avx2.h"
+#include "backend/cpu/vec_avx2.h"
 #include "backend/cpu/vector.h"
 
 #if defined(__AVX2__) && defined(__FMA__)
 
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
-
-typedef __m256 vec;
-typedef __m256i ivec;
 typedef __m256i part;
 typedef __m256 seen_lanes;
 #define W             8
@@ -28,16 +23,6 @@ INLINE part v_all(void)
     return _mm256_set1_epi32(-1);
 }
 
-INLINE vec v_load(const float *p)
-{
-    return _mm256_loadu_ps(p);
-}
-
-INLINE void v_store(float *p, vec x)
-{
-    _mm256_storeu_ps(p, x);
-}
-
 INLINE vec v_load_part(const float *p, part m)
 {
     return _mm256_maskload_ps(p, m);
@@ -48,24 +33,9 @@ INLINE void v_store_part(float *p, part m, vec x)
     _mm256_maskstore_ps(p, m, x);
 }
 
-INLINE vec v_set(float x)
-{
-    return _mm256_set1_ps(x);
-}
-
-INLINE vec v_add(vec a, vec b)
-{
-    return _mm256_add_ps(a, b);
-}
-
 INLINE vec v_sub(vec a, vec b)
 {
     return _mm256_sub_ps(a, b);
-}
-
-INLINE vec v_mul(vec a, vec b)
-{
-    return _mm256_mul_ps(a, b);
 }
 
 INLINE vec v_div(vec a, vec b)
@@ -91,11 +61,6 @@ INLINE vec v_max(vec a, vec b)
 INLINE vec v_negate_if(bool yes, vec a)
 {
     return _mm256_xor_ps(a, _mm256_set1_ps(yes ? -0.0f : 0.0f));
-}
-
-INLINE vec v_fma(vec a, vec b, vec c)
-{
-    return _mm256_fmadd_ps(a, b, c);
 }
 
 INLINE vec v_fnma(vec a, vec b, vec c)

@@ -1,14 +1,9 @@
 /* AVX-512 inner loops: sixteen lanes, ragged ends by mask.  The loops are in vector_loops.h. */
+#include "backend/cpu/vec_avx512.h"
 #include "backend/cpu/vector.h"
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
-
-typedef __m512 vec;
-typedef __m512i ivec;
 typedef __mmask16 part;
 typedef __mmask16 seen_lanes;
 #define W             16
@@ -27,16 +22,6 @@ INLINE part v_all(void)
     return 0xffff;
 }
 
-INLINE vec v_load(const float *p)
-{
-    return _mm512_loadu_ps(p);
-}
-
-INLINE void v_store(float *p, vec x)
-{
-    _mm512_storeu_ps(p, x);
-}
-
 INLINE vec v_load_part(const float *p, part m)
 {
     return _mm512_maskz_loadu_ps(m, p);
@@ -47,24 +32,9 @@ INLINE void v_store_part(float *p, part m, vec x)
     _mm512_mask_storeu_ps(p, m, x);
 }
 
-INLINE vec v_set(float x)
-{
-    return _mm512_set1_ps(x);
-}
-
-INLINE vec v_add(vec a, vec b)
-{
-    return _mm512_add_ps(a, b);
-}
-
 INLINE vec v_sub(vec a, vec b)
 {
     return _mm512_sub_ps(a, b);
-}
-
-INLINE vec v_mul(vec a, vec b)
-{
-    return _mm512_mul_ps(a, b);
 }
 
 INLINE vec v_div(vec a, vec b)
@@ -90,11 +60,6 @@ INLINE vec v_max(vec a, vec b)
 INLINE vec v_negate_if(bool yes, vec a)
 {
     return _mm512_xor_ps(a, _mm512_set1_ps(yes ? -0.0f : 0.0f));
-}
-
-INLINE vec v_fma(vec a, vec b, vec c)
-{
-    return _mm512_fmadd_ps(a, b, c);
 }
 
 INLINE vec v_fnma(vec a, vec b, vec c)
