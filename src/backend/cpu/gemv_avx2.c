@@ -133,6 +133,11 @@ INLINE struct eight_heads load_heads(const enum kind kind, const struct eight_at
         __m256 b = four_heads(at->blocks, size, 4, 6, 5, 7);
         h.scale = _mm256_shuffle_ps(a, b, 0x88);
         h.bias = _mm256_shuffle_ps(a, b, 0xdd);
+    } else if (kind == KIND_Q4_K || kind == KIND_Q5_K) {
+        const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+        struct scales_k s = scales_k(at->blocks);
+        h.scale = _mm256_permutevar8x32_ps(s.scale, order);
+        h.bias = _mm256_permutevar8x32_ps(s.bias, order);
     } else {
         const enum hn_dtype t = (enum hn_dtype)((kind - KIND_AFFINE_32) % 3);
         h.scale = eight_of_groups(t, group_of(kind), at->scales);
@@ -286,15 +291,39 @@ INLINE ivec fifth_bytes(ivec bits, const char first)
     return _mm256_and_si256(_mm256_cmpeq_epi8(v, each), _mm256_set1_epi8(16));
 }
 
-INLINE void cut_bytes(const enum kind kind, const unsigned char *a, const unsigned char *b,
+/* Groups a (even) and a + 1 lie in the same 32 bytes, low and high nibbles; bit a and a + 1 of 32
+ * more are their fifth. */
+INLINE void cut_bytes_k(const enum kind kind, const unsigned char *block, const int a, ivec n[2])
+{
+    const ivec apart = _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4), low = _mm256_set1_epi8(15);
+    const ivec bit = _mm256_setr_epi32(a, a, a, a, a + 1, a + 1, a + 1, a + 1);
+    const unsigned char *at = block + (kind == KIND_Q4_K ? 16 : 48) + a * 16;
+    for (int i = 0; i < 2; i++) {
+        ivec codes = _mm256_broadcastsi128_si256(load_16(at + 16 * i));
+        n[i] = _mm256_and_si256(_mm256_srlv_epi32(codes, apart), low);
+        if (kind == KIND_Q4_K)
+            continue;
+        ivec fifth = _mm256_broadcastsi128_si256(load_16(block + 16 + 16 * i));
+        fifth = _mm256_and_si256(_mm256_srlv_epi32(fifth, bit), _mm256_set1_epi8(1));
+        n[i] = _mm256_or_si256(n[i], _mm256_slli_epi16(fifth, 4));
+    }
+}
+
+INLINE void cut_bytes(const enum kind kind, const unsigned char *blocks, const int a, const int b,
                       ivec n[2])
 {
+    if (kind == KIND_Q4_K || kind == KIND_Q5_K) {
+        cut_bytes_k(kind, blocks, a, n);
+        return;
+    }
+    const unsigned char *at_a = blocks + a * block_size(kind),
+                        *at_b = blocks + b * block_size(kind);
     const ivec low = _mm256_set1_epi8(15);
-    ivec codes = load_codes(kind, a, b);
+    ivec codes = load_codes(kind, at_a, at_b);
     n[0] = _mm256_and_si256(codes, low);
     n[1] = _mm256_and_si256(_mm256_srli_epi16(codes, 4), low);
     if (kind == KIND_Q5_0 || kind == KIND_Q5_1) {
-        ivec bits = load_fifth(kind, a, b);
+        ivec bits = load_fifth(kind, at_a, at_b);
         n[0] = _mm256_or_si256(n[0], fifth_bytes(bits, 0));
         n[1] = _mm256_or_si256(n[1], fifth_bytes(bits, 2));
     }
@@ -314,8 +343,86 @@ INLINE void rows_of_bytes(const enum kind kind, const int nt, const struct hn_ma
     rows_eight(true, kind, nt, w, row, n, x, ldx, y, ldy);
 }
 
+/* Q6_K: a scale for each 16, so its products take them in as integers.  A token's block is that of
+ * prepare_eight, but with the sums of 16s, in their order, in the place of the 32s'. */
+enum { Q6_SUMS = 8 * LANES + 8, Q6_FLOATS = Q6_SUMS + 16 };
+
+/* Groups of 32 number 2*pair and 2*pair + 1: 16 of each in a vector. */
+INLINE void cut_q6_k(const unsigned char *block, const int pair, ivec n[2])
+{
+    const int shift = 4 * (pair % 2); /* of both the nibbles and the two upper bits */
+    const ivec apart =
+        _mm256_setr_epi32(shift, shift, shift, shift, shift + 2, shift + 2, shift + 2, shift + 2);
+    const unsigned char *low = block + 64 * (pair / 2), *high = block + 128 + 32 * (pair / 2);
+    for (int i = 0; i < 2; i++) {
+        ivec upper = _mm256_broadcastsi128_si256(load_16(high + 16 * i));
+        upper = _mm256_and_si256(_mm256_srlv_epi32(upper, apart), _mm256_set1_epi8(3));
+        ivec codes = _mm256_set_m128i(load_16(low + 32 + 16 * i), load_16(low + 16 * i));
+        codes = _mm256_and_si256(_mm256_srli_epi16(codes, shift), _mm256_set1_epi8(15));
+        n[i] = _mm256_or_si256(codes, _mm256_slli_epi16(upper, 4));
+    }
+}
+
+/* Scale a of 16 in the first half, a + 2 in the second, as 16-bit integers. */
+INLINE ivec two_scales(__m128i scales, const char a)
+{
+    const char b = (char)(a + 2);
+    return _mm256_cvtepi8_epi16(
+        _mm_shuffle_epi8(scales, _mm_setr_epi8(a, a, a, a, a, a, a, a, b, b, b, b, b, b, b, b)));
+}
+
+INLINE void add_q6_k(const int nt, const unsigned char *block, const float *x, int64_t ldx,
+                     vec total[PASS])
+{
+    const __m128i scales = load_16(block + 192);
+    const vec d = v_set(half(block + 208)), less = v_mul(d, v_set(-32.0f));
+    vec scale[PASS], first = v_mul(less, v_float(_mm256_cvtepi8_epi32(scales)));
+    vec last = v_mul(less, v_float(_mm256_cvtepi8_epi32(_mm_srli_si128(scales, 8))));
+    EACH_TOKEN(t)
+    {
+        const float *xt = x + t * ldx, *sums = xt + Q6_SUMS;
+        scale[t] = v_mul(d, v_load(xt + eight_scales(true)));
+        total[t] = v_fma(first, v_load(sums), v_fma(last, v_load(sums + 8), total[t]));
+    }
+#pragma GCC unroll 4
+    for (int pair = 0; pair < 4; pair++) {
+        const ivec s0 = two_scales(scales, (char)(4 * pair));
+        const ivec s1 = two_scales(scales, (char)(4 * pair + 1));
+        ivec n[2];
+        cut_q6_k(block, pair, n);
+        EACH_TOKEN(t)
+        {
+            const float *xt = x + t * ldx + pair * two_floats(true);
+            ivec sum = _mm256_madd_epi16(_mm256_maddubs_epi16(n[0], i_load(xt)), s0);
+            sum = i_dot(sum, _mm256_maddubs_epi16(n[1], i_load(xt + LANES)), s1);
+            total[t] = v_fma(spread_lane(scale[t], pair), v_float(sum), total[t]);
+        }
+    }
+}
+
+INLINE void rows_q6_k(const enum kind kind, const int nt, const struct hn_matrix *w, int64_t row,
+                      int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    enum { SIZE = 210 };
+    (void)kind;
+    for (int64_t j = 0; j < n; j++) {
+        const unsigned char *at = row_at(w, row + j);
+        vec total[PASS];
+        zero_sums(nt, total);
+        for (int64_t i = 0; i < w->cols / SUPERBLOCK; i++, at += SIZE) {
+            for (int p = 0; p < SIZE; p += 64)
+                HN_PREFETCH(at + p + AHEAD);
+            add_q6_k(nt, at, x + i * Q6_FLOATS, ldx, total);
+        }
+        store_sums(nt, total, y + j, ldy);
+    }
+}
+
 #define BYTES(name, kind) GEMV(bytes_##name, rows_of_bytes, kind)
 EACH_NIBBLES(BYTES)
+BYTES(q4_k, KIND_Q4_K)
+BYTES(q5_k, KIND_Q5_K)
+GEMV(bytes_q6_k, rows_q6_k, KIND_Q4_K)
 
 static void bytes_affine(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,
                          int64_t ldx, int nt, float *y, int64_t ldy)
@@ -328,6 +435,18 @@ static void bytes_affine(const struct hn_matrix *w, int64_t row, int64_t n, cons
 static void prepare_bytes_halves(const struct hn_matrix *w, const float *x, float *out)
 {
     prepare_eight(true, 16, middle_of_layout(w->layout), w, x, out);
+}
+
+static void prepare_bytes_q6_k(const struct hn_matrix *w, const float *x, float *out)
+{
+    for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK) {
+        float *eight = out + k / SUPERBLOCK * Q6_FLOATS;
+        int b = (int)(k % SUPERBLOCK / TOKEN_BLOCK);
+        ivec q[2];
+        float scale = put_in_eight(true, 16, x + k, b, eight, q);
+        for (int i = 0; i < 2; i++)
+            eight[Q6_SUMS + 2 * b + i] = scale * sum_16(q[i]);
+    }
 }
 
 static void prepare_bytes_affine(const struct hn_matrix *w, const float *x, float *out)
@@ -344,6 +463,9 @@ const struct hn_cpu_gemv hn_cpu_gemv_bytes_avx2 = {{
     [HN_LAYOUT_Q4_1] = {prepare_bytes_halves, bytes_q4_1, NULL},
     [HN_LAYOUT_Q5_0] = {prepare_bytes_halves, bytes_q5_0, NULL},
     [HN_LAYOUT_Q5_1] = {prepare_bytes_halves, bytes_q5_1, NULL},
+    [HN_LAYOUT_Q4_K] = {prepare_bytes_halves, bytes_q4_k, NULL},
+    [HN_LAYOUT_Q5_K] = {prepare_bytes_halves, bytes_q5_k, NULL},
+    [HN_LAYOUT_Q6_K] = {prepare_bytes_q6_k, bytes_q6_k, NULL},
 }};
 
 #endif

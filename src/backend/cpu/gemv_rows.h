@@ -34,7 +34,8 @@ INLINE const int16_t *words_of(const float *x)
 
 /* ---- 4 and 5 bits in blocks of 32 ---------------------------------------------------------- */
 
-/* The kinds of nibbles; those of the affine layout by group and by type of scale. */
+/* The kinds of nibbles; those of the affine layout by group and by type of scale.  Those of blocks
+ * of 256, whose bytes hold two groups of 32 each, meet tokens of bytes alone. */
 enum kind {
     KIND_Q4_0,
     KIND_Q4_1,
@@ -43,6 +44,8 @@ enum kind {
     KIND_AFFINE_32, /* + enum hn_dtype F32, F16 or BF16 */
     KIND_AFFINE_64 = KIND_AFFINE_32 + 3,
     KIND_AFFINE_128 = KIND_AFFINE_64 + 3,
+    KIND_Q4_K = KIND_AFFINE_128 + 3,
+    KIND_Q5_K,
 };
 
 INLINE void cut_nibbles(ivec words, ivec n[4])
@@ -85,9 +88,15 @@ INLINE int group_of(const enum kind kind)
     return kind < KIND_AFFINE_64 ? 32 : kind < KIND_AFFINE_128 ? 64 : 128;
 }
 
+INLINE bool is_affine(const enum kind kind)
+{
+    return kind >= KIND_AFFINE_32 && kind < KIND_Q4_K;
+}
+
+/* Of blocks of 256, the eighth of one. */
 INLINE int block_size(const enum kind kind)
 {
-    return kind < KIND_AFFINE_32 ? 18 + 2 * (int)kind : 16;
+    return kind == KIND_Q4_K ? 18 : kind == KIND_Q5_K ? 22 : is_affine(kind) ? 16 : 18 + 2 * kind;
 }
 
 /* Where eight blocks lie; scales and biases of the affine layout. */
@@ -112,9 +121,9 @@ INLINE vec spread_lane(vec v, const int i);
 INLINE vec v_halves(float a, float b);
 INLINE vec v_first_lanes(const float *a, const float *b);
 
-/* For tokens of bytes: two blocks' codes, of the low nibbles and of the high ones, as bytes; and
- * the sums of their products with a token's, four to a lane. */
-INLINE void cut_bytes(const enum kind kind, const unsigned char *a, const unsigned char *b,
+/* For tokens of bytes: the codes of blocks a and b of the eight, as bytes, 16 of each in a vector;
+ * and the sums of their products with a token's, four to a lane. */
+INLINE void cut_bytes(const enum kind kind, const unsigned char *blocks, const int a, const int b,
                       ivec n[2]);
 INLINE ivec i_dot_bytes(const ivec n[2], ivec x0, ivec x1);
 
@@ -136,16 +145,18 @@ INLINE vec add_two(const bool bytes, const ivec n[4], const float *x, vec scale,
     return v_fma(scale, v_float(s), sum);
 }
 
-INLINE void cut_two(const bool bytes, const enum kind kind, const unsigned char *a,
-                    const unsigned char *b, ivec n[4])
+INLINE void cut_two(const bool bytes, const enum kind kind, const unsigned char *blocks,
+                    const int a, const int b, ivec n[4])
 {
     if (bytes) {
-        cut_bytes(kind, a, b, n);
+        cut_bytes(kind, blocks, a, b, n);
         return;
     }
-    cut_nibbles(load_codes(kind, a, b), n);
+    const unsigned char *at_a = blocks + a * block_size(kind),
+                        *at_b = blocks + b * block_size(kind);
+    cut_nibbles(load_codes(kind, at_a, at_b), n);
     if (kind == KIND_Q5_0 || kind == KIND_Q5_1)
-        add_fifth(load_fifth(kind, a, b), n);
+        add_fifth(load_fifth(kind, at_a, at_b), n);
 }
 
 INLINE void add_eight(const bool bytes, const enum kind kind, const int nt,
@@ -162,9 +173,8 @@ INLINE void add_eight(const bool bytes, const enum kind kind, const int nt,
     }
 #pragma GCC unroll 4
     for (int pair = 0; pair < 4; pair++) {
-        const unsigned char *two = at->blocks + 2 * pair * block_size(kind);
         ivec n[4];
-        cut_two(bytes, kind, two, two + block_size(kind), n);
+        cut_two(bytes, kind, at->blocks, 2 * pair, 2 * pair + 1, n);
         EACH_TOKEN(t)
         {
             const float *xt = x + t * ldx + pair * two_floats(bytes);
@@ -184,8 +194,7 @@ INLINE void add_last(const bool bytes, const enum kind kind, const int nt,
         const int b = a + 1 < n ? a + 1 : a, pair = a / 2;
         struct eight_heads h = load_two_heads(kind, at, a, b);
         ivec codes[4];
-        cut_two(bytes, kind, at->blocks + a * block_size(kind), at->blocks + b * block_size(kind),
-                codes);
+        cut_two(bytes, kind, at->blocks, a, b, codes);
         EACH_TOKEN(t)
         {
             const float *xt = x + t * ldx, *xs = xt + eight_scales(bytes) + pair;
@@ -202,7 +211,7 @@ INLINE void rows_eight(const bool bytes, const enum kind kind, const int nt,
                        int64_t ldx, float *y, int64_t ldy)
 {
     enum { EIGHT = 8 * TOKEN_BLOCK };
-    const bool affine = kind >= KIND_AFFINE_32;
+    const bool affine = is_affine(kind);
     const int64_t size = 8 * block_size(kind), whole = w->cols / EIGHT;
     const size_t width = affine ? hn_dtype_size(w->scale_dtype) : 0;
     const int last = (int)(w->cols % EIGHT / TOKEN_BLOCK);

@@ -40,6 +40,11 @@ INLINE int eight_floats(const bool bytes)
 {
     return eight_scales(bytes) + 16;
 }
+/* Their order: 0, 2, 4, 6 | 1, 3, 5, 7. */
+INLINE int place_in_eight(int b)
+{
+    return b / 2 + b % 2 * 4;
+}
 
 /* q[0], q[1] = 32 elements of x as integers of 16 bits, at most `largest` in magnitude; returns
  * their scale. */
@@ -161,29 +166,40 @@ INLINE void order_bytes(const int apart, const __m256i q[2], __m128i v[2])
     v[1] = _mm_packs_epi16(_mm256_castsi256_si128(c), _mm256_extracti128_si256(c, 1));
 }
 
+/* Block b of eight: its integers q, ordered, and its scale go to their places; returns the scale.
+ */
+INLINE float put_in_eight(const bool bytes, const int apart, const float *x, int b, float *eight,
+                          __m256i q[2])
+{
+    const int vectors = bytes ? 2 : 4;
+    unsigned char *at = (unsigned char *)eight + (b / 2 * vectors * 2 + b % 2) * 16;
+    __m128i v[4];
+    float scale = round_to(bytes ? 127.0f : 32767.0f, x, q);
+    if (bytes)
+        order_bytes(apart, q, v);
+    else
+        order_nibbles(apart, q, v);
+    for (int i = 0; i < vectors; i++)
+        _mm_storeu_si128((__m128i *)(void *)(at + 32 * i), v[i]);
+    eight[eight_scales(bytes) + place_in_eight(b)] = scale;
+    return scale;
+}
+
 INLINE void prepare_eight(const bool bytes, const int apart, const int middle,
                           const struct hn_matrix *w, const float *x, float *out)
 {
     enum { EIGHT = 8 * TOKEN_BLOCK };
-    const int size = eight_floats(bytes), vectors = bytes ? 2 : 4;
+    const int size = eight_floats(bytes);
     if (w->cols % EIGHT)
         memset(out + w->cols / EIGHT * size, 0, (size_t)size * sizeof *out);
     for (int64_t k = 0; k < w->cols; k += TOKEN_BLOCK) {
         float *eight = out + k / EIGHT * size;
-        int b = (int)(k % EIGHT / TOKEN_BLOCK), place = b / 2 + b % 2 * 4;
-        unsigned char *at = (unsigned char *)eight + (b / 2 * vectors * 2 + b % 2) * 16;
+        int b = (int)(k % EIGHT / TOKEN_BLOCK);
         __m256i q[2];
-        __m128i v[4];
-        float scale = round_to(bytes ? 127.0f : 32767.0f, x + k, q);
-        if (bytes)
-            order_bytes(apart, q, v);
-        else
-            order_nibbles(apart, q, v);
-        for (int i = 0; i < vectors; i++)
-            _mm_storeu_si128((__m128i *)(void *)(at + 32 * i), v[i]);
+        float scale = put_in_eight(bytes, apart, x + k, b, eight, q);
         float sum = sum_16(q[0]) + sum_16(q[1]);
-        eight[eight_scales(bytes) + place] = scale;
-        eight[eight_scales(bytes) + 8 + place] = middle ? (float)-middle * sum : scale * sum;
+        eight[eight_scales(bytes) + 8 + place_in_eight(b)] =
+            middle ? (float)-middle * sum : scale * sum;
     }
 }
 

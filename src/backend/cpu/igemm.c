@@ -106,12 +106,14 @@ static bool rounds_prompts(const struct hn_device *dev)
 /* Tokens behind a cache that w's rows stream past: a panel is not worth its making (AVX2, Q4_0:
  * two tokens take 1.5 times one's time, four 2.5 times, with panels 3 and 4 times).  Where every
  * byte is two columns, rows gain until there are two passes of them (eight tokens: 1.1 to 1.2 times
- * faster), but not beside AVX-512's sums of bytes. */
+ * faster), but not beside AVX-512's sums of bytes; and so do Q6_K's, whose panels are of 16 bits,
+ * as bytes (1.5 times). */
 static int64_t few_tokens(const struct hn_device *dev, const struct hn_matrix *w, bool int8)
 {
-    bool side = w->layout == HN_LAYOUT_AFFINE && w->bits == 4;
-    bool gains = dev->level == HN_CPU_AVX2 || (dev->level == HN_CPU_AVX512 && !int8);
-    return side && gains ? HN_MM_VECTORS_MAX : 4;
+    bool avx2 = dev->level == HN_CPU_AVX2, avx512 = dev->level == HN_CPU_AVX512;
+    if (w->layout == HN_LAYOUT_AFFINE && w->bits == 4 && (avx2 || (avx512 && !int8)))
+        return HN_MM_VECTORS_MAX;
+    return w->layout == HN_LAYOUT_Q6_K && int8 && avx2 ? HN_MM_VECTORS_MAX : 4;
 }
 
 int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n_tokens)
