@@ -11,25 +11,40 @@ struct outcome {
     float *gradients; /* as summed; hn_free it */
 };
 
-static struct outcome run(const struct golden *g, struct hone_model *m, bool masked,
-                          struct hn_decoder_options how)
+/* A step that is ready to run, and gradients of zero. */
+static void prepare(struct golden_run *r, const struct golden *g, struct hone_model *m, bool masked,
+                    struct hn_decoder_options how)
 {
-    struct golden_run r;
-    struct outcome o = {0};
-    struct hone_err err = {0};
     struct hn_tensor **list = hn_calloc(m->adapters.n_params, sizeof *list);
-    o.gradients = hn_calloc((size_t)m->adapters.n_parameters, sizeof *o.gradients);
     assert_non_null(list);
-    assert_non_null(o.gradients);
     how.purpose = HN_FOR_TRAINING;
-    golden_plan(&r, g, m, &how);
+    golden_plan(r, g, m, &how);
     hn_adapters_list(m, HN_PART_GRAD, list);
     for (size_t i = 0; i < m->adapters.n_params; i++)
         m->backend->zero(m->dev, list[i]);
     hn_free(list);
     for (int64_t s = 0; s < g->n_seqs; s++)
-        golden_add(&r, g, s, masked);
-    r.rows.batch.seed = GOLDEN_SEED;
+        golden_add(r, g, s, masked);
+    r->rows.batch.seed = GOLDEN_SEED;
+}
+
+/* hn_free it. */
+static float *read_gradients(const struct golden *g, struct hone_model *m)
+{
+    struct hone_err err = {0};
+    float *gradients = hn_calloc((size_t)m->adapters.n_parameters, sizeof *gradients);
+    assert_non_null(gradients);
+    if (hn_adapters_read(m, HN_PART_GRAD, gradients, &err))
+        fail_msg("%s: %s", g->name, err.message);
+    return gradients;
+}
+
+static struct outcome run(const struct golden *g, struct hone_model *m, bool masked,
+                          const struct hn_decoder_options *how)
+{
+    struct golden_run r;
+    struct outcome o = {0};
+    prepare(&r, g, m, masked, *how);
     golden_step(&r, g);
     double n = (double)r.rows.batch.n_rows;
     char fact[32];
@@ -38,10 +53,25 @@ static struct outcome run(const struct golden *g, struct hone_model *m, bool mas
     o.loss = fabs(golden_loss_sum(&r, g) / n - golden_fact(g, fact));
     o.far =
         golden_adapter_l2(g, m, HN_PART_GRAD, 1 / n, masked ? "grad_masked" : "grad_all", o.where);
-    if (hn_adapters_read(m, HN_PART_GRAD, o.gradients, &err))
-        fail_msg("%s: %s", g->name, err.message);
+    o.gradients = read_gradients(g, m);
     golden_unplan(&r);
     return o;
+}
+
+/* Tokens of which none is trained ask for nothing. */
+static void check_none_picked(const struct golden *g, struct hone_model *m,
+                              const struct hn_decoder_options *how)
+{
+    struct golden_run r;
+    prepare(&r, g, m, false, *how);
+    r.rows.batch.n_rows = 0;
+    golden_step(&r, g);
+    float *gradients = read_gradients(g, m);
+    for (int64_t i = 0; i < m->adapters.n_parameters; i++)
+        if (gradients[i] != 0)
+            fail_msg("%s: gradient %lld is %g", g->name, (long long)i, (double)gradients[i]);
+    hn_free(gradients);
+    golden_unplan(&r);
 }
 
 /* What is recomputed is computed by the same operations: the same bits.  Pieces of few rows are
@@ -49,7 +79,7 @@ static struct outcome run(const struct golden *g, struct hone_model *m, bool mas
 static void check_way(const struct golden *g, struct hone_model *m, bool masked,
                       const struct hn_decoder_options *how, const float *gradients)
 {
-    struct outcome o = run(g, m, masked, *how);
+    struct outcome o = run(g, m, masked, how);
     size_t n = (size_t)m->adapters.n_parameters;
     if (!how->ffn_rows)
         assert_memory_equal(gradients, o.gradients, n * sizeof(float));
@@ -82,7 +112,7 @@ static void gradients(void **state)
         golden_adapter(&g, m);
         assert_int_equal(golden_count(&g, "grad_all."), m->adapters.n_params);
         for (int masked = 0; masked < 2; masked++) {
-            struct outcome kept = run(&g, m, masked, ways[0]);
+            struct outcome kept = run(&g, m, masked, &ways[0]);
             print_message("%-16s %-24s %-6s gradients %.1e (%s)  loss %.1e\n", g.name,
                           m->device_text, masked ? "masked" : "all", kept.far, kept.where,
                           kept.loss);
@@ -92,6 +122,8 @@ static void gradients(void **state)
                 check_way(&g, m, masked, &ways[w], kept.gradients);
             hn_free(kept.gradients);
         }
+        for (size_t w = 0; w < HN_COUNT(ways); w++)
+            check_none_picked(&g, m, &ways[w]);
         hone_model_close(&m);
     }
     golden_close(&g);

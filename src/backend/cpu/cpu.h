@@ -5,6 +5,7 @@
  *   weight.c     frozen weights: views of the mapped file
  *   matmul*.c    one blocked matrix product for every weight format; packers and micro-kernels
  *                (matmul_bf16_*.c: those of the class bf16)
+ *   panel_*.c    the product's panels straight from stored weights
  *   gemv_*.c     few tokens with streaming weights; igemm*.c: several tokens, in integers
  *   linear.c     groups of linears with their adapters; head.c: LM head, loss, embedding
  *   dora.c       lengths of adapted rows; dropout.c: dropout's bits
@@ -12,6 +13,7 @@
  *   attention.c, attention_bwd.c, kv.c, norm.c, rope.c, elementwise.c, optimizer.c
  *   limits.c     what this machine can do at most, measured
  *   vector_LEVEL.c, matmul_LEVEL.c   one const table per instruction set; C is the specification
+ *   *_loops.h, *_rows.h   loops for any width of register; vec_LEVEL.h: what all do to one
  *
  * Levels overlay: the table in use starts as C's and takes every non-NULL slot of each higher level
  * the machine has, up to the level asked for. */

@@ -97,10 +97,12 @@ struct hn_im_kind hn_im_kind(const struct hn_matrix *w, enum hn_im_width width)
     return kind;
 }
 
-/* Whether several tokens behind a cache are faster in 16 bits than as float32. */
-static bool rounds_prompts(const struct hn_device *dev)
+/* How many tokens behind a cache are faster in 16 bits than in the exact class's other products. */
+static int64_t rounded_at_most(const struct hn_device *dev)
 {
-    return dev->level >= HN_CPU_NEON_DOT && dev->level <= HN_CPU_AVX512;
+    if (dev->level == HN_CPU_AMX) /* more go in its tiles */
+        return HN_MAX(0, dev->matmul->main.least_tokens - 1);
+    return dev->level >= HN_CPU_NEON_DOT ? INT64_MAX : 0;
 }
 
 /* Tokens behind a cache that w's rows stream past: a panel is not worth its making (AVX2, Q4_0:
@@ -110,7 +112,7 @@ static bool rounds_prompts(const struct hn_device *dev)
  * as bytes (1.5 times). */
 static int64_t few_tokens(const struct hn_device *dev, const struct hn_matrix *w, bool int8)
 {
-    bool avx2 = dev->level == HN_CPU_AVX2, avx512 = dev->level == HN_CPU_AVX512;
+    bool avx2 = dev->level == HN_CPU_AVX2, avx512 = dev->level >= HN_CPU_AVX512;
     if (w->layout == HN_LAYOUT_AFFINE && w->bits == 4 && (avx2 || (avx512 && !int8)))
         return HN_MM_VECTORS_MAX;
     return w->layout == HN_LAYOUT_Q6_K && int8 && avx2 ? HN_MM_VECTORS_MAX : 4;
@@ -121,7 +123,7 @@ int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n
     bool generates = dev->batch && dev->batch->slots, int8 = dev->compute == HN_CLASS_INT8;
     bool streams = dev->matmul->gemv.layout[w->layout].rows;
     int most = int8 ? MOST_8 : MOST_16;
-    if (!int8 && (!generates || !rounds_prompts(dev)))
+    if (!int8 && (!generates || n_tokens > rounded_at_most(dev)))
         return 0;
     if (n_tokens <= few_tokens(dev, w, int8) && generates && streams)
         return 0;
@@ -263,12 +265,10 @@ static size_t panel_floats(const struct hn_device *dev)
 
 size_t hn_im_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
 {
-    size_t n = panel_floats(dev) + token_floats(n_tokens, width, HN_IM_16);
-    if (dev->compute == HN_CLASS_INT8)
-        n += token_floats(n_tokens, width, HN_IM_8);
-    else if (!rounds_prompts(dev))
-        return 0;
-    return n;
+    bool int8 = dev->compute == HN_CLASS_INT8;
+    int64_t wide = int8 ? n_tokens : HN_MIN(n_tokens, rounded_at_most(dev));
+    size_t bytes = int8 ? token_floats(n_tokens, width, HN_IM_8) : 0;
+    return wide ? panel_floats(dev) + token_floats(wide, width, HN_IM_16) + bytes : 0;
 }
 
 void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,

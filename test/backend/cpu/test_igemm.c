@@ -265,6 +265,7 @@ static void run_group(struct group *g, enum hn_cpu_level level, enum hn_class cl
     int32_t slots[1] = {0};
     struct hn_limits limits = {.max_tokens = g->x.t.rows, .max_width = 2048};
     fixture_open(&f, level, threads, &limits);
+    hn_cpu_matmul_select(&f.table, level, class); /* all of it, as a device has it */
     f.dev.compute = class;
     hn_free(f.dev.scratch);
     f.dev.scratch_size = hn_cpu_linear_scratch_size(&f.dev, &limits);
