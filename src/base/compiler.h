@@ -9,6 +9,7 @@
 
 #define HN_MUST_USE     __attribute__((warn_unused_result))
 #define HN_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define HN_INLINE       static inline __attribute__((always_inline))
 #define HN_LIKELY(x)    __builtin_expect(!!(x), 1)
 #define HN_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 #define HN_PREFETCH(p)  __builtin_prefetch(p) /* bring p's cache line near; never faults */

@@ -9,8 +9,6 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
 INLINE const unsigned char *row_at(const struct hn_matrix *m, int64_t row)
 {
     return m->data + (size_t)hn_matrix_stored_row(m, row) * m->row_size;

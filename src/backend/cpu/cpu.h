@@ -23,6 +23,9 @@
 #include "backend/backend.h"
 #include "base/pool.h"
 
+/* For the pieces of inner loops: constants among their arguments must reach them. */
+#define INLINE HN_INLINE
+
 enum hn_cpu_level {
     HN_CPU_C,
     HN_CPU_NEON,      /* what every 64-bit ARM has */

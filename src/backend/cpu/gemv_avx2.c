@@ -400,11 +400,11 @@ INLINE void add_q6_k(const int nt, const unsigned char *block, const float *x, i
     }
 }
 
-INLINE void rows_q6_k(const enum kind kind, const int nt, const struct hn_matrix *w, int64_t row,
-                      int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+INLINE void rows_q6_k(const enum hn_layout layout, const int nt, const struct hn_matrix *w,
+                      int64_t row, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
 {
     enum { SIZE = 210 };
-    (void)kind;
+    (void)layout;
     for (int64_t j = 0; j < n; j++) {
         const unsigned char *at = row_at(w, row + j);
         vec total[PASS];
@@ -422,7 +422,7 @@ INLINE void rows_q6_k(const enum kind kind, const int nt, const struct hn_matrix
 EACH_NIBBLES(BYTES)
 BYTES(q4_k, KIND_Q4_K)
 BYTES(q5_k, KIND_Q5_K)
-GEMV(bytes_q6_k, rows_q6_k, KIND_Q4_K)
+GEMV(bytes_q6_k, rows_q6_k, HN_LAYOUT_Q6_K)
 
 static void bytes_affine(const struct hn_matrix *w, int64_t row, int64_t n, const float *x,
                          int64_t ldx, int nt, float *y, int64_t ldy)

@@ -3,12 +3,13 @@
 #ifndef HN_BACKEND_CPU_TRANSPOSE_AVX2_H
 #define HN_BACKEND_CPU_TRANSPOSE_AVX2_H
 
+#include "backend/cpu/cpu.h"
+
 #ifdef __AVX2__
 #include <immintrin.h>
-#include <stdint.h>
 
 /* r[i] lane k = r[k] lane i */
-static inline __attribute__((always_inline)) void transpose_8x8(__m256 r[8])
+INLINE void transpose_8x8(__m256 r[8])
 {
     __m256 t[8], u[8];
 #pragma GCC unroll 4
@@ -31,8 +32,7 @@ static inline __attribute__((always_inline)) void transpose_8x8(__m256 r[8])
 }
 
 /* v[i] lane r = 32-bit word i of the 16 bytes at[r] + from. */
-static inline __attribute__((always_inline)) void
-transpose_16_bytes(const unsigned char *const at[8], int64_t from, __m256i v[4])
+INLINE void transpose_16_bytes(const unsigned char *const at[8], int64_t from, __m256i v[4])
 {
     __m256i r[4];
 #pragma GCC unroll 4

@@ -3,10 +3,10 @@
 #ifndef HN_BACKEND_CPU_VEC_AVX2_H
 #define HN_BACKEND_CPU_VEC_AVX2_H
 
+#include "backend/cpu/cpu.h"
+
 #ifdef __AVX2__
 #include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 typedef __m256 vec;
 typedef __m256i ivec;

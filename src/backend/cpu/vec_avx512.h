@@ -3,10 +3,10 @@
 #ifndef HN_BACKEND_CPU_VEC_AVX512_H
 #define HN_BACKEND_CPU_VEC_AVX512_H
 
+#include "backend/cpu/cpu.h"
+
 #ifdef __AVX512F__
 #include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
 
 typedef __m512 vec;
 typedef __m512i ivec;

@@ -6,8 +6,6 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
 typedef float32x4_t vec;
 typedef int32x4_t ivec;
 typedef int part; /* lanes [0, part) */
