@@ -48,7 +48,8 @@ void hn_cpu_igemm_select(struct hn_cpu_igemm *out, enum hn_cpu_level level)
 enum hn_im_width hn_im_width(const struct hn_cpu_igemm *table, const struct hn_matrix *w, int most)
 {
     bool narrow = most <= MOST_8, fits = true;
-    enum hn_im_width width = narrow ? HN_IM_8 : HN_IM_16;
+    enum hn_im_width wide = table->form[HN_IM_SPLIT].tile ? HN_IM_SPLIT : HN_IM_16;
+    enum hn_im_width width = narrow ? HN_IM_8 : wide;
     switch (w->layout) {
     case HN_LAYOUT_Q4_0:
     case HN_LAYOUT_Q4_1:
@@ -97,14 +98,6 @@ struct hn_im_kind hn_im_kind(const struct hn_matrix *w, enum hn_im_width width)
     return kind;
 }
 
-/* How many tokens behind a cache are faster in 16 bits than in the exact class's other products. */
-static int64_t rounded_at_most(const struct hn_device *dev)
-{
-    if (dev->level == HN_CPU_AMX) /* more go in its tiles */
-        return HN_MAX(0, dev->matmul->main.least_tokens - 1);
-    return dev->level >= HN_CPU_NEON_DOT ? INT64_MAX : 0;
-}
-
 /* Tokens behind a cache that w's rows stream past: a panel is not worth its making (AVX2, Q4_0:
  * two tokens take 1.5 times one's time, four 2.5 times, with panels 3 and 4 times).  Where every
  * byte is two columns, rows gain until there are two passes of them (eight tokens: 1.1 to 1.2 times
@@ -118,12 +111,18 @@ static int64_t few_tokens(const struct hn_device *dev, const struct hn_matrix *w
     return w->layout == HN_LAYOUT_Q6_K && int8 && avx2 ? HN_MM_VECTORS_MAX : 4;
 }
 
+/* In the exact class, float32 is as fast at the levels below. */
+static bool may_round(const struct hn_device *dev)
+{
+    return dev->compute == HN_CLASS_INT8 || dev->level >= HN_CPU_NEON_DOT;
+}
+
 int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n_tokens)
 {
     bool generates = dev->batch && dev->batch->slots, int8 = dev->compute == HN_CLASS_INT8;
     bool streams = dev->matmul->gemv.layout[w->layout].rows;
     int most = int8 ? MOST_8 : MOST_16;
-    if (!int8 && (!generates || n_tokens > rounded_at_most(dev)))
+    if (!may_round(dev) || (!int8 && !generates))
         return 0;
     if (n_tokens <= few_tokens(dev, w, int8) && generates && streams)
         return 0;
@@ -240,7 +239,8 @@ static void slab_job(void *arg, struct hn_parts *parts)
 static void product_block(struct product *p)
 {
     struct hn_pool *pool = p->dev->pool;
-    int64_t slab = SLAB / p->nt / (p->uses[HN_IM_16] ? 2 : 1) / HN_IM_DEPTH * HN_IM_DEPTH;
+    bool wide = p->uses[HN_IM_16] || p->uses[HN_IM_SPLIT];
+    int64_t slab = SLAB / p->nt / (wide ? 2 : 1) / HN_IM_DEPTH * HN_IM_DEPTH;
     slab = HN_MAX(slab, HN_IM_DEPTH / 2);
     hn_pool_run(pool, pack_job, p, hn_pool_cut(pool, p->nt));
     for (p->k0 = 0; p->k0 < p->depth; p->k0 += slab) {
@@ -251,10 +251,17 @@ static void product_block(struct product *p)
 
 /* ---- scratch ------------------------------------------------------------------------------- */
 
-static size_t token_floats(int64_t n_tokens, int64_t depth, enum hn_im_width width)
+/* Of a block's tokens, with those that its last tile may read. */
+static size_t block_tokens(const struct hn_cpu_igemm *table, int64_t n_tokens)
 {
-    size_t n = (size_t)(HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * depth);
-    return hn_mm_scratch_floats(n * (size_t)width_bytes(width) / sizeof(float)) +
+    int64_t n = HN_MIN(n_tokens, HN_MM_TOKENS_MAX), of_tile = HN_MAX(1, table->tokens);
+    return (size_t)((n + of_tile - 1) / of_tile * of_tile);
+}
+
+static size_t token_floats(size_t tokens, int64_t depth, int bytes)
+{
+    size_t n = tokens * (size_t)depth;
+    return hn_mm_scratch_floats(n * (size_t)bytes / sizeof(float)) +
            3 * hn_mm_scratch_floats(n / HN_IM_BLOCK);
 }
 
@@ -266,9 +273,11 @@ static size_t panel_floats(const struct hn_device *dev)
 size_t hn_im_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64_t width)
 {
     bool int8 = dev->compute == HN_CLASS_INT8;
-    int64_t wide = int8 ? n_tokens : HN_MIN(n_tokens, rounded_at_most(dev));
-    size_t bytes = int8 ? token_floats(n_tokens, width, HN_IM_8) : 0;
-    return wide ? panel_floats(dev) + token_floats(wide, width, HN_IM_16) + bytes : 0;
+    size_t tokens = block_tokens(dev->igemm, n_tokens);
+    if (!may_round(dev))
+        return 0;
+    size_t bytes = int8 ? token_floats(tokens, width, 1) : 0;
+    return panel_floats(dev) + token_floats(tokens, width, 2) + bytes;
 }
 
 void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
@@ -285,7 +294,7 @@ void hn_im_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x
                         .add = add};
     for (int i = 0; i < n; i++)
         p.uses[hn_im_width(p.table, out[i].w, most)] = true;
-    size_t tokens = (size_t)(HN_MIN(n_tokens, HN_MM_TOKENS_MAX) * depth);
+    size_t tokens = block_tokens(p.table, n_tokens) * (size_t)depth;
     for (int i = 0; i < HN_IM_WIDTHS; i++) {
         struct hn_im_tokens *t = &p.tokens[i];
         size_t bytes = tokens * (size_t)width_bytes((enum hn_im_width)i);

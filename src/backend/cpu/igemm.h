@@ -22,13 +22,23 @@
  *   HN_IM_16: codes of 8 bits and a sign, as sixteen vectors of [16 rows][2 columns]; vectors 2m
  *   and 2m+1 hold columns 4m and 4m+2, 4m+1 and 4m+3, and so do the tokens.
  *
+ *   HN_IM_SPLIT: tokens of 16 bits as upper bytes, which are signed, and lower ones, which are not,
+ *   beside the panels of HN_IM_8: where products of bytes are so fast that two are faster than one
+ *   of 16 bits.
+ *
  * How a level orders tokens and panels inside their blocks is its own affair. */
 #ifndef HN_BACKEND_CPU_IGEMM_H
 #define HN_BACKEND_CPU_IGEMM_H
 
 #include "backend/cpu/matmul.h"
 
-enum hn_im_width { HN_IM_8, HN_IM_16, HN_IM_WIDTHS, HN_IM_NONE = HN_IM_WIDTHS };
+enum hn_im_width {
+    HN_IM_8,
+    HN_IM_16,
+    HN_IM_SPLIT, /* not of C: the same bits as HN_IM_16 */
+    HN_IM_WIDTHS,
+    HN_IM_NONE = HN_IM_WIDTHS,
+};
 
 enum {
     HN_IM_BLOCK = 32,
@@ -79,7 +89,8 @@ typedef void hn_im_pack_fn(const float *x, int64_t n, int most, unsigned char *q
 typedef void hn_im_panel_fn(const struct hn_matrix *w, int64_t row, int n_rows, int64_t k0,
                             int64_t depth, unsigned char *panel);
 /* y [nt][HN_IM_ROWS] (= or, with add, +=) the first nt tokens, as many as the table says at most,
- * from column k0 on, times a panel. */
+ * from column k0 on, times a panel.  What stands behind them up to that many is read, and goes
+ * nowhere. */
 typedef void hn_im_tile_fn(struct hn_im_kind kind, int nt, const struct hn_im_tokens *x, int64_t k0,
                            int64_t depth, const unsigned char *panel, float *y, int64_t ldy,
                            bool add);

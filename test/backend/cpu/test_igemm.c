@@ -61,11 +61,12 @@ static void make_pieces(struct pieces *p, const struct hn_cpu_igemm *table,
 {
     enum hn_im_width width = hn_im_width(table, m, most);
     int64_t cols = m->cols, depth = cols - k0, blocks = cols / HN_IM_BLOCK;
-    size_t block = width == HN_IM_8 ? HN_IM_BLOCK_8 : HN_IM_BLOCK_16;
-    p->q = guarded_open((size_t)(nt * cols) * (width == HN_IM_8 ? 1 : 2));
-    p->scale = guarded_open((size_t)(nt * blocks) * 4);
-    p->sum = guarded_open((size_t)(nt * blocks) * 4);
-    p->total = guarded_open((size_t)(nt * blocks) * 4);
+    int64_t room = (nt + table->tokens - 1) / table->tokens * table->tokens;
+    size_t block = width == HN_IM_16 ? HN_IM_BLOCK_16 : HN_IM_BLOCK_8;
+    p->q = guarded_open((size_t)(room * cols) * (width == HN_IM_8 ? 1 : 2));
+    p->scale = guarded_open((size_t)(room * blocks) * 4);
+    p->sum = guarded_open((size_t)(room * blocks) * 4);
+    p->total = guarded_open((size_t)(room * blocks) * 4);
     p->panel = guarded_open((size_t)(depth / HN_IM_BLOCK) * block);
     p->y = guarded_open((size_t)(nt * HN_IM_ROWS) * 4);
     p->x = (struct hn_im_tokens){p->q.data,
