@@ -82,11 +82,6 @@ INLINE __m512i interleave_bf16(__m512 even, __m512 odd)
 
 /* ---- packed tokens: per 16 rows, per step, one after the other the terms [16 rows][32 depth] */
 
-INLINE __m512 widen_bf16(__m256i v)
-{
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
-}
-
 /* 32 floats as so many bfloat16 terms, TILE_FLOATS apart, each of what those before it leave. */
 INLINE void split_row(const int terms, __m512 v0, __m512 v1, float *to)
 {

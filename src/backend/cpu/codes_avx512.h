@@ -13,15 +13,18 @@ INLINE __mmask16 lanes(int64_t n)
     return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
 }
 
+INLINE __m512 widen_bf16(__m256i v)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+}
+
 /* Up to 16 plain elements. */
 INLINE __m512 load_plain(const enum hn_layout layout, __mmask16 m, const unsigned char *at)
 {
     if (layout == HN_LAYOUT_F32)
         return _mm512_maskz_loadu_ps(m, at);
     __m256i h = _mm256_maskz_loadu_epi16(m, at);
-    if (layout == HN_LAYOUT_F16)
-        return _mm512_cvtph_ps(h);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+    return layout == HN_LAYOUT_F16 ? _mm512_cvtph_ps(h) : widen_bf16(h);
 }
 
 /* 16 codes of bits each, which begin at a byte: each lane takes the two bytes that its code lies in

@@ -44,9 +44,7 @@ INLINE vec v_scales(const unsigned char *const at[ROWS], enum hn_dtype t)
     for (int i = 0; i < ROWS; i++)
         memcpy(&h[i], at[i], sizeof h[i]);
     __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)h);
-    if (t == HN_F16)
-        return _mm512_cvtph_ps(v);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16));
+    return t == HN_F16 ? _mm512_cvtph_ps(v) : widen_bf16(v);
 }
 
 const struct hn_cpu_panel hn_cpu_panel_avx512 = {.layout = PANEL_ROWS};
