@@ -156,6 +156,8 @@ static int preview(const struct hn_conf *c, const char *const *paths, size_t n,
     int rc = hone_dataset_open(&data, paths, n, &o, err);
     if (!rc)
         hone_dataset_info(data, &info);
+    if (!rc && info.rows)
+        hn_ui_say(ui, HN_DIM, "(what is trained is %s)", ui->colour ? "green" : "between [ and ]");
     for (uint64_t i = 0; i < info.rows && i < (uint64_t)c->set.preview && !rc; i++) {
         rc = hone_dataset_read(data, i, &row, err);
         if (rc)
@@ -183,6 +185,35 @@ static bool same_file(const char *a, const char *b)
            x.st_ino == y.st_ino;
 }
 
+/* No file that is read may be replaced by what is written: --output, or a file of its folder. */
+static int keep_input(const struct hone_prepare_options *p, const char *input, struct hone_err *err)
+{
+    const struct {
+        const char *name;
+        bool written;
+    } files[] = {{"train.jsonl", true},
+                 {"valid.jsonl", p->valid_fraction > 0 || p->valid_rows > 0},
+                 {"test.jsonl", p->test_fraction > 0 || p->test_rows > 0}};
+    int rc = 0;
+    if (same_file(input, p->output))
+        return hn_fail(err, HONE_USAGE,
+                       "--output %s is one of the inputs, and would replace it: choose another "
+                       "name",
+                       p->output);
+    for (size_t i = 0; i < HN_COUNT(files) && !rc; i++) {
+        char *path = files[i].written ? hn_path_join(p->output, files[i].name) : NULL;
+        if (files[i].written && !path)
+            return hn_fail_memory(err, "reading options");
+        if (path && same_file(input, path))
+            rc = hn_fail(err, HONE_USAGE,
+                         "--output %s: its %s is one of the inputs, and would be replaced: choose "
+                         "another folder",
+                         p->output, files[i].name);
+        hn_free(path);
+    }
+    return rc;
+}
+
 /* --input and what stands without an option, as one list in the arena. */
 static int gather_inputs(struct hn_conf *c, struct hone_err *err)
 {
@@ -200,12 +231,11 @@ static int gather_inputs(struct hn_conf *c, struct hone_err *err)
     if (!p->output && !c->set.preview)
         return hn_fail(err, HONE_USAGE,
                        "--output is missing: a folder, or one .jsonl file (or --preview N)");
-    for (size_t i = 0; i < n && p->output; i++)
-        if (same_file(all[i], p->output))
-            return hn_fail(err, HONE_USAGE,
-                           "--output %s is one of the inputs, and would replace it: choose another "
-                           "name",
-                           p->output);
+    for (size_t i = 0; i < n && p->output; i++) {
+        int rc = keep_input(p, all[i], err);
+        if (rc)
+            return rc;
+    }
     if (c->set.preview && !c->set.model)
         return hn_fail(err, HONE_USAGE, "--preview needs --model: whose tokens should be shown?");
     if (c->set.preview && c->set.json)

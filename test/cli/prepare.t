@@ -22,6 +22,7 @@ $ ls dir
 train.jsonl
 valid.jsonl
 $ hone prepare b.jsonl --preview 1 --model $TEST/golden/llama-tied
+(what is trained is between [ and ])
 ---- b.jsonl, line 1 (text): 4 tokens, 3 with loss
 o[ne<|end|>]
 $ echo '{"task": 1}' > bad.jsonl; hone prepare bad.jsonl -o x.jsonl; ls x.jsonl
@@ -46,10 +47,12 @@ $ printf '[{"text": "one"},\n{"text": 2}]' > r.json; hone prepare r.json -o x.js
 # Prompt and completion as messages: of the turns only the completion's carry loss.
 $ echo '{"prompt": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}], "completion": [{"role": "assistant", "content": "d"}]}' > c.jsonl
 $ hone prepare c.jsonl --preview 1 --model $TEST/data/last_user --mask-prompt
+(what is trained is between [ and ])
 ---- c.jsonl, line 1 (completion): 35 tokens, 3 with loss
 <s> [INST] a [/INST] b</s> [INST] c [/INST[] d</s>]
 # Another chat template than the model's: hone's, a file; it stays with the adapter.
 $ echo '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}' > m.jsonl; hone prepare m.jsonl --preview 1 --model $TEST/golden/llama-tied --mask-prompt --chat-template zephyr
+(what is trained is between [ and ])
 ---- m.jsonl, line 1 (chat): 25 tokens, 2 with loss
 <|user|>a<|end|><|assistant|>[b<|end|>]
 $ printf "{%% for m in messages %%}{{ m.content }}:{%% endfor %%}" > t.jinja; hone prepare m.jsonl --preview 1 --model $TEST/golden/llama-tied --chat-template t.jinja | tail -1

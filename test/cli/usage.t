@@ -88,6 +88,15 @@ $ hone generate --model $TEST/golden/llama-tied --adapter-path nowhere x
 $ echo '{"text": "row"}' > rows.jsonl; hone prepare rows.jsonl -o ./rows.jsonl
 2> hone: --output ./rows.jsonl is one of the inputs, and would replace it: choose another name
 ? 2
+$ mkdir d; cp rows.jsonl d/train.jsonl; hone prepare d/train.jsonl -o d
+2> hone: --output d: its train.jsonl is one of the inputs, and would be replaced: choose another folder
+? 2
+$ mv d/train.jsonl d/valid.jsonl; hone prepare d/valid.jsonl -o d --valid-rows 1
+2> hone: --output d: its valid.jsonl is one of the inputs, and would be replaced: choose another folder
+? 2
+$ hone prepare d/valid.jsonl -o d > log; cat d/valid.jsonl d/train.jsonl
+{"text": "row"}
+{"text": "row"}
 $ hone train --model $TEST/golden/llama-tied --data rows.jsonl --resume-adapter-file nowhere
 2> hone: resume-adapter-file nowhere: there is no such file or folder
 ? 1
