@@ -182,7 +182,9 @@ static void put_row(struct hn_buf *out, const struct hn_option *o)
     struct hn_buf flags = {0}, expected = {0};
     put_flags(&flags, o);
     hn_value_expected(o, &expected);
-    hn_buf_printf(out, "| `%s`", hn_buf_str(&flags));
+    hn_buf_add_str(out, "| `");
+    put_cell(out, hn_buf_str(&flags));
+    hn_buf_add_char(out, '`');
     for (const char *p = o->aliases; p && *p;) {
         size_t n = strcspn(p, " ");
         hn_buf_printf(out, " `--%.*s`", (int)n, p);
@@ -192,7 +194,8 @@ static void put_row(struct hn_buf *out, const struct hn_option *o)
     put_cell(out, o->help);
     hn_buf_add_str(out, " | ");
     put_cell(out, hn_buf_str(&expected));
-    bool off = o->flags & HN_OPTION_ZERO_OFF;
+    bool many = o->type == HN_OPTION_FIXED && o->def && strchr(o->def, '|');
+    bool off = o->flags & HN_OPTION_ZERO_OFF || many; /* no default, or none to speak of */
     hn_buf_printf(out, " | %s |", o->def && !off ? o->def : "");
     out->failed |= flags.failed || expected.failed;
     hn_buf_release(&flags);
@@ -218,7 +221,9 @@ void hn_help_markdown(struct hn_buf *out)
         enum hn_command_id id = (enum hn_command_id)c;
         const struct hn_option *o;
         bool training = id == HN_TRAIN, any = false;
-        hn_buf_printf(out, "\n## hone %s\n\n%s\n", hn_commands[c].name, hn_commands[c].text);
+        const char *text = hn_commands[c].text;
+        hn_buf_printf(out, "\n## hone %s\n\n%s\n", hn_commands[c].name,
+                      *text ? text : hn_commands[c].summary);
         for (size_t i = 0; (o = hn_option_at(i)); i++) {
             bool planned = id == HN_INFO && o->commands & HN_BIT(HN_TRAIN) &&
                            strcmp(o->group, "Memory and device") != 0 && strcmp(o->name, "model");

@@ -155,6 +155,21 @@ static void put_choices(struct hn_buf *out, const struct hn_choice *choices)
     }
 }
 
+/* The values that an option of one meaning may be given, by '|'. */
+static void put_words(struct hn_buf *out, const char *words)
+{
+    size_t n = strcspn(words, "|");
+    if (!words[n]) {
+        hn_buf_printf(out, "%s alone", words);
+        return;
+    }
+    hn_buf_printf(out, "one of %.*s", (int)n, words);
+    for (words += n; *words; words += n) {
+        n = strcspn(++words, "|");
+        hn_buf_printf(out, ", %.*s", (int)n, words);
+    }
+}
+
 static void put_range(struct hn_buf *out, const struct hn_option *o)
 {
     if (o->min == 0 && o->max == 0)
@@ -201,7 +216,7 @@ void hn_value_expected(const struct hn_option *o, struct hn_buf *out)
         put_choices(out, o->choices);
         break;
     case HN_OPTION_FIXED:
-        hn_buf_printf(out, "%s alone", o->def);
+        put_words(out, o->def);
         break;
     }
 }
