@@ -179,10 +179,10 @@ static void draw_axes(struct hn_buf *out, const struct frame *f, enum hn_axis ax
         hn_buf_add_str(out, "</text>\n");
     }
     n = hn_chart_ticks(f->x0, f->x1, wide ? 10 : 6, &first, &step);
-    if (step < 1) { /* steps and tokens are whole */
-        step = 1;
-        first = ceil(f->x0);
-        n = (int)floor(f->x1 - first) + 1;
+    if (step != round(step)) { /* steps and tokens are whole: no 0.5, no 2.5 */
+        step = step < 1 ? 1 : 5;
+        first = ceil(f->x0 / step) * step;
+        n = (int)floor((f->x1 - first) / step) + 1;
     }
     for (int i = 0; i < n; i++) {
         double v = first + i * step, x = at_x(f, v);

@@ -130,6 +130,24 @@ static size_t count(const char *text, const char *what)
     return n;
 }
 
+/* Over 24 steps ticks of 2.5 would be the roundest, but a step is a whole number. */
+static void steps_are_whole(void **state)
+{
+    (void)state;
+    struct hn_buf b = {0};
+    const struct hn_point points[] = {{0, 1}, {24, 3}};
+    const struct hn_chart c = {
+        .title = "loss",
+        .wide = true,
+        .n_lines = 1,
+        .lines = {{.name = "loss", .style = "train", .points = points, .n = HN_COUNT(points)}}};
+    hn_chart_draw(&b, &c);
+    assert_int_equal(count(hn_buf_str(&b), "class=\"tick\""), 5); /* 0, 5, … 20 */
+    assert_int_equal(count(hn_buf_str(&b), ">7.5</text>"), 0);
+    assert_int_equal(count(hn_buf_str(&b), ">15</text>"), 1);
+    hn_buf_release(&b);
+}
+
 static void charts_hold(void **state)
 {
     (void)state;
@@ -322,6 +340,7 @@ int main(void)
         cmocka_unit_test(text_stays_text),
         cmocka_unit_test(numbers_read_well),
         cmocka_unit_test(ticks_are_round),
+        cmocka_unit_test(steps_are_whole),
         cmocka_unit_test(charts_hold),
         cmocka_unit_test_setup_teardown(page_of_a_hostile_run, enter, leave),
         cmocka_unit_test_setup_teardown(damaged_files_are_named, enter, leave),
