@@ -137,7 +137,7 @@ enum hone_train_event_kind {
 };
 struct hone_train_event {
     enum hone_train_event_kind kind;
-    int64_t step, total_steps; /* optimizer steps, from 1 */
+    int64_t step, total_steps; /* optimizer steps, from 1; PROGRESS: those done before */
     int64_t iter, total_iters; /* micro-batches, from 1 */
     double epoch;
     double loss; /* REPORT: mean over the window's trained tokens; PROGRESS: last */

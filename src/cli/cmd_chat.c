@@ -342,6 +342,7 @@ static void greet(struct chat *t)
 {
     struct hone_conversation_info info;
     struct hone_model_info model;
+    char weights[HN_UI_WEIGHTS];
     hone_conversation_info(t->talk, &info);
     hone_model_info(t->model, &model);
     if (t->line.terminal)
@@ -349,8 +350,8 @@ static void greet(struct chat *t)
                   "%s%s%s, %s; %lld tokens at most. /help lists commands, "
                   "Ctrl-D ends.",
                   hn_path_name(model.path), model.adapter_path ? " + " : "",
-                  model.adapter_path ? hn_path_name(model.adapter_path) : "", model.quantization,
-                  (long long)info.context);
+                  model.adapter_path ? hn_path_name(model.adapter_path) : "",
+                  hn_ui_weights(model.quantization, weights), (long long)info.context);
     if (model.context_length && info.context > model.context_length)
         hn_ui_say(&t->notes, HN_YELLOW,
                   "(the model was made for %lld tokens: beyond them it may "

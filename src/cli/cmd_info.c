@@ -34,14 +34,15 @@ static void add(struct hn_table *t, const char *name, const char *fmt, ...)
 static void print_model(const struct report *r, struct hn_ui *ui)
 {
     const struct hone_model_info *m = &r->model;
-    char a[HN_UI_TEXT], b[HN_UI_TEXT];
+    char a[HN_UI_TEXT], b[HN_UI_TEXT], weights[HN_UI_WEIGHTS];
     struct hn_table t;
     hn_table_init(&t, 2, 0);
     add(&t, "file", "%s (%s, %s)", m->path, m->format, hn_ui_bytes((uint64_t)m->file_bytes, a));
     add(&t, "architecture", "%s", m->family);
     add(&t, "parameters", "%s (%s)", hn_ui_count((uint64_t)m->n_parameters, a),
         hn_ui_short((uint64_t)m->n_parameters, b));
-    add(&t, "weights", "%s, %.3f bits per weight", m->quantization, m->bits_per_weight);
+    add(&t, "weights", "%s, %.3f bits per weight", hn_ui_weights(m->quantization, weights),
+        m->bits_per_weight);
     add(&t, "blocks", "%lld of width %lld, feed-forward %lld", (long long)m->n_layers,
         (long long)m->d_model, (long long)m->d_ff);
     add(&t, "attention", "%lld heads of %lld, %lld for keys and values%s%s", (long long)m->n_heads,

@@ -54,9 +54,10 @@ static void show_data(struct view *v, const char *what, const struct hone_datase
 static void show_plan(struct view *v, const struct hone_train_event *e)
 {
     const struct hone_model_info *m = e->model;
-    char count[HN_UI_TEXT], machine[HN_UI_TEXT];
+    char count[HN_UI_TEXT], machine[HN_UI_TEXT], weights[HN_UI_WEIGHTS];
     hn_ui_say(&v->ui, HN_PLAIN, "%-12s %s (%s, %s, %s parameters)", "model", m->path, m->family,
-              m->quantization, hn_ui_short((uint64_t)m->n_parameters, count));
+              hn_ui_weights(m->quantization, weights),
+              hn_ui_short((uint64_t)m->n_parameters, count));
     hn_ui_say(&v->ui, HN_PLAIN, "%-12s %s", "device", m->device);
     show_data(v, "training", e->train_data);
     if (e->valid_data)
@@ -79,11 +80,12 @@ static void show_progress(struct view *v, const struct hone_train_event *e)
     char memory[HN_UI_TEXT], left[HN_UI_TEXT], val[HN_UI_TEXT] = "";
     if (!v->ui.terminal)
         return;
+    int64_t step = HN_MIN(e->step + 1, e->total_steps); /* the one that the micro-batch was of */
     v->loss = v->loss > 0 ? 0.9 * v->loss + 0.1 * e->loss : e->loss;
     if (v->last_val > 0)
         snprintf(val, sizeof val, " · val %.3f", v->last_val);
     hn_ui_progress(&v->ui, (double)e->iter / (double)HN_MAX(e->total_iters, (int64_t)1), false,
-                   "step %lld/%lld · loss %.3f%s · %.0f tok/s · %s · %s left", (long long)e->step,
+                   "step %lld/%lld · loss %.3f%s · %.0f tok/s · %s · %s left", (long long)step,
                    (long long)e->total_steps, v->loss, val, e->tokens_per_second,
                    hn_ui_bytes(e->peak_memory, memory), hn_ui_time(e->seconds_left, left));
 }

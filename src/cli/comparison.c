@@ -20,13 +20,15 @@ static void print_sides(const struct hn_comparison *x, struct hn_ui *ui)
     for (size_t i = 0; i < x->n_sides; i++) {
         const struct hn_compared *c = &x->sides[i];
         const struct hone_compare_side *s = &c->got;
+        char weights[HN_UI_WEIGHTS];
         hn_table_add(&t, "%c", letter(i));
         hn_table_add(&t, "%s", c->title);
         if (c->pytorch)
             hn_table_add(&t, "%s, %s; %s", s->system, s->quantization, s->device);
         else
-            hn_table_add(&t, "%s, %s, %s%s; %s", s->family, s->format, s->quantization,
-                         s->adapter ? ", adapter" : "", s->device);
+            hn_table_add(&t, "%s, %s, %s%s; %s", s->family, s->format,
+                         hn_ui_weights(s->quantization, weights), s->adapter ? ", adapter" : "",
+                         s->device);
     }
     hn_table_print(&t, ui, false);
     hn_ui_say(ui, HN_PLAIN, " ");

@@ -73,13 +73,16 @@ void hn_ui_progress(struct hn_ui *ui, double fraction, bool now, const char *fmt
         return;
     ui->drawn = time;
     ui->width = terminal_width(fileno(ui->out));
-    int cells = ui->width >= 100 ? 24 : ui->width >= 70 ? 16 : 8;
+    int cells = ui->width >= 100 ? 24 : ui->width >= 70 ? 16 : 8, columns;
     char text[512];
     struct hn_buf line = {0};
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    columns = (int)hn_ui_columns(text);
+    while (cells > 4 && cells + 8 + columns > ui->width) /* the text is worth more than the bar */
+        cells -= 4;
     hn_buf_printf(&line, "\r\33[K%3d%% %s", (int)(fraction * 100), hn_ui_style(ui, HN_GREEN));
     put_bar(&line, fraction, cells);
     hn_buf_printf(&line, "%s│ ", hn_ui_style(ui, HN_PLAIN));
@@ -144,6 +147,14 @@ const char *hn_ui_time(double seconds, char out[HN_UI_TEXT])
         snprintf(out, HN_UI_TEXT, "%ld:%02ld", s / 60, s % 60);
     else
         snprintf(out, HN_UI_TEXT, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    return out;
+}
+
+const char *hn_ui_weights(const char *quantization, char out[HN_UI_WEIGHTS])
+{
+    bool plain = hn_starts_with(quantization, "none (");
+    int n = (int)strlen(quantization) - (plain ? 7 : 0);
+    snprintf(out, HN_UI_WEIGHTS, "%.*s", n, quantization + (plain ? 6 : 0));
     return out;
 }
 

@@ -25,8 +25,8 @@ const char *hn_ui_style(const struct hn_ui *ui, enum hn_style style);
 
 /* Print a line above the line of progress, which is taken away first. */
 void hn_ui_say(struct hn_ui *ui, enum hn_style style, const char *fmt, ...) HN_PRINTF(3, 4);
-/* Draw the line of progress: fraction in 0..1 done, then text, cut to the width.  At most ten times
- * a second unless now.  Does nothing where out is no terminal. */
+/* Draw the line of progress: fraction in 0..1 done, then text, for which the bar makes room, cut to
+ * the width.  At most ten times a second unless now.  Does nothing where out is no terminal. */
 void hn_ui_progress(struct hn_ui *ui, double fraction, bool now, const char *fmt, ...)
     HN_PRINTF(4, 5);
 void hn_ui_clear(struct hn_ui *ui);
@@ -37,6 +37,9 @@ const char *hn_ui_bytes(uint64_t bytes, char out[HN_UI_TEXT]);
 const char *hn_ui_count(uint64_t n, char out[HN_UI_TEXT]);
 const char *hn_ui_short(uint64_t n, char out[HN_UI_TEXT]);
 const char *hn_ui_time(double seconds, char out[HN_UI_TEXT]);
+/* What weights are stored as: "Q4_0"; "bfloat16" of "none (bfloat16)", a model's quantization. */
+enum { HN_UI_WEIGHTS = 160 };
+const char *hn_ui_weights(const char *quantization, char out[HN_UI_WEIGHTS]);
 
 /* A table: cells are gathered, then printed with columns as wide as they need to be. */
 struct hn_table {

@@ -1,7 +1,7 @@
 # Two models side by side.
 $ M=$TEST/golden/llama-tied; hone compare $M $M --max-tokens 3 --agreement-tokens 100 --prompt row > out; sed -n 1,8p out; tail -20 out
-  A  */golden/llama-tied  llama, safetensors, none (float32); cpu, * (glob)
-  B  */golden/llama-tied  llama, safetensors, none (float32); cpu, * (glob)
+  A  */golden/llama-tied  llama, safetensors, float32; cpu, * (glob)
+  B  */golden/llama-tied  llama, safetensors, float32; cpu, * (glob)
  
 Prompt 1
   prompt

@@ -24,7 +24,7 @@ $ ./train --model b --fine-tune-type full --num-layers 1 --adapter-path f1 | gre
 Trainable parameters: 26.489% (0.008M/0.030M)
 Saved the whole model, which needs no base, to f1/model.
 $ hone info --model f1/model | grep weights | head -1
-  weights * none (bfloat16)* (glob)
+  weights * bfloat16, * (glob)
 $ hone fuse --adapter-path f1 --type f32 -o f1x --no-measure | head -3
   weights  float32, 32.000 bits per weight
   fused    7 of 23 matrices were trained

@@ -38,7 +38,7 @@ Model
   file           */golden/llama-tied (safetensors, 236.8 kB) (glob)
   architecture   llama
   parameters     58,688 (58.7k)
-  weights        none (float32), 32.000 bits per weight
+  weights        float32, 32.000 bits per weight
   blocks         2 of width 64, feed-forward 72
   attention      4 heads of 16, 2 for keys and values
   positions      rotary, base 5000, scaling none, context of 256 tokens

@@ -1,11 +1,16 @@
 /* ui.h: numbers as people write them, columns of UTF-8, tables; and silence where there is no
  * terminal. */
+#define _XOPEN_SOURCE 700
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli/ui.h"
 
@@ -36,6 +41,16 @@ static void check_cut(const char *s, size_t width, const char *want)
     hn_ui_cut(&out, s, width);
     assert_string_equal(hn_buf_str(&out), want);
     hn_buf_release(&out);
+}
+
+static void weights_are_named_plainly(void **state)
+{
+    (void)state;
+    char t[HN_UI_WEIGHTS];
+    assert_string_equal(hn_ui_weights("none (bfloat16)", t), "bfloat16");
+    assert_string_equal(hn_ui_weights("none (bfloat16 (90%), float32 (10%))", t),
+                        "bfloat16 (90%), float32 (10%)");
+    assert_string_equal(hn_ui_weights("Q4_1", t), "Q4_1");
 }
 
 static void text_is_cut_at_columns(void **state)
@@ -98,12 +113,36 @@ static void a_file_gets_neither_colour_nor_progress(void **state)
     fclose(f);
 }
 
+/* On a terminal of 60 columns the bar makes room for a text that fits with a smaller one. */
+static void the_bar_makes_room(void **state)
+{
+    (void)state;
+    static const char *const text = "step 1200/4800 · loss 1.234 · 1:02:05 left";
+    const struct winsize size = {.ws_row = 10, .ws_col = 60};
+    struct hn_ui ui;
+    char got[400] = "";
+    int fd = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(fd >= 0 && grantpt(fd) == 0 && unlockpt(fd) == 0);
+    FILE *f = fopen(ptsname(fd), "w");
+    assert_non_null(f);
+    assert_int_equal(ioctl(fileno(f), TIOCSWINSZ, &size), 0);
+    hn_ui_init(&ui, f);
+    assert_true(ui.terminal && ui.width == 60);
+    hn_ui_progress(&ui, 0.25, true, "%s", text);
+    assert_true(read(fd, got, sizeof got - 1) > 0);
+    assert_non_null(strstr(got, text));
+    fclose(f);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_written_for_people),
+        cmocka_unit_test(weights_are_named_plainly),
         cmocka_unit_test(text_is_cut_at_columns),
         cmocka_unit_test(tables_line_up),
+        cmocka_unit_test(the_bar_makes_room),
         cmocka_unit_test(a_file_gets_neither_colour_nor_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 # A whole run on a tiny model: plan, lines through a pipe, what is left behind, and going on from it.
 $ for i in a b c d e f; do echo "{\"text\": \"row $i of the data\"}"; done > d.jsonl
 $ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 4 --steps-per-report 2 --threads 1
-model        */golden/llama-tied (llama, none (float32), 58.7k parameters) (glob)
+model        */golden/llama-tied (llama, float32, 58.7k parameters) (glob)
 device       cpu, 1 thread* (glob)
 training     6 rows, * tokens (* with loss), longest row * (glob)
 Trainable parameters: 12.214% (0.007M/0.059M)
