@@ -72,6 +72,8 @@ static const struct hn_call_info table[] = {
     {.name = "from_parquet", .kind = HN_C_FOREIGN, .positional = "path"},
     {.name = "load_from_disk", .kind = HN_C_FOREIGN, .positional = "path"},
     {.name = "train_test_split", .kind = HN_C_SPLIT, .positional = "test_size train_size"},
+    {.name = "random_split", .kind = HN_C_PARTS, .positional = "dataset lengths"},
+    {.name = "row_slice", .kind = HN_C_SLICE, .positional = "start stop"},
     {.name = "map", .kind = HN_C_MAP, .positional = "function"},
     {.name = "ConstantLengthDataset",
      .kind = HN_C_PACK,

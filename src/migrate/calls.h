@@ -33,6 +33,8 @@ enum hn_call_kind {
     HN_C_READ,    /* Dataset.from_json, read_json, open */
     HN_C_FOREIGN, /* parquet, a data set on disk */
     HN_C_SPLIT,
+    HN_C_SLICE,       /* rows[a:b] */
+    HN_C_PARTS,       /* random_split */
     HN_C_MAP,         /* rows made by a function of the script */
     HN_C_PACK,        /* ConstantLengthDataset */
     HN_C_CHAT_FORMAT, /* setup_chat_format, get_chat_template */

@@ -63,6 +63,28 @@ static void evaluation(struct hn_migrator *m, const char *call)
         put(m, call, "save_steps", "save_every", "500", "");
 }
 
+/* completion_only_loss of TRL since 0.17, when nothing is said: as the rows are. */
+static void completions(struct hn_migrator *m)
+{
+    static const char *const told[] = {"completion_only_loss", "dataset_text_field",
+                                       "formatting_func", "max_seq_length"};
+    static const struct hn_place place = {.call = "SFTConfig", .argument = "completion_only_loss"};
+    if (!m->sft || hn_plan_get(m->plan, "mask_prompt") || hn_py_value_get(m->trainer, "tokenizer"))
+        return; /* a trainer with a tokenizer is of an older one */
+    int found = hn_data_is_completion(m->plan);
+    bool silent = false;
+    for (size_t i = 0; i < HN_COUNT(told); i++)
+        silent =
+            silent || hn_py_value_get(m->args, told[i]) || hn_py_value_get(m->trainer, told[i]);
+    if (found == 1 && !silent)
+        put(m, "SFTConfig", "completion_only_loss", "mask_prompt", "true",
+            "of rows of prompt and completion, as these are, TRL trains the completion alone");
+    else if (found < 0 && !silent)
+        hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
+                    "of rows of prompt and completion, TRL trains the completion alone: set "
+                    "mask_prompt: true if yours are");
+}
+
 static void training(struct hn_migrator *m)
 {
     const struct hn_call_info *info = m->args ? hn_call_find(m->args) : NULL;
@@ -82,6 +104,7 @@ static void training(struct hn_migrator *m)
     put(m, call, "seed", "seed", "42", "");
     put(m, call, "logging_steps", "steps_per_report", sft_config ? "10" : "500", "");
     evaluation(m, call);
+    completions(m);
     put(m, m->sft && !sft_config ? "SFTTrainer" : call, "max_length", "max_seq_length", "1024",
         m->sft ? ""
                : "the script cuts no rows; hone cuts at this length, so raise it if yours are "

@@ -195,6 +195,11 @@ static int commands(struct migration *m, struct hone_err *err)
     const char **prepare = hn_arena_alloc(&m->arena, MAX_WORDS, sizeof *prepare);
     const char **test = hn_arena_alloc(&m->arena, MAX_WORDS, sizeof *test);
     const char *adapter = hn_plan_get(p, "adapter_path"), *data = hn_plan_get(p, "data");
+    const char *folder = p->folder ? p->folder : "data";
+    data = data ? data : "data";
+    size_t n_data = strlen(data);
+    while (n_data > 1 && data[n_data - 1] == '/')
+        n_data--;
     if (!prepare || !test)
         return hn_fail_memory(err, "writing commands");
     if (p->train.n) {
@@ -204,7 +209,7 @@ static int commands(struct migration *m, struct hone_err *err)
             add_word(prepare, &pub->n_prepare, p->train.items[i]);
         }
         add_word(prepare, &pub->n_prepare, "--output");
-        add_word(prepare, &pub->n_prepare, "data");
+        add_word(prepare, &pub->n_prepare, folder);
         for (size_t i = 0; i < p->n_held; i++) {
             add_word(prepare, &pub->n_prepare, p->held[i].flag);
             add_word(prepare, &pub->n_prepare, p->held[i].amount);
@@ -221,7 +226,9 @@ static int commands(struct migration *m, struct hone_err *err)
         tests = tests || p->held[i].flag[2] == 't';
     }
     if (!held && p->train.n)
-        held = tests ? "data/test.jsonl" : valids ? "data/valid.jsonl" : NULL;
+        held = tests    ? hn_plan_text(p, "%s/test.jsonl", folder)
+               : valids ? hn_plan_text(p, "%s/valid.jsonl", folder)
+                        : NULL;
     add_word(test, &pub->n_test, "test");
     add_word(test, &pub->n_test, "--model");
     add_word(test, &pub->n_test, adapter ? adapter : "adapters");
@@ -229,9 +236,9 @@ static int commands(struct migration *m, struct hone_err *err)
     if (held)
         add_word(test, &pub->n_test, held);
     else if (!p->train.n) /* mlx-lm's own folder */
-        add_word(test, &pub->n_test, hn_plan_text(p, "%s/valid.jsonl", data ? data : "data"));
+        add_word(test, &pub->n_test, hn_plan_text(p, "%.*s/valid.jsonl", (int)n_data, data));
     else
-        add_word(test, &pub->n_test, "data/train.jsonl");
+        add_word(test, &pub->n_test, hn_plan_text(p, "%s/train.jsonl", folder));
     if (!held && p->train.n) { /* nothing is held out: a look at what was learnt */
         add_word(test, &pub->n_test, "--limit");
         add_word(test, &pub->n_test, "20");

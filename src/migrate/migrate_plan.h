@@ -20,7 +20,7 @@ struct hn_setting {
     const char *origin; /* for the comment in the YAML */
 };
 
-enum { HN_MIGRATE_MAX_ROWS = 4096, HN_MIGRATE_MAX_FILES = 64 };
+enum { HN_MIGRATE_MAX_ROWS = 4096, HN_MIGRATE_MAX_FILES = 64, HN_MIGRATE_MAX_LINE = 1 << 20 };
 
 struct hn_files {
     const char *items[HN_MIGRATE_MAX_FILES];
@@ -39,13 +39,17 @@ struct hn_plan {
     struct hn_files train, valid, test, written;
     struct hn_files derived; /* read, and written by the script itself before */
     const char *hub;         /* a data set of the hub; NULL: none */
+    const char *folder;      /* that hone prepare is to write; NULL: nothing is prepared */
     struct hn_held {
         double part; /* of all rows; 0: a number of them */
         const char *flag, *amount;
         size_t row; /* of the table */
     } held[2];
     size_t n_held;
-    bool written_split; /* a file was written when the rows had been split */
+    double kept; /* the part of all rows that is trained on, where the script cuts them; or 0 */
+    const struct hn_py_value *cut; /* rows[:n] that are trained on; NULL: all are */
+    bool split_told;               /* a row says that only a run would tell what is held out */
+    bool written_split;            /* a file was written when the rows had been split */
     const char *split_seed;
     const char *max_new_tokens, *temperature; /* of generation; NULL: not said */
 };

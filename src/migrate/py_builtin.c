@@ -606,6 +606,25 @@ static struct hn_py_value *namespace_of(struct hn_py_program *p, const struct hn
     return v && v->space && call->n == 1 ? (struct hn_py_value *)(uintptr_t)v : NULL;
 }
 
+/* items.append(x), items.extend(…): a constant is one item more, after anything else the list is no
+ * longer known.  No value, so that the call is told as any other. */
+static struct hn_py_value *grow(struct hn_py_program *p, const struct hn_py_node *node,
+                                struct hn_py_value *call)
+{
+    struct hn_py_value *list = call->self;
+    const struct hn_py_item *given = call->n == 1 ? call->first : NULL;
+    const struct hn_py_value *v = given ? given->value : NULL;
+    bool one = hn_str_is(hn_py_last(call->path), "append");
+    if (!v || p->maybe || !hn_py_is_constant(v) || (!one && v->type != HN_PY_LIST)) {
+        list->open = true;
+        return NULL;
+    }
+    size_t n = one ? 1 : v->n; /* of a list that is extended by itself, too */
+    for (const struct hn_py_item *i = one ? given : v->first; i && n; i = i->next, n--)
+        hn_py_value_add(p->arena, list, (struct hn_str){0}, i->value, node);
+    return NULL;
+}
+
 static const struct builtin {
     const char *name;
     enum hn_py_type self; /* of a method: what it is called on; UNKNOWN: a function */
@@ -656,6 +675,8 @@ static const struct builtin {
     {"format", HN_PY_STR, format},
     {"endswith", HN_PY_STR, begins_or_ends},
     {"startswith", HN_PY_STR, begins_or_ends},
+    {"append", HN_PY_LIST, grow},
+    {"extend", HN_PY_LIST, grow},
     {"update", HN_PY_DICT, update},
     {"get", HN_PY_DICT, get},
     {"to", HN_PY_OBJECT, itself},

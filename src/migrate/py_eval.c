@@ -263,6 +263,23 @@ static struct hn_py_value *eval_attribute(struct hn_py_program *p, const struct 
     return v;
 }
 
+/* rows[:n] as a call of row_slice(start, stop) on the rows, for those who ask which rows are used.
+ */
+static struct hn_py_value *slice_of(struct hn_py_program *p, const struct hn_py_node *node,
+                                    struct hn_py_value *base)
+{
+    struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_OBJECT, node);
+    if (!v)
+        return base;
+    v->path = hn_str_of("row_slice");
+    v->self = base;
+    v->pass = p->pass;
+    for (const struct hn_py_node *c = node->b->first; c; c = c->next)
+        hn_py_value_add(p->arena, v, (struct hn_str){0}, hn_py_eval(p, c), c);
+    hn_py_record(p, v);
+    return v;
+}
+
 static struct hn_py_value *eval_index(struct hn_py_program *p, const struct hn_py_node *node)
 {
     struct hn_py_value *base = hn_py_eval(p, node->a), *key = hn_py_eval(p, node->b);
@@ -285,7 +302,9 @@ static struct hn_py_value *eval_index(struct hn_py_program *p, const struct hn_p
         return base;
     struct hn_py_value *v = unknown(p, node, base->path);
     if (v) {
-        v->self = base;
+        bool known = hn_py_is_constant(base) && (base->type == HN_PY_STR || base->n);
+        bool slice = node->b && node->b->kind == HN_PY_N_SLICE && !known;
+        v->self = slice ? slice_of(p, node, base) : base;
         if (key->type == HN_PY_STR)
             v->text = key->text;
     }
@@ -337,7 +356,8 @@ static struct hn_py_value *instance(struct hn_py_program *p, const struct hn_py_
     add_all(p, v, fields);
     for (const struct hn_py_item *i = call->first; i; i = i->next) {
         const struct hn_py_node where = {.cell = i->cell, .line = i->line};
-        if (i->key.p)
+        if (i->key.p ||
+            fields->type != HN_PY_OBJECT) /* a data set's rows can be followed through */
             hn_py_value_add(p->arena, v, i->key, i->value, &where);
     }
     v->self = v;                        /* its own fields, not the command line's */
@@ -430,6 +450,9 @@ static struct hn_py_value *eval_unary(struct hn_py_program *p, const struct hn_p
     } else if (a && a->type == HN_PY_FLOAT && !hn_str_is(node->text, "~")) {
         if ((v = hn_py_value_new(p->arena, HN_PY_FLOAT, node)))
             v->number = hn_str_is(node->text, "-") ? -a->number : a->number;
+    } else if (a && a->type == HN_PY_UNKNOWN && a->number > 0 && hn_str_is(node->text, "-")) {
+        if ((v = hn_py_value_new(p->arena, HN_PY_UNKNOWN, node))) /* rows[-n:], n a part of all */
+            v->number = -a->number;
     }
     if (!v)
         return unknown(p, node, (struct hn_str){"", 0});

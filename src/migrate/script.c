@@ -96,7 +96,7 @@ static void parser(struct hn_migrator *m, const struct hn_py_value *v, unsigned 
 static bool is_data(enum hn_call_kind kind)
 {
     return kind == HN_C_LOAD || kind == HN_C_READ || kind == HN_C_FOREIGN || kind == HN_C_SPLIT ||
-           kind == HN_C_MAP;
+           kind == HN_C_SLICE || kind == HN_C_PARTS || kind == HN_C_MAP;
 }
 
 /* What the rules and the data have to know of the trainer before its rows are made. */
@@ -355,6 +355,8 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
     case HN_C_READ:
     case HN_C_FOREIGN:
     case HN_C_SPLIT:
+    case HN_C_SLICE:
+    case HN_C_PARTS:
         hn_data_call(m, info, call);
         break;
     case HN_C_MODEL_CONFIG:
@@ -593,7 +595,7 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
             hn_data_other(&m, c->object);
             continue;
         }
-        found += info->kind != HN_C_READ;
+        found += info->kind != HN_C_READ && info->kind != HN_C_SLICE;
         one_call(&m, info, c->object);
     }
     size_t before = plan->n_rows;

@@ -35,6 +35,9 @@ void hn_data_call(struct hn_migrator *m, const struct hn_call_info *info,
                   const struct hn_py_value *call);
 /* A call of something else that is given a file of records. */
 void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call);
+/* Are the rows that are trained on of prompt and completion?  1, 0, or -1 where that cannot be read
+ * in the first of them. */
+int hn_data_is_completion(const struct hn_plan *p);
 /* When all calls have been seen: which files, and where from. */
 void hn_data_finish(struct hn_migrator *m);
 

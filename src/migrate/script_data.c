@@ -1,6 +1,8 @@
 /* The data of a script: which files it reads, what it holds out, and the commands that do so. */
+#include <math.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "migrate/script.h"
 
@@ -368,6 +370,18 @@ static void hold_out(struct hn_migrator *m, const struct hn_place *place, double
                 "as many, but other rows: the shuffles differ");
 }
 
+/* A part, or a number of rows. */
+static bool can_hold_out(double x)
+{
+    return (x > 0 && x <= 0.9) || (x >= 1 && x < 1e12);
+}
+
+static void split_unknown(struct hn_plan *p, const struct hn_place *place, const char *note)
+{
+    p->split_told = true;
+    hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "", note);
+}
+
 static void split(struct hn_migrator *m, const struct hn_call_info *info,
                   const struct hn_py_value *call)
 {
@@ -394,20 +408,106 @@ static void split(struct hn_migrator *m, const struct hn_call_info *info,
         else if (hn_py_is_number(train, &kept) && kept > 0 && kept < 1)
             x = 1 - kept;
     }
-    if ((x > 0 && x <= 0.9) || (x >= 1 && x < 1e12))
+    if (can_hold_out(x))
         hold_out(m, &place, x, split_of(call));
     else
-        hn_plan_row(p, &place, HONE_MIGRATE_NOT_CARRIED, "",
-                    train && !size ? "how many rows that leaves for validation, only a run would "
-                                     "tell: set hone prepare --valid-fraction or --valid-rows"
-                                   : "only a run would tell: set hone prepare --valid-fraction or "
-                                     "--valid-rows");
+        split_unknown(p, &place,
+                      train && !size ? "how many rows that leaves for validation, only a run would "
+                                       "tell: set hone prepare --valid-fraction or --valid-rows"
+                                     : "only a run would tell: set hone prepare --valid-fraction "
+                                       "or --valid-rows");
     if (seed && hn_plan_value(p, seed) && seed->type == HN_PY_INT && seed->integer >= 0) {
         const struct hn_place of_seed = place_of(info->name, "seed", seed, call);
         p->split_seed = hn_plan_value(p, seed);
         hn_plan_row(p, &of_seed, HONE_MIGRATE_CARRIED,
                     hn_plan_text(p, "hone prepare --seed %s", p->split_seed), "");
     }
+}
+
+/* ---- rows[a:b] ------------------------------------------------------------------------------- */
+
+/* A bound of a slice: a part of all rows or a number of them, negative from the end; 0: it is not
+ * there; NAN: only a run would tell. */
+static double bound_of(const struct hn_py_value *v)
+{
+    double x;
+    if (!v || v->type == HN_PY_NONE)
+        return 0;
+    if (v->type == HN_PY_UNKNOWN)
+        return v->number != 0 ? v->number : NAN;
+    return hn_py_is_number(v, &x) ? x : NAN;
+}
+
+/* How much rows[from:to] is: a part of all rows (below 1), or a number of them; NAN: not known. */
+static double size_of_slice(double from, double to)
+{
+    bool parts = fabs(from) < 1 && fabs(to) < 1, rows = fabs(from) >= 1 || fabs(to) >= 1;
+    if (parts && from != 0)
+        return (to == 0 ? 1 : to < 0 ? 1 + to : to) - (from < 0 ? 1 + from : from);
+    if (parts && to != 0)
+        return to < 0 ? 1 + to : to;
+    if (rows && from < 0 && to == 0)
+        return -from;
+    if (rows && from >= 0 && to > from && (from == 0 || from >= 1))
+        return to - from;
+    return NAN;
+}
+
+/* Of rows that the trainer is given: what is held out by hand, or what is left out. */
+static void slice(struct hn_migrator *m, const struct hn_call_info *info,
+                  const struct hn_py_value *call)
+{
+    struct hn_plan *p = m->plan;
+    bool train = feeds(m, "train_dataset", call), eval = feeds(m, "eval_dataset", call);
+    const struct hn_place place = place_of("slice", "", call, call);
+    double x = size_of_slice(bound_of(hn_call_argument(info, call, "start")),
+                             bound_of(hn_call_argument(info, call, "stop")));
+    if (train) {
+        p->cut = call;
+        p->kept = !eval && x > 0 && x < 1 ? x : 0;
+        if (p->kept && !m->evaluates && can_hold_out(1 - x))
+            hold_out(m, &place, 1 - x, -1);
+    } else if (eval && can_hold_out(x)) {
+        hold_out(m, &place, x, -1);
+    } else if (eval) {
+        split_unknown(p, &place,
+                      "only a run would tell: set hone prepare --valid-fraction or --valid-rows");
+    }
+}
+
+/* random_split(rows, [train, valid]) or [train, valid, test], in parts or numbers */
+static void parts(struct hn_migrator *m, const struct hn_call_info *info,
+                  const struct hn_py_value *call)
+{
+    const struct hn_py_value *lengths = hn_call_argument(info, call, "lengths");
+    const struct hn_place place = place_of(info->name, "lengths", lengths ? lengths : call, call);
+    double train = bound_of(hn_py_value_at(lengths, 0)), x = bound_of(hn_py_value_at(lengths, 1));
+    bool two = lengths && lengths->n == 2;
+    if (!(x > 0) && two && train > 0 && train < 1) /* [n_train, len(rows) - n_train] */
+        x = 1 - train;
+    m->plan->kept = !two && train > 0 && train < 1 ? train : 0;
+    if (can_hold_out(x))
+        hold_out(m, &place, x, -1);
+    else
+        split_unknown(m->plan, &place,
+                      "only a run would tell: set hone prepare --valid-fraction or --valid-rows");
+}
+
+/* Rows that are neither trained on nor evaluated on are those of tests. */
+static void hold_out_rest(struct hn_plan *p, const struct hn_place *place)
+{
+    double rest = 1 - p->kept - p->held[0].part;
+    struct hn_held *h = &p->held[p->n_held];
+    if (p->n_held != 1 || p->held[0].flag[2] != 'v' || !p->held[0].part || !p->kept || rest < 1e-6)
+        return;
+    *h = (struct hn_held){.part = rest,
+                          .flag = "--test-fraction",
+                          .amount = hn_plan_text(p, "%.6g", rest),
+                          .row = p->n_rows};
+    p->n_held++;
+    hn_plan_row(p, place, HONE_MIGRATE_CARRIED,
+                hn_plan_text(p, "hone prepare %s %s", h->flag, h->amount),
+                "rows that are neither trained on nor evaluated on");
 }
 
 void hn_data_call(struct hn_migrator *m, const struct hn_call_info *info,
@@ -419,6 +519,10 @@ void hn_data_call(struct hn_migrator *m, const struct hn_call_info *info,
         read(m, info, call);
     else if (info->kind == HN_C_FOREIGN)
         foreign(m, info, call);
+    else if (info->kind == HN_C_SLICE)
+        slice(m, info, call);
+    else if (info->kind == HN_C_PARTS)
+        parts(m, info, call);
     else
         split(m, info, call);
 }
@@ -474,6 +578,39 @@ static void give_back(struct hn_plan *p, size_t i, const char *why)
     p->rows[p->held[i].row].note = why;
 }
 
+int hn_data_is_completion(const struct hn_plan *p)
+{
+    struct hn_lines lines;
+    struct hn_json *row = NULL;
+    struct hn_arena arena;
+    struct hone_err err = {0};
+    int found = -1;
+    if (!p->train.n || hn_lines_open(&lines, p->train.items[0], HN_MIGRATE_MAX_LINE, &err))
+        return -1;
+    hn_arena_init(&arena, (size_t)16 * HN_MIGRATE_MAX_LINE);
+    if (hn_lines_next(&lines, &err) == 1 &&
+        !hn_json_parse(&arena, hn_buf_str(&lines.line), lines.line.len, HN_JSON_PYTHON, &row,
+                       &err) &&
+        row->type == HN_JSON_OBJECT)
+        found = hn_json_get(row, "prompt") && hn_json_get(row, "completion");
+    hn_arena_release(&arena);
+    hn_lines_close(&lines);
+    return found;
+}
+
+/* Is one of them what hone prepare would write into the folder data? */
+static bool replaced(const struct hn_files *files)
+{
+    static const char *const names[] = {"data/train.jsonl", "data/valid.jsonl", "data/test.jsonl"};
+    bool found = false;
+    for (size_t i = 0; i < files->n; i++) {
+        const char *name = files->items[i] + (strncmp(files->items[i], "./", 2) == 0 ? 2 : 0);
+        for (size_t k = 0; k < HN_COUNT(names); k++)
+            found = found || strcmp(name, names[k]) == 0;
+    }
+    return found;
+}
+
 void hn_data_finish(struct hn_migrator *m)
 {
     struct hn_plan *p = m->plan;
@@ -503,8 +640,24 @@ void hn_data_finish(struct hn_migrator *m)
                     "no file of records was found: give yours to hone prepare --input");
         hn_files_add(p, &p->train, "records.jsonl");
     }
-    hn_plan_set(p, &place, HN_RANK_USUAL, "data", "data", HONE_MIGRATE_CARRIED,
+    bool taken = replaced(&p->train) || replaced(&p->valid) || replaced(&p->test);
+    p->folder = taken ? "prepared" : "data";
+    hn_plan_set(p, &place, HN_RANK_USUAL, "data", p->folder, HONE_MIGRATE_CARRIED,
                 "the folder that hone prepare writes");
+    hold_out_rest(p, &place);
+    if (p->cut && !p->n_held && !p->split_told) {
+        const struct hn_place cut = place_of("slice", "", p->cut, p->cut);
+        hn_plan_row(p, &cut, HONE_MIGRATE_NOT_CARRIED, "",
+                    "only some rows are taken: cut the .jsonl file the same way");
+    }
+    bool valid = p->valid.n > 0 || p->split_told;
+    for (size_t i = 0; i < p->n_held; i++)
+        valid = valid || p->held[i].flag[2] == 'v';
+    const struct hn_py_value *eval = given_to_trainer(m, "eval_dataset");
+    if (!valid && eval && hn_py_truth(eval) != 0)
+        hn_plan_row(p, &place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "the trainer evaluates on rows of which only a run would tell where they come "
+                    "from: set hone prepare --valid-fraction, or valid_data");
     if (p->valid.n) {
         hn_plan_set(p, &place, HN_RANK_USUAL, "valid_data", p->valid.items[0], HONE_MIGRATE_CARRIED,
                     p->valid.n > 1 ? "the first of several files" : "");

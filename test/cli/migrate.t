@@ -42,3 +42,18 @@ $ echo 'print(1)' > other.py; hone migrate other.py
 $ hone migrate
 2> hone: which file? A notebook (.ipynb), a Python script, PEFT's adapter_config.json or mlx-lm's YAML
 ? 2
+# TRL trains the completion alone where rows are of prompt and completion; rows of its own folder stay as they are.
+$ mkdir -p data; echo '{"prompt": "a", "completion": "b"}' > data/train.jsonl; cat > sft.py <<'S'
+> from datasets import load_dataset
+> from trl import SFTConfig, SFTTrainer
+> rows = load_dataset("json", data_files="data/train.jsonl", split="train")
+> SFTTrainer("someone/Model-1B", args=SFTConfig("out"), train_dataset=rows).train()
+> S
+$ hone migrate sft.py -o sft.yaml | grep -E '^  hone'; grep mask_prompt sft.yaml
+  hone prepare --input data/train.jsonl --output prepared
+  hone train --config sft.yaml
+  hone test --model out --data prepared/train.jsonl --limit 20 --mask-prompt --max-seq-length 1024
+mask_prompt: true  # default of SFTConfig
+$ echo '{"text": "a"}' > data/train.jsonl; hone migrate sft.py | grep -c mask
+0
+? 1
