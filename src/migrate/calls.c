@@ -10,6 +10,15 @@
 #define LOST    HONE_MIGRATE_NOT_CARRIED
 #define CHANGED HONE_MIGRATE_CHANGED
 
+/* Of a loop; why: what it is told beside a trainer, or NULL. */
+#define LOOP(n, k, r, p, why)                                                                      \
+    {                                                                                              \
+        .name = n, .kind = k, .rules = r, .positional = p, .fate = LOST, .note = why               \
+    }
+
+static const char own[] = "a loop of the script's own: set learning_rate and weight_decay";
+static const char adamw[] = "params lr betas eps weight_decay";
+static const char schedule[] = "optimizer num_warmup_steps num_training_steps";
 static const char parsed[] = "settings come from the command line of the script, or a file named "
                              "there: what it has as defaults is taken; give others to hone train";
 
@@ -130,14 +139,32 @@ static const struct hn_call_info table[] = {
     {.name = "HfArgumentParser", .kind = HN_C_PARSER, .fate = LOST, .note = parsed},
     {.name = "TrlParser", .kind = HN_C_PARSER, .fate = LOST, .note = parsed},
     {.name = "ArgumentParser", .kind = HN_C_PARSER, .fate = LOST, .note = parsed},
-    NOTE("Accelerator", LOST, "hone trains on one machine"),
-    NOTE("get_linear_schedule_with_warmup", LOST,
+    LOOP("Accelerator", HN_C_ACCELERATOR, &hn_rules_accelerator,
+         "device_placement split_batches mixed_precision gradient_accumulation_steps",
+         "hone trains on one machine"),
+    LOOP("get_linear_schedule_with_warmup", HN_C_RATE, &hn_rules_rate, schedule,
          "a loop of the script's own: set lr_scheduler_type: linear and warmup_steps"),
-    NOTE("get_cosine_schedule_with_warmup", LOST,
+    LOOP("get_cosine_schedule_with_warmup", HN_C_RATE, &hn_rules_rate, schedule,
          "a loop of the script's own: set lr_scheduler_type: cosine and warmup_steps"),
-    NOTE("AdamW", LOST, "a loop of the script's own: set learning_rate and weight_decay"),
-    NOTE("AdamW8bit", LOST, "a loop of the script's own: set learning_rate and weight_decay"),
-    NOTE("PagedAdamW8bit", LOST, "a loop of the script's own: set learning_rate and weight_decay"),
+    LOOP("get_constant_schedule_with_warmup", HN_C_RATE, &hn_rules_rate, schedule,
+         "a loop of the script's own: set warmup_steps"),
+    LOOP("get_scheduler", HN_C_RATE, &hn_rules_rate,
+         "name optimizer num_warmup_steps num_training_steps scheduler_specific_kwargs",
+         "a loop of the script's own: set lr_scheduler_type and warmup_steps"),
+    LOOP("AdamW", HN_C_OPTIMIZER, &hn_rules_optimizer, adamw, own),
+    LOOP("PagedAdamW", HN_C_OPTIMIZER, &hn_rules_optimizer, adamw, own),
+    LOOP("PagedAdamW32bit", HN_C_OPTIMIZER, &hn_rules_optimizer, adamw, own),
+    LOOP("AdamW8bit", HN_C_OPTIMIZER, &hn_rules_optimizer, adamw, own),
+    LOOP("PagedAdamW8bit", HN_C_OPTIMIZER, &hn_rules_optimizer, adamw, own),
+    LOOP("Adam", HN_C_OPTIMIZER, &hn_rules_adam, adamw, own),
+    LOOP("Adafactor", HN_C_OPTIMIZER, &hn_rules_optimizer, "params lr", own),
+    LOOP("Lion", HN_C_OPTIMIZER, &hn_rules_optimizer, "params lr betas weight_decay", own),
+    LOOP("RMSprop", HN_C_OPTIMIZER, &hn_rules_optimizer, "params lr", own),
+    LOOP("SGD", HN_C_OPTIMIZER, &hn_rules_optimizer,
+         "params lr momentum dampening weight_decay nesterov", own),
+    LOOP("DataLoader", HN_C_LOADER, &hn_rules_batches, "dataset batch_size shuffle", NULL),
+    LOOP("clip_grad_norm_", HN_C_CLIP, &hn_rules_clip, "parameters max_norm norm_type", NULL),
+    LOOP("epoch_loop", HN_C_EPOCHS, &hn_rules_epochs, "times", NULL),
 };
 
 static const struct hn_call_info

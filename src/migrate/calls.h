@@ -41,7 +41,13 @@ enum hn_call_kind {
     HN_C_PARSER,      /* HfArgumentParser, argparse, TrlParser */
     HN_C_SET_SEED,
     HN_C_LABEL_MASK, /* [-100] * n */
-    HN_C_NOTE,       /* one row: what hone makes of it is in the table below */
+    HN_C_OPTIMIZER,  /* from here: what a loop of the script's own is made of */
+    HN_C_RATE,
+    HN_C_LOADER,
+    HN_C_CLIP,
+    HN_C_ACCELERATOR,
+    HN_C_EPOCHS, /* for epoch in … */
+    HN_C_NOTE,   /* one row: what hone makes of it is in the table below */
 };
 
 struct hn_call_info {

@@ -111,6 +111,26 @@ static void training(struct hn_migrator *m)
                  "longer");
 }
 
+/* What torch does where a loop of the script's own says nothing. */
+static void loop(struct hn_migrator *m)
+{
+    const struct hn_place place = {.call = "loop", .argument = ""};
+    hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
+                "a loop of the script's own is not run: see whether it gathers gradients over "
+                "several batches (grad_accumulation_steps), evaluates or saves within "
+                "(eval_strategy, save_strategy)");
+    put(m, "optimizer", "lr", "learning_rate", "0.001", "");
+    if (is(m, "optimizer", "adamw") || is(m, "optimizer", "adamw_8bit"))
+        put(m, "optimizer", "weight_decay", "weight_decay", "0.01", "torch's and bitsandbytes'");
+    put(m, "DataLoader", "batch_size", "batch_size", "1", "");
+    put(m, "loop", "", "max_grad_norm", "0.0", "nothing is clipped");
+    if (!hn_plan_get(m->plan, "num_epochs") && !hn_plan_is_unresolved(m->plan, "num_epochs"))
+        hn_plan_row(m->plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "how often it goes through the data, only a run would tell: set num_epochs");
+    put(m, "loop", "", "max_seq_length", "1024",
+        "the script cuts no rows; hone cuts at this length, so raise it if yours are longer");
+}
+
 /* mlx_lm.lora's CONFIG_DEFAULTS, from the option table. */
 static void mlx(struct hn_migrator *m)
 {
@@ -156,4 +176,6 @@ void hn_defaults_apply(struct hn_migrator *m)
     quantisation(m);
     if (m->trainer || m->args)
         training(m);
+    else if (m->loop)
+        loop(m);
 }

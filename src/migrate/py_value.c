@@ -240,6 +240,10 @@ static void show(struct hn_buf *out, const struct hn_py_value *v, unsigned depth
         hn_buf_add_str(out, "…");
         return;
     }
+    if (v->open && !v->n) { /* [f(x) for x in …] */
+        show_source(out, v->source);
+        return;
+    }
     hn_buf_add_char(out, brackets[0]);
     for (const struct hn_py_item *i = v->first; i; i = i->next) {
         if (out->len > 4 * MAX_SHOWN) {

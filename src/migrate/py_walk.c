@@ -257,6 +257,20 @@ static struct hn_py_value *each(struct walk *w, const struct hn_py_statement *s)
     return v;
 }
 
+/* "for epoch in range(3):" is told as a call of epoch_loop as well. */
+static void enter_for(struct walk *w, const struct hn_py_statement *s)
+{
+    struct hn_py_value *v = each(w, s), *call;
+    const struct hn_py_node *t = s->targets;
+    if (v && t->kind == HN_PY_N_NAME && hn_str_contains(t->text, "epoch") &&
+        (call = hn_py_value_new(w->p->arena, HN_PY_OBJECT, s->value))) {
+        call->path = hn_str_of("epoch_loop");
+        hn_py_value_add(w->p->arena, call, (struct hn_str){0}, v->self, s->value);
+        hn_py_record(w->p, call);
+    }
+    hn_py_assign(w->p, t, v, s->value);
+}
+
 static void augment(struct walk *w, const struct hn_py_statement *s)
 {
     struct hn_py_program *p = w->p;
@@ -311,7 +325,7 @@ static void statement(struct walk *w, const struct hn_py_statement *s)
         break;
     case HN_PY_S_FOR:
         if (s->targets)
-            hn_py_assign(w->p, s->targets, each(w, s), s->value);
+            enter_for(w, s);
         break;
     case HN_PY_S_WITH: {
         struct hn_py_value *v = hn_py_eval(w->p, s->value);

@@ -10,6 +10,7 @@ struct hn_migrator {
     struct hn_plan *plan;
     struct hn_py_program *program;                           /* NULL: a config file */
     const struct hn_py_value *args, *trainer, *lora, *model; /* the calls that train; NULL: none */
+    const struct hn_py_value *loader;                        /* DataLoader of the rows of a loop */
     bool sft;           /* TRL's trainer: end tokens are added */
     bool mlx;           /* mlx-lm's config */
     bool trl;           /* TRL's recipe */
@@ -22,6 +23,7 @@ struct hn_migrator {
     bool finds_linear;  /* the script has a function that looks for all linear layers */
     bool train_known;   /* the trainer's rows could be followed back to where they are read */
     bool data_used;     /* rows are read by code that is used */
+    bool loop;          /* no trainer, no arguments: a loop of the script's own */
     bool tokenizer_met;
     bool parsed_sft, parsed; /* the arguments are a command line's: SFTConfig's, others */
     const char *model_name;  /* NULL: not known */
@@ -57,7 +59,8 @@ struct hn_rules {
 extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_rules_bnb,
     hn_rules_model, hn_rules_unsloth_model, hn_rules_unsloth_lora, hn_rules_mlx, hn_rules_peft_file,
     hn_rules_trl, hn_rules_trainer, hn_rules_pack, hn_rules_early, hn_rules_tokenizer,
-    hn_rules_tokenize, hn_rules_generate;
+    hn_rules_tokenize, hn_rules_generate, hn_rules_optimizer, hn_rules_adam, hn_rules_rate,
+    hn_rules_batches, hn_rules_clip, hn_rules_accelerator, hn_rules_epochs;
 
 /* NULL: no table of these has the name. */
 const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);

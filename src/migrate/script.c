@@ -140,6 +140,11 @@ static void choose(struct hn_migrator *m)
             peft = c->object;
         if (!model && is_model(info->kind))
             model = c->object;
+        m->loop = m->loop || info->kind == HN_C_OPTIMIZER;
+        if (info->kind == HN_C_LOADER &&
+            (!m->loader || (hn_py_truth(hn_py_value_get(c->object, "shuffle")) == 1 &&
+                            hn_py_truth(hn_py_value_get(m->loader, "shuffle")) != 1)))
+            m->loader = c->object;
     }
     const struct hn_py_value *given = NULL, *config = NULL;
     if (m->trainer) {
@@ -156,6 +161,7 @@ static void choose(struct hn_migrator *m)
         given = given ? given : hn_call_model_of(peft);
     }
     m->args = m->args ? m->args : args;
+    m->loop = m->loop && !m->trainer && !m->args;
     m->lora = config ? config : lora ? lora : aside;
     if (given && given->type == HN_PY_OBJECT)
         given = object(m, given, is_model);
@@ -295,6 +301,73 @@ static void lora_aside(struct hn_migrator *m, const struct hn_call_info *info,
              "trained; hone trains this adapter");
 }
 
+/* A model, adapter, arguments or trainer, of which the run has one. */
+static void one_of_several(struct hn_migrator *m, const struct hn_call_info *info,
+                           const struct hn_py_value *call)
+{
+    if (call->shadow && !hn_py_is_same(call, m->lora))
+        return;
+    if (call->shadow)
+        lora_aside(m, info, call);
+    if (!passed_over(m, info, call, chosen_of(m, info->kind)))
+        arguments(m, info, call, HN_RANK_USUAL);
+}
+
+/* Which optimizer a call makes, in hone's words; NULL: none that hone has. */
+static const char *optimizer_of(const char *name)
+{
+    return strstr(name, "8bit")        ? "adamw_8bit"
+           : strcmp(name, "SGD") == 0  ? "sgd"
+           : strcmp(name, "Adam") == 0 ? "adam"
+           : strstr(name, "AdamW")     ? "adamw"
+                                       : NULL;
+}
+
+/* A part of a loop of the script's own; beside a trainer, its settings hold. */
+static void own_loop(struct hn_migrator *m, const struct hn_call_info *info,
+                     const struct hn_py_value *call)
+{
+    const struct hn_place place = {
+        .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
+    const char *name = info->name;
+    if (!m->loop) {
+        if (info->note)
+            call_row(m, info, call, info->fate, info->note);
+        return;
+    }
+    if (info->kind == HN_C_LOADER && !hn_py_is_same(call, m->loader)) {
+        call_row(m, info, call, HONE_MIGRATE_AUTOMATIC, "not the rows that are trained on");
+        return;
+    }
+    const char *ours = optimizer_of(name);
+    if (info->kind == HN_C_OPTIMIZER)
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "optimizer", ours ? ours : "adamw",
+                    ours ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
+                    ours ? "" : "another optimizer, so the run will differ");
+    if (info->kind == HN_C_RATE && strcmp(name, "get_scheduler") != 0)
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "lr_scheduler_type",
+                    strstr(name, "cosine")   ? "cosine"
+                    : strstr(name, "linear") ? "linear"
+                                             : "constant",
+                    HONE_MIGRATE_CARRIED, "");
+    arguments(m, info, call, HN_RANK_USUAL);
+}
+
+/* model.save_pretrained("out") of a loop: the folder, which a trainer's arguments would say. */
+static bool is_saved(struct hn_migrator *m, const struct hn_call_info *info,
+                     const struct hn_py_value *call)
+{
+    const struct hn_py_value *folder = hn_py_value_at(call, 0);
+    const struct hn_place place = {
+        .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
+    if (!m->loop || strcmp(info->name, "save_pretrained") != 0 || !folder ||
+        folder->type != HN_PY_STR || hn_plan_get(m->plan, "adapter_path"))
+        return false;
+    hn_plan_set(m->plan, &place, HN_RANK_HINT, "adapter_path", hn_plan_value(m->plan, folder),
+                HONE_MIGRATE_CARRIED, "");
+    return true;
+}
+
 static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
                      const struct hn_py_value *call)
 {
@@ -307,12 +380,7 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
     case HN_C_SFT_ARGUMENTS:
     case HN_C_TRAINER:
     case HN_C_SFT_TRAINER:
-        if (call->shadow && !hn_py_is_same(call, m->lora))
-            break;
-        if (call->shadow)
-            lora_aside(m, info, call);
-        if (!passed_over(m, info, call, chosen_of(m, info->kind)))
-            arguments(m, info, call, HN_RANK_USUAL);
+        one_of_several(m, info, call);
         break;
     case HN_C_BNB:
     case HN_C_TOKENIZER:
@@ -359,6 +427,14 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
     case HN_C_PARTS:
         hn_data_call(m, info, call);
         break;
+    case HN_C_OPTIMIZER:
+    case HN_C_RATE:
+    case HN_C_LOADER:
+    case HN_C_CLIP:
+    case HN_C_ACCELERATOR:
+    case HN_C_EPOCHS:
+        own_loop(m, info, call);
+        break;
     case HN_C_MODEL_CONFIG:
     case HN_C_OTHER_PEFT:
     case HN_C_OTHER_TRAINER:
@@ -366,7 +442,8 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
     case HN_C_PARSER:
     case HN_C_NOTE:
     case HN_C_NONE:
-        call_row(m, info, call, info->fate, info->note);
+        if (!is_saved(m, info, call))
+            call_row(m, info, call, info->fate, info->note);
         break;
     }
 }
@@ -445,7 +522,7 @@ static void end_token(struct hn_migrator *m)
     else if (written)
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "true", HONE_MIGRATE_CARRIED,
                     "the script ends its rows with the end token");
-    else if (m->trainer || m->args)
+    else if (m->trainer || m->args || m->loop)
         hn_plan_set(
             m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CARRIED,
             "nothing in the script ends a row with the end token, so the model does not learn "
@@ -595,7 +672,8 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
             hn_data_other(&m, c->object);
             continue;
         }
-        found += info->kind != HN_C_READ && info->kind != HN_C_SLICE;
+        found += info->kind != HN_C_READ && info->kind != HN_C_SLICE && info->kind != HN_C_LOADER &&
+                 info->kind != HN_C_EPOCHS;
         one_call(&m, info, c->object);
     }
     size_t before = plan->n_rows;
