@@ -120,8 +120,9 @@ const struct hn_command hn_commands[HN_N_COMMANDS] = {
             .max_arguments = 1,
             .text =
                 "Reads, and never runs, a notebook or Python script that trains with "
-                "transformers, peft, trl or unsloth, PEFT's adapter_config.json or mlx-lm's "
-                "YAML. Prints what became of every argument, and writes train.yaml; what cannot "
+                "transformers, peft, trl or unsloth, a shell script that calls mlx_lm.lora or trl "
+                "sft, PEFT's adapter_config.json, mlx-lm's or TRL's YAML. Prints what became of "
+                "every argument, and writes train.yaml; what cannot "
                 "be carried is said. docs/migrate.md has the tables.",
             .examples = "hone migrate finetune.ipynb -o train.yaml\n"
                         "hone migrate train.py --json\n"

@@ -7,8 +7,8 @@
 #define AT(field) .offset = offsetof(struct hn_settings, device.quantize.field)
 #define NOWHERE   .offset = HN_OPTION_NOWHERE
 #define LOADS                                                                                      \
-    (HN_BIT(HN_TRAIN) | HN_BIT(HN_GENERATE) | HN_BIT(HN_TEST) | HN_BIT(HN_INFO) |                  \
-     HN_BIT(HN_BENCH) | HN_BIT(HN_COMPARE))
+    (HN_BIT(HN_TRAIN) | HN_BIT(HN_GENERATE) | HN_BIT(HN_CHAT) | HN_BIT(HN_TEST) |                  \
+     HN_BIT(HN_INFO) | HN_BIT(HN_BENCH) | HN_BIT(HN_COMPARE))
 #define ACCEPTED .commands = LOADS, .group = "Accepted", .flags = HN_OPTION_NOT_KEPT
 #define ROW      .commands = LOADS, .group = "Quantisation"
 

@@ -154,6 +154,10 @@ static int from_python(struct migration *m, const char *text, size_t n, struct h
         return hn_fail(err, HONE_FAILED, "%s: byte %zu is no UTF-8 text; expected a Python script",
                        m->plan.path,
                        bad < n ? bad : (size_t)((const char *)memchr(text, 0, n) - text));
+    if (hn_ends_with(m->plan.path, ".sh") || hn_ends_with(m->plan.path, ".bash")) {
+        m->pub.kind = "shell script";
+        return hn_shell_script(&m->plan, &source, err);
+    }
     return hn_script_migrate(&m->plan, &source, 1, err);
 }
 

@@ -125,6 +125,7 @@ static const struct hn_rule trl[] = {
     LOST("chat_template", "None",
          "hone uses the chat template in the model's folder: write this one to a file, and give "
          "that as chat_template"),
+    LOST("config", "None", "its settings are in that file: give it to hone migrate"),
     AUTO("tokenizer_name_or_path", "hone takes the tokenizer in the model's folder"),
     LOST("base_model_revision", "None|main", "hone takes the revision that is in the cache"),
     AUTO("system_prompt benchmarks callbacks wandb_entity wandb_project", "of the recipe's own"),

@@ -678,10 +678,10 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
     }
     size_t before = plan->n_rows;
     if (!m.trainer && !m.args)
-        hn_shell_migrate(&m, sources, n);
+        hn_shell_migrate(&m, sources, n, false);
     if (plan->arena->failed)
         return hn_fail_memory(err, "reading the source");
-    if (m.mlx) { /* all that trains is that line */
+    if (m.mlx || m.trl) { /* all that trains is that line */
         hn_defaults_apply(&m);
         return plan->arena->failed ? hn_fail_memory(err, "reading the source") : 0;
     }

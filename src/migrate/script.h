@@ -27,8 +27,13 @@ void hn_trl_migrate(struct hn_migrator *m, const struct hn_py_value *config);
 /* Rows for the defaults of transformers (or mlx-lm) that differ from hone's and were not set. */
 void hn_defaults_apply(struct hn_migrator *m);
 
-/* The shell lines of a notebook that train; m->mlx when mlx_lm.lora is called. */
-void hn_shell_migrate(struct hn_migrator *m, const struct hn_py_source *sources, size_t n);
+/* The shell lines that train, marked as such in a notebook, or all; m->mlx when mlx_lm.lora is
+ * called, m->trl when trl sft is. */
+void hn_shell_migrate(struct hn_migrator *m, const struct hn_py_source *sources, size_t n,
+                      bool all);
+/* A shell script: its lines that train. */
+HN_MUST_USE int hn_shell_script(struct hn_plan *plan, const struct hn_py_source *source,
+                                struct hone_err *err);
 
 /* A call that reads or splits data; rows, files and settings are added to the plan. */
 void hn_data_call(struct hn_migrator *m, const struct hn_call_info *info,

@@ -1,4 +1,5 @@
-/* Shell lines of a notebook that train: mlx_lm.lora's become settings, others are named. */
+/* Shell lines that train, of a notebook or a shell script: the flags of mlx_lm.lora and trl sft
+ * become settings, other programs are named. */
 #include <string.h>
 #include "migrate/script.h"
 
@@ -26,14 +27,18 @@ static const char *one_word(struct hn_arena *arena, const char *p, const char *e
     return p;
 }
 
-/* {name} and $name: a variable of the notebook */
+/* {name}, $name and ${name}: a variable of the notebook, or of the shell script */
 static struct hn_str value_of(const struct hn_migrator *m, struct hn_str s)
 {
-    struct hn_str name = {s.p + 1, s.n > 1 ? s.n - 1 : 0};
-    bool braces = s.n > 2 && s.p[0] == '{' && s.p[s.n - 1] == '}';
-    if (!braces && !(s.n > 1 && s.p[0] == '$'))
+    struct hn_str name = s;
+    bool dollar = s.n > 1 && s.p[0] == '$';
+    name.p += dollar;
+    name.n -= dollar;
+    bool braces = name.n > 2 && name.p[0] == '{' && name.p[name.n - 1] == '}';
+    if (!braces && !dollar)
         return s;
-    name.n -= braces;
+    name.p += braces;
+    name.n -= braces ? 2 : 0;
     const struct hn_py_value *v = hn_py_names_get(&m->program->names, name);
     const char *text = v ? hn_plan_value(m->plan, v) : NULL;
     return text ? hn_str_of(text) : s;
@@ -94,6 +99,58 @@ static void settings(struct hn_migrator *m, const struct words *w, size_t from,
     }
 }
 
+/* NAME=value, export NAME=value */
+static void keep_variables(struct hn_migrator *m, const struct words *w)
+{
+    size_t from = w->n && hn_str_is(w->items[0], "export");
+    for (size_t i = from; i < w->n; i++) {
+        struct hn_str name = w->items[i];
+        const char *equals = memchr(name.p, '=', name.n);
+        if (!equals || equals == name.p || *name.p == '-')
+            return; /* the command begins */
+        name.n = (size_t)(equals - name.p);
+        struct hn_py_value *v = hn_py_value_str(
+            m->plan->arena, equals + 1, (size_t)(w->items[i].p + w->items[i].n - equals - 1));
+        if (v)
+            hn_py_names_set(m->plan->arena, &m->program->names, name, v, 0);
+    }
+}
+
+/* The flags of trl sft as the recipe that --config would hold. */
+static struct hn_py_value *recipe(struct hn_migrator *m, const struct words *w, size_t from,
+                                  unsigned line)
+{
+    const struct hn_py_node where = {.line = line, .text = {"", 0}};
+    struct hn_arena *arena = m->plan->arena;
+    struct hn_py_value *all = hn_py_value_new(arena, HN_PY_DICT, &where);
+    for (size_t i = from; all && i < w->n; i++) {
+        struct hn_str key = w->items[i];
+        if (key.n < 3 || memcmp(key.p, "--", 2) != 0)
+            continue;
+        key = (struct hn_str){key.p + 2, key.n - 2};
+        const char *equals = memchr(key.p, '=', key.n);
+        struct hn_py_value *list = hn_py_value_new(arena, HN_PY_LIST, &where);
+        if (equals) {
+            struct hn_str given = {equals + 1, (size_t)(key.p + key.n - equals - 1)};
+            key.n = (size_t)(equals - key.p);
+            hn_py_value_add(arena, list, (struct hn_str){0}, hn_py_value_scalar(arena, given),
+                            &where);
+        }
+        while (!equals && i + 1 < w->n && w->items[i + 1].n && w->items[i + 1].p[0] != '-')
+            hn_py_value_add(arena, list, (struct hn_str){0},
+                            hn_py_value_scalar(arena, w->items[++i]), &where);
+        struct hn_py_value *v = list && list->n == 0 ? hn_py_value_scalar(arena, hn_str_of("true"))
+                                : list && list->n == 1 ? list->first->value
+                                                       : list;
+        char *name = hn_arena_dup(arena, key.p, key.n);
+        for (char *c = name; c && *c; c++)
+            *c = *c == '-' ? '_' : *c;
+        if (name)
+            hn_py_value_add(arena, all, hn_str_of(name), v, &where);
+    }
+    return all;
+}
+
 static bool trains(struct hn_str line)
 {
     static const char *const runs[] = {"python",           "accelerate launch", "torchrun",
@@ -117,6 +174,18 @@ static void one_line(struct hn_migrator *m, struct hn_str line, unsigned cell, u
         .call = "shell", .argument = "", .value = &shown, .cell = cell, .line = number};
     size_t at = 0;
     split_line(m, line, &w);
+    if (!cell)
+        keep_variables(m, &w);
+    for (size_t i = 0; i + 1 < w.n && !m->trl; i++) {
+        if (!hn_str_is(w.items[i], "trl") || !hn_str_is(w.items[i + 1], "sft"))
+            continue;
+        const struct hn_py_value *flags = recipe(m, &w, i + 2, number);
+        if (!flags)
+            return;
+        hn_plan_row(m->plan, &place, HONE_MIGRATE_CARRIED, "hone train", "");
+        hn_trl_migrate(m, flags);
+        return;
+    }
     for (; at < w.n; at++)
         if (hn_str_is(w.items[at], "mlx_lm.lora") || hn_str_ends(w.items[at], "/lora.py") ||
             hn_str_is(w.items[at], "lora.py") ||
@@ -137,12 +206,12 @@ static void one_line(struct hn_migrator *m, struct hn_str line, unsigned cell, u
     }
 }
 
-void hn_shell_migrate(struct hn_migrator *m, const struct hn_py_source *sources, size_t n)
+void hn_shell_migrate(struct hn_migrator *m, const struct hn_py_source *sources, size_t n, bool all)
 {
     for (size_t i = 0; i < n; i++) {
         const char *p = sources[i].text.p, *end = p + sources[i].text.n;
-        bool bash = false;
-        for (unsigned number = 1; p < end && sources[i].cell; number++) {
+        bool bash = all;
+        for (unsigned number = 1; p < end && (all || sources[i].cell); number++) {
             const char *from = p;
             unsigned at = number;
             for (;; number++) { /* a backslash goes on in the next line */
@@ -167,4 +236,29 @@ void hn_shell_migrate(struct hn_migrator *m, const struct hn_py_source *sources,
                 one_line(m, line, sources[i].cell, at);
         }
     }
+}
+
+int hn_shell_script(struct hn_plan *plan, const struct hn_py_source *source, struct hone_err *err)
+{
+    struct hn_py_program *program = hn_arena_alloc(plan->arena, 1, sizeof *program);
+    struct hn_migrator m = {.plan = plan, .program = program};
+    if (!program)
+        return hn_fail_memory(err, "reading the source");
+    int rc = hn_py_program_init(program, plan->arena, err);
+    if (rc)
+        return rc;
+    hn_shell_migrate(&m, source, 1, true);
+    if (plan->arena->failed)
+        return hn_fail_memory(err, "reading the source");
+    if (!m.mlx && !m.trl && plan->n_rows)
+        return hn_fail(err, HONE_FAILED,
+                       "%s: what trains is another program, run in line %u: give hone migrate its "
+                       "script, or its config",
+                       plan->path, plan->rows[0].line);
+    if (!m.mlx && !m.trl)
+        return hn_fail(err, HONE_FAILED,
+                       "%s: no line was found that trains (mlx_lm.lora --train, trl sft)",
+                       plan->path);
+    hn_defaults_apply(&m);
+    return plan->arena->failed ? hn_fail_memory(err, "reading the source") : 0;
 }

@@ -31,3 +31,6 @@ $ hone info --model $TEST/golden/llama-tied --load-in-4bit --load-in-8bit
 $ hone info --model $TEST/golden/llama-tied --load-in-4bit --llm-int8-skip-modules 'layers.*'
 2> hone: llm-int8-skip-modules: "layers.*" is a pattern; expected the beginning or the end of a module's path ("lm_head", "model.layers.0")
 ? 2
+# A conversation with a base that is quantised while it is loaded.
+$ echo a b | hone chat $TEST/golden/llama-tied --load-in-4bit --max-tokens 6 2> log
+::::::
