@@ -389,6 +389,8 @@ int hn_record_parse(struct hn_record *r, const char *line, size_t n, enum hone_r
     enum hone_record_kind told = detect(row);
     if (!forced && told)
         r->kind = told;
+    if (!forced && !told && (fallback == HONE_RECORD_CHAT || fallback == HONE_RECORD_TEXT))
+        return fail_unknown(row, err); /* it has nothing of what the file's other rows have */
     return read_kind(r, row, err);
 }
 

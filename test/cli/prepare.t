@@ -69,3 +69,7 @@ chat_template: t.jinja
 # What a killed run left is swept away, what another one is writing is not.
 $ touch out.jsonl.99999999.tmp other.jsonl.1.tmp; hone prepare b.jsonl -o out.jsonl > log; ls *.tmp
 other.jsonl.1.tmp
+# A row that has nothing of what the file's other rows have is told what there is.
+$ printf '%s\n' '{"text": "a"}' '{"question": "b", "answer": "c"}' > mixed.jsonl; hone prepare mixed.jsonl -o mixed
+2> hone: mixed.jsonl, line 2: found the keys "question", "answer", expected "messages" or "conversations" (chat), "prompt" and "completion", "task" or "instruction" and "response" (task record), "instruction" and "output" (Alpaca), or "text"
+? 1
