@@ -34,8 +34,9 @@ int hone_convert_adapter(const char *path, const char *output, enum hone_adapter
                                    .use_rslora = f.use_rslora,
                                    .use_dora = f.use_dora,
                                    .num_layers = f.num_layers,
+                                   .no_mlx = to == HONE_ADAPTER_PEFT,
+                                   .no_peft = to == HONE_ADAPTER_MLX,
                                    .config = f.config};
-    (void)to;
     rc = hn_adapter_write(place.temp, &spec, err);
     rc = rc ? rc : hn_out_place_commit(&place, err);
     hn_out_place_close(&place);

@@ -29,9 +29,9 @@ struct hn_adapter_file {
     size_t n;
     bool full;                     /* no modules: whole weights under Hugging Face's names, in: */
     struct hn_safetensors weights; /* the opened file, when full */
-    int64_t rank;   /* the largest */
-    double alpha;   /* lora_alpha, or scale * rank */
-    double dropout; /* lora_dropout */
+    int64_t rank;                  /* the largest */
+    double alpha;                  /* lora_alpha, or scale * rank */
+    double dropout;                /* lora_dropout */
     bool use_rslora;
     bool use_dora;                /* every module has a magnitude; else none has */
     int64_t num_layers;           /* the last N blocks, as mlx-lm counts; -1: all, or not said */
@@ -62,6 +62,7 @@ struct hn_adapter_spec {
     double alpha;           /* lora_alpha of the modules whose rank is the most common one */
     double dropout;
     bool use_rslora, use_dora;
+    bool no_mlx, no_peft;         /* leave that system's weight file out */
     int64_t model_layers;         /* blocks of the base model, L */
     int64_t num_layers;           /* the last N blocks; <= 0 or >= L: all */
     const struct hn_json *config; /* keys of an adapter that was read and that hone does not know

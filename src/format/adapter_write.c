@@ -153,8 +153,9 @@ int hn_adapter_write(const char *dir, const struct hn_adapter_spec *spec, struct
         rc = hn_adapter_plan(spec, &plan, err);
     if (rc)
         return rc;
-    rc = write_in(dir, "adapters.safetensors", write_mlx, spec, &plan, err);
-    if (!rc)
+    if (!spec->no_mlx)
+        rc = write_in(dir, "adapters.safetensors", write_mlx, spec, &plan, err);
+    if (!rc && !spec->no_peft)
         rc = write_in(dir, "adapter_model.safetensors", write_peft, spec, &plan, err);
     if (!rc)
         rc = write_in(dir, "adapter_config.json", hn_adapter_write_config, spec, &plan, err);

@@ -41,6 +41,16 @@ $ hone train --config first/train.yaml --max-steps 6 --adapter-path whole > log.
 # The adapter's folder alone is a model.
 $ hone info adapters | grep rank
   adapter        adapters, rank 8, 7,168 parameters
+# One system's layout alone, which serves as well.
+$ hone convert adapters --to peft -o p > log.txt; hone convert adapters --to mlx -o m > log.txt; ls p m; for a in p m adapters; do hone test --model $a --data d.jsonl --no-generate --json | grep -o '"loss": [0-9.]*' | head -1; done | uniq | wc -l
+m:
+adapter_config.json
+adapters.safetensors
+
+p:
+adapter_config.json
+adapter_model.safetensors
+1
 # --test alone trains nothing, as in mlx_lm.
 $ mkdir data; cp d.jsonl data/train.jsonl; cp d.jsonl data/test.jsonl
 $ hone lora --model $TEST/golden/llama-tied --data data --adapter-path adapters --test
