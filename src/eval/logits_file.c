@@ -32,7 +32,8 @@ static int open_writer(struct writer *w, int64_t context)
     struct hone_model *m = w->m;
     const struct hn_spec *s = &m->spec;
     struct hn_plan *plans[] = {&w->plan};
-    const struct hn_kv_shape shape = hn_model_kv_shape(m, 1, context);
+    struct hn_kv_shape shape = hn_model_kv_shape(m, 1, context);
+    shape.type = HN_KV_F32; /* rounding is what is measured, and a cache's is for answers alone */
     int rc = m->backend->kv_open(m->dev, &shape, &w->kv, w->err);
     const struct hn_decoder_options o = {.purpose = HN_FOR_GENERATION,
                                          .max_tokens = PIECE,

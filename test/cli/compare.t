@@ -30,6 +30,10 @@ Prompt 1
     over the largest logit           0
 $ grep -c 'B writes the same as A' out
 1
+# What keys and values are kept in is for answers: distributions are compared without.
+$ A=$TEST/golden/llama-tied; for k in f32 f16 q8_0; do hone compare $A $A+$A/adapter --kv-type $k --max-tokens 3 --agreement-tokens 100 --prompt row --json | grep -oE '"(kl_ab|kl_max|logit_difference)": [0-9.e-]+' | tr '\n' ' '; echo; done | uniq > kinds; wc -l < kinds; grep -c logit_diff kinds
+1
+1
 $ printf '%s\n' '{"prompt": "row", "completion": "of data"}' '{"text": "the data"}' > t.jsonl
 $ hone compare $TEST/golden/llama-tied $TEST/golden/llama-tied+$TEST/golden/llama-tied/adapter --data t.jsonl --max-tokens 3 --json > out.json; grep -oE '"(positions|rows|tokens|expected)": [0-9]+' out.json | tr '\n' ' '; echo
 "tokens": 16 "rows": 2 "tokens": 3 "expected": 1 "tokens": 16 "rows": 2 "tokens": 3 "expected": 1 "positions": 16 
