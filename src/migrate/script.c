@@ -583,9 +583,14 @@ static void forms(struct hn_plan *plan, const struct hn_py_source *source,
         enum hone_migrate_fate fate;
         const char *note;
     } known[] = {
-        {"### TASK", HONE_MIGRATE_AUTOMATIC, "hone prepare writes task records in this form"},
+        {"### TASK", HONE_MIGRATE_AUTOMATIC,
+         "hone prepare writes task records in a form with such headings: lay its --preview beside "
+         "the "
+         "script's text"},
         {"Below is an instruction that describes a task", HONE_MIGRATE_AUTOMATIC,
-         "hone writes Alpaca rows (instruction, input, output) in this form"},
+         "hone writes Alpaca rows (instruction, input, output) in Stanford's form, which has "
+         "another "
+         "beginning without input: lay hone prepare --preview beside the script's text"},
         {"[INST]", HONE_MIGRATE_CHANGED, own},
         {"<|im_start|>", HONE_MIGRATE_CHANGED, own},
         {"<|start_header_id|>", HONE_MIGRATE_CHANGED, own},
