@@ -396,6 +396,22 @@ static int read_cls_sep(const struct hn_tj *r, const struct hn_json *j)
     return rc;
 }
 
+/* One step that adds tokens: the library gives a second one the first one's parts as if they were
+ * several texts. */
+static int adding(const struct hn_tj *r, const struct hn_json *j,
+                  int (*read)(const struct hn_tj *, const struct hn_json *))
+{
+    const struct hone_tokenizer *t = r->t;
+    size_t n = t->n_before + t->n_after;
+    int rc = read(r, j);
+    if (rc == 0 && n && t->n_before + t->n_after > n)
+        return hn_fail(r->err, HONE_FAILED,
+                       "%s: more than one step of the post_processor adds tokens, which is not "
+                       "supported; leave one",
+                       r->path);
+    return rc;
+}
+
 int hn_tj_post_processor(const struct hn_tj *r, const struct hn_json *j)
 {
     const char *type = hn_tj_type(j);
@@ -404,9 +420,9 @@ int hn_tj_post_processor(const struct hn_tj *r, const struct hn_json *j)
     if (strcmp(type, "Sequence") == 0)
         return sequence(r, j, "processors", hn_tj_post_processor);
     if (strcmp(type, "TemplateProcessing") == 0)
-        return read_template(r, j);
+        return adding(r, j, read_template);
     if (strcmp(type, "BertProcessing") == 0 || strcmp(type, "RobertaProcessing") == 0)
-        return read_cls_sep(r, j);
+        return adding(r, j, read_cls_sep);
     if (strcmp(type, "ByteLevel") == 0)
         return 0;
     return hn_tj_unknown(r, "post_processor", j);

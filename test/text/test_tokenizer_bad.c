@@ -108,6 +108,11 @@ static const struct {
     {"{\"Sequence\":{\"id\":\"A\"", "{\"Sequence\":{\"id\":\"B\"", "a piece of the post_processor"},
     {"\"type\":\"TemplateProcessing\"", "\"type\":\"Horoscope\"",
      "the post_processor \"Horoscope\""},
+    {"\"post_processor\":{",
+     "\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\","
+     "\"cls\":[\"a\",0],\"sep\":[\"b\",1]},{\"type\":\"BertProcessing\",\"cls\":[\"a\",0],"
+     "\"sep\":[\"b\",1]}]},\"x\":{",
+     "more than one step of the post_processor adds tokens"},
     {"[{\"id\":5,", "[{\"id\":\"5\",", "the id of an added token is a string"},
     {"[{\"id\":5,\"content\":\"<s>\",", "[{\"id\":5,", "content is nothing; expected a string"},
     {"[{\"id\":5,\"content\":\"<s>\",", "[{\"id\":5,\"content\":\"\\ud800\",", "not valid UTF-8"},
