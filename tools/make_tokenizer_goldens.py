@@ -229,7 +229,39 @@ def tiny():
                       AddedToken("<tok>", normalized=False), AddedToken("    ", normalized=False),
                       AddedToken("tok tok", single_word=True), AddedToken("Été", normalized=True)])
     out["added"] = added
+    out["corners"], out["first"] = corners(), first()
     return out
+
+
+def corners():
+    """White space that two added tokens want, the unknown token spelt out, a decoder of no steps."""
+    t = Tokenizer(models.Unigram([("<unk>", 0.0), ("▁", -2.0), ("a", -3.5), ("b", -4.0), ("▁a", -4.5),
+                                  ("ab", -5.0), ("the", -6.0)], 0, False))
+    t.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(),
+                                         normalizers.Replace("-", ""), normalizers.Replace(Regex("^$"), "the")])
+    t.pre_tokenizer = pre_tokenizers.Metaspace("▁", "first", True)
+    t.decoder = decoders.Sequence([])
+    t.add_tokens([AddedToken("\t", lstrip=True, rstrip=True, normalized=False),
+                  AddedToken("  ", lstrip=True, normalized=True), AddedToken("</s>", rstrip=True, normalized=False)])
+    return t
+
+
+def first():
+    """Which piece is the first of the text, when its characters have become more or fewer."""
+    t = Tokenizer(models.WordLevel({"<unk>": 0, "▁a": 1, "a": 2, "▁1": 3, "1": 4, "▁f": 5, "f": 6,
+                                    "▁i": 7, "i": 8, "▁xy": 9, "xy": 10, "▁y": 11, "y": 12}, "<unk>"))
+    t.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(".", "xy"),
+                                         normalizers.Replace("#", "")])
+    t.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Digits(True), pre_tokenizers.Split(Regex("[afiy]"), "isolated"),
+        pre_tokenizers.Metaspace("▁", "first", False)])
+    t.decoder = decoders.Sequence([decoders.Fuse(), decoders.Replace(Regex("a?"), "x")])
+    return t
+
+
+# Texts for one tokenizer alone.
+MORE = {"corners": ["\t\t", "</s>  ", "</s>   a", "q<unk>q", "<unk><unk>", "́ab", "-ab", "-", "á-", "́"],
+        "first": ["Ａa1", "ﬃa", "１a", ".a", "a.1", "..a", "#a", "##", "1#a", "　a", "ạ́1"]}
 
 
 def spm_models(folder):
@@ -501,7 +533,7 @@ def write_goldens(retrain):
                 json.dump(model, f, ensure_ascii=False, separators=(",", ":"))
         judge = Library(OUT / (name + ".json"))
         with open(OUT / (name + ".vectors"), "w", encoding="utf-8") as f:
-            json.dump([vector(judge, s) for s in texts], f, ensure_ascii=False, separators=(",", ":"))
+            json.dump([vector(judge, s) for s in texts + MORE.get(name, [])], f, ensure_ascii=False, separators=(",", ":"))
     with tempfile.TemporaryDirectory() as folder:
         for name, path in spm_models(folder).items():
             kept = OUT / (name + ".model")

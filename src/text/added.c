@@ -95,6 +95,9 @@ int hn_added_finish(struct hn_added *a, struct hone_err *err)
 {
     for (size_t i = 0; i < a->n; i++) {
         struct hn_added_tree *t = a->tokens[i].normalized ? &a->normalized : &a->raw;
+        /* A later token may have taken its id. */
+        if (hn_added_by_id(a, a->tokens[i].id) != &a->tokens[i])
+            continue;
         if (!t->n_nodes) { /* node 0 stands for none */
             if (hn_grow((void **)&t->nodes, &t->cap, 1, sizeof *t->nodes))
                 return hn_fail_memory(err, "reading added tokens");
@@ -199,6 +202,8 @@ int hn_added_cut(const struct hn_added *a, const struct hn_added_tree *tree, str
             start = HN_MAX(spaces_before(text, start), done);
         if (t->rstrip)
             end = spaces_after(text, end);
+        if (start >= end) /* white space that the token before has taken */
+            continue;
         if ((done < start && hn_pieces_add(out, (struct hn_piece){at + done, start - done,
                                                                   left(n_leading, done), -1})) ||
             hn_pieces_add(out, (struct hn_piece){at + start, 0, 0, t->id}))

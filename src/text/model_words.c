@@ -105,6 +105,13 @@ static void search(const struct hone_tokenizer *t, struct hn_str s, struct node 
     }
 }
 
+/* No token, or the unknown one itself, spelt out in the text: the library does not tell them apart.
+ */
+static bool unknown(const struct hn_model *m, int32_t id)
+{
+    return id < 0 || id == m->unk;
+}
+
 /* A stretch that no token covers: the token of the same text, its bytes, or unknown. */
 static int add_stretch(const struct hone_tokenizer *t, struct hn_str s, struct hone_tokens *out,
                        struct hone_err *err)
@@ -141,10 +148,10 @@ int hn_model_encode_unigram(const struct hone_tokenizer *t, struct hn_str s,
     }
     for (size_t i = 0; rc == 0 && i < s.n;) {
         size_t end = nodes[i].from;
-        if (nodes[end].id >= 0) {
+        if (!unknown(&t->model, nodes[end].id)) {
             rc = add(out, nodes[end].id, err);
         } else {
-            while (t->model.fuse_unk && end < s.n && nodes[nodes[end].from].id < 0)
+            while (t->model.fuse_unk && end < s.n && unknown(&t->model, nodes[nodes[end].from].id))
                 end = nodes[end].from;
             rc = add_stretch(t, (struct hn_str){s.p + i, end - i}, out, err);
         }

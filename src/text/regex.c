@@ -302,7 +302,7 @@ static int search(struct hn_regex_scan *s, struct hone_err *err)
 
 int hn_regex_next(struct hn_regex_scan *s, size_t *first, size_t *end, struct hone_err *err)
 {
-    while (s->at <= s->work->n_classes) {
+    while (s->text.n && s->at <= s->work->n_classes) {
         int rc = search(s, err);
         if (rc <= 0)
             return rc;

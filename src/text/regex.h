@@ -30,7 +30,8 @@ struct hn_regex_work {
 void hn_regex_work_release(struct hn_regex_work *w);
 
 /* All matches in one subject (valid UTF-8), left to right, as Rust's onig::find_iter gives them: an
- * empty match that touches the previous match is left out.
+ * empty match that touches the previous match is left out.  An empty subject has no match, as the
+ * tokenizers library has it.
  *     struct hn_regex_scan scan;
  *     int rc = hn_regex_begin(&scan, re, work, text, err);
  *     while (rc == 0 && (rc = hn_regex_next(&scan, &first, &end, err)) > 0) … */

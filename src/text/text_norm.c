@@ -31,37 +31,72 @@ static void strip(const struct hn_norm_step *step, struct hn_str s, struct hn_bu
     hn_buf_add(out, s.p + first, end - first);
 }
 
-static void replace_literal(const struct hn_norm_step *step, struct hn_str s, struct hn_buf *out)
+/* What REPLACE writes. */
+struct replacing {
+    struct hn_str s;
+    struct hn_buf *out;
+    size_t leading;    /* bytes of s that are leading */
+    size_t *n_leading; /* bytes of out */
+};
+
+/* s[from, to) stays as it is. */
+static void keep(struct replacing *r, size_t from, size_t to)
 {
+    size_t end = HN_MIN(to, r->leading);
+    hn_buf_add(r->out, r->s.p + from, to - from);
+    *r->n_leading += end > from ? end - from : 0;
+}
+
+/* The content stands for a match at s[at]. */
+static void put(struct replacing *r, size_t at, struct hn_str content)
+{
+    hn_buf_add(r->out, content.p, content.n);
+    *r->n_leading += at < r->leading ? content.n : 0;
+}
+
+static void replace_literal(const struct hn_norm_step *step, struct replacing *r)
+{
+    struct hn_str s = r->s;
     size_t start = 0;
     for (size_t i = 0; step->literal.n && i + step->literal.n <= s.n;) {
         if (memcmp(s.p + i, step->literal.p, step->literal.n) != 0) {
             i++;
             continue;
         }
-        hn_buf_add(out, s.p + start, i - start);
-        hn_buf_add(out, step->text.p, step->text.n);
+        keep(r, start, i);
+        put(r, i, step->text);
         i += step->literal.n;
         start = i;
     }
-    hn_buf_add(out, s.p + start, s.n - start);
+    keep(r, start, s.n);
 }
 
-static int replace_regex(const struct hn_norm_step *step, struct hn_str s, struct hn_buf *out,
+static int replace_regex(const struct hn_norm_step *step, struct replacing *r,
                          struct hn_text_work *w, struct hone_err *err)
 {
     struct hn_regex_scan scan;
     size_t first, end, last = 0;
-    int rc = hn_regex_begin(&scan, step->re, &w->regex, s, err);
+    int rc = hn_regex_begin(&scan, step->re, &w->regex, r->s, err);
     if (rc)
         return rc;
     while ((rc = hn_regex_next(&scan, &first, &end, err)) > 0) {
-        hn_buf_add(out, s.p + last, first - last);
-        hn_buf_add(out, step->text.p, step->text.n);
+        keep(r, last, first);
+        put(r, first, step->text);
         last = end;
     }
-    hn_buf_add(out, s.p + last, s.n - last);
+    keep(r, last, r->s.n);
     return rc;
+}
+
+static int replace(const struct hn_norm_step *step, struct hn_str s, struct hn_buf *out,
+                   size_t *n_leading, struct hn_text_work *w, struct hone_err *err)
+{
+    struct replacing r = {s, out, *n_leading, n_leading};
+    *n_leading = 0;
+    if (step->re)
+        return replace_regex(step, &r, w, err);
+    replace_literal(step, &r);
+    return 0;
 }
 
 /* SentencePiece's Normalizer: map, then spaces (escaped, squeezed, cut at the ends), then prefix.
@@ -116,8 +151,10 @@ static int nmt(uint32_t *cp)
 }
 
 /* Steps that look at one character at a time. */
-static void each_char(enum hn_norm_kind kind, struct hn_str s, struct hn_buf *out)
+static void each_char(enum hn_norm_kind kind, struct hn_str s, struct hn_buf *out,
+                      size_t *n_leading)
 {
+    size_t start = out->len, leading = *n_leading;
     for (size_t i = 0; i < s.n;) {
         uint32_t cps[3];
         int n = 1;
@@ -152,16 +189,33 @@ static void each_char(enum hn_norm_kind kind, struct hn_str s, struct hn_buf *ou
         }
         if (chinese)
             hn_buf_add_char(out, ' ');
+        if (i <= leading)
+            *n_leading = out->len - start;
     }
 }
 
-static int form(enum hn_norm_kind kind, struct hn_str s, struct hn_buf *out, struct hn_text_work *w)
+/* Leading is as many characters as the leading part alone would become. */
+static int form(enum hn_norm_kind kind, struct hn_str s, struct hn_buf *out, size_t *n_leading,
+                struct hn_text_work *w)
 {
     static const enum hn_form forms[] = {[HN_NORM_NFC] = HN_FORM_NFC,
                                          [HN_NORM_NFD] = HN_FORM_NFD,
                                          [HN_NORM_NFKC] = HN_FORM_NFKC,
                                          [HN_NORM_NFKD] = HN_FORM_NFKD};
-    return hn_form_append(forms[kind], s, out, w);
+    size_t start = out->len, n = 0, i = 0;
+    if (hn_form_append(forms[kind], (struct hn_str){s.p, HN_MIN(*n_leading, s.n)}, out, w))
+        return -1;
+    while (start + i < out->len) {
+        (void)hn_utf8_next(out->data + start, out->len - start, &i);
+        n++;
+    }
+    out->len = start;
+    if (hn_form_append(forms[kind], s, out, w))
+        return -1;
+    for (i = 0; n && start + i < out->len; n--)
+        (void)hn_utf8_next(out->data + start, out->len - start, &i);
+    *n_leading = i;
+    return 0;
 }
 
 int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf *out,
@@ -178,10 +232,7 @@ int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf 
         hn_buf_add(out, s.p, s.n);
         break;
     case HN_NORM_REPLACE:
-        if (step->re)
-            rc = replace_regex(step, s, out, w, err);
-        else
-            replace_literal(step, s, out);
+        rc = replace(step, s, out, n_leading, w, err);
         break;
     case HN_NORM_STRIP:
         strip(step, s, out, n_leading);
@@ -196,7 +247,7 @@ int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf 
     case HN_NORM_NFD:
     case HN_NORM_NFKC:
     case HN_NORM_NFKD:
-        rc = form(step->kind, s, out, w) ? hn_fail_memory(err, "normalising a text") : 0;
+        rc = form(step->kind, s, out, n_leading, w) ? hn_fail_memory(err, "normalising a text") : 0;
         break;
     case HN_NORM_LOWERCASE:
     case HN_NORM_STRIP_ACCENTS:
@@ -204,7 +255,7 @@ int hn_norm_run(const struct hn_norm_step *step, struct hn_str s, struct hn_buf 
     case HN_NORM_BERT_CLEAN:
     case HN_NORM_BERT_CHINESE:
     case HN_NORM_BERT_ACCENTS:
-        each_char(step->kind, s, out);
+        each_char(step->kind, s, out, n_leading);
         break;
     }
     if (out->failed)

@@ -405,13 +405,14 @@ int hn_tokenizer_from_json(struct hone_tokenizer *t, const struct hn_json *root,
         return hn_fail(err, HONE_FAILED, "%s: holds %s; expected an object", path,
                        hn_json_type_name(root));
     t->info.bos = t->info.eos = t->info.pad = t->info.unk = -1;
+    const struct hn_json *decoder = hn_json_get(root, "decoder");
     int rc = read_model(&r, hn_json_get(root, "model"));
     rc = rc ? rc : hn_tj_normalizer(&r, hn_json_get(root, "normalizer"));
     rc = rc ? rc : hn_tj_pre_tokenizer(&r, hn_json_get(root, "pre_tokenizer"));
-    rc = rc ? rc : hn_tj_decoder(&r, hn_json_get(root, "decoder"));
+    rc = rc ? rc : hn_tj_decoder(&r, decoder);
     rc = rc ? rc : read_added(&r, hn_json_get(root, "added_tokens"));
     rc = rc ? rc : hn_tj_post_processor(&r, hn_json_get(root, "post_processor"));
-    if (rc == 0 && t->n_decoders == 0)
+    if (rc == 0 && (!decoder || decoder->type == HN_JSON_NULL))
         t->decoders[t->n_decoders++] = (struct hn_decode_step){.kind = HN_DECODE_JOIN};
     static const char *const kinds[] = {[HN_MODEL_BPE] = "BPE",
                                         [HN_MODEL_UNIGRAM] = "Unigram",

@@ -141,6 +141,30 @@ static void each_change_is_named(void **state)
     }
 }
 
+/* Two added tokens of one id, as a vocabulary with gaps makes them: the later one is found. */
+static void an_id_is_its_last_tokens(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"added_tokens\":[{\"id\":5,\"content\":\"c\",\"normalized\":false},"
+        "{\"id\":5,\"content\":\"<s>\",\"normalized\":false}],"
+        "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"c\":5,\"ab\":3,\"bc\":4},"
+        "\"merges\":[\"a b\",\"b c\"]}}";
+    static const int32_t want[] = {4, 5, 5};
+    struct hone_tokenizer *t = hn_calloc(1, sizeof *t);
+    struct hone_tokens ids = {0};
+    struct hone_err err = {0};
+    assert_non_null(t);
+    hn_arena_init(&t->arena, 0);
+    assert_int_equal(hn_tokenizer_parse_json(t, text, strlen(text), "tokenizer.json", &err), 0);
+    assert_int_equal(hn_tokenizer_finish(t, &err), 0);
+    assert_int_equal(hone_tokenizer_encode(t, "bc<s>c", 6, 0, &ids, &err), 0);
+    assert_int_equal(ids.n, 3);
+    assert_memory_equal(ids.ids, want, sizeof want);
+    hone_tokens_release(&ids);
+    hone_tokenizer_close(&t);
+}
+
 static void strange_documents(void **state)
 {
     (void)state;
@@ -270,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_whole_is_good),
         cmocka_unit_test(each_change_is_named),
+        cmocka_unit_test(an_id_is_its_last_tokens),
         cmocka_unit_test(strange_documents),
         cmocka_unit_test(every_cut_of_a_json_is_refused),
         cmocka_unit_test(models_survive_cuts_and_flips),
