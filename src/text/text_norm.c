@@ -202,19 +202,20 @@ static int form(enum hn_norm_kind kind, struct hn_str s, struct hn_buf *out, siz
                                          [HN_NORM_NFD] = HN_FORM_NFD,
                                          [HN_NORM_NFKC] = HN_FORM_NFKC,
                                          [HN_NORM_NFKD] = HN_FORM_NFKD};
-    size_t start = out->len, n = 0, i = 0;
-    if (hn_form_append(forms[kind], (struct hn_str){s.p, HN_MIN(*n_leading, s.n)}, out, w))
-        return -1;
-    while (start + i < out->len) {
-        (void)hn_utf8_next(out->data + start, out->len - start, &i);
-        n++;
+    const enum hn_form as = forms[kind];
+    size_t start = out->len, leading = *n_leading, n = 0, i = 0;
+    if (leading && leading < s.n) {
+        if (hn_form_append(as, (struct hn_str){s.p, leading}, out, w))
+            return -1;
+        for (; start + i < out->len; n++)
+            (void)hn_utf8_next(out->data + start, out->len - start, &i);
+        out->len = start;
     }
-    out->len = start;
-    if (hn_form_append(forms[kind], s, out, w))
+    if (hn_form_append(as, s, out, w))
         return -1;
     for (i = 0; n && start + i < out->len; n--)
         (void)hn_utf8_next(out->data + start, out->len - start, &i);
-    *n_leading = i;
+    *n_leading = leading < s.n ? i : out->len - start;
     return 0;
 }
 
