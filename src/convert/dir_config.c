@@ -97,23 +97,31 @@ static void put_quantization(struct hn_converter *c, struct hn_json_writer *w, c
     hn_jw_close(w, '}');
 }
 
-/* transformers 5 keeps both in rope_parameters; mlx-lm's families read them here. */
+/* transformers 5 keeps both in rope_parameters; mlx-lm's families read them here, and take another
+ * original context where none is written. */
 static void put_rope(struct hn_converter *c, struct hn_json_writer *w)
 {
-    const struct hn_json *newer = hn_json_get(hn_bundle_config(c->bundle), "rope_parameters");
-    if (!newer || newer->type != HN_JSON_OBJECT)
+    static const char original[] = "original_max_position_embeddings";
+    const struct hn_rope_spec *r = &c->spec.rope;
+    const struct hn_json *rope = hn_spec_rope(hn_bundle_config(c->bundle));
+    if (!rope || rope->type != HN_JSON_OBJECT)
         return;
     hn_jw_key(w, "rope_theta");
-    hn_jw_double(w, c->spec.rope.theta);
-    if (c->spec.rope.kind == HN_ROPE_DEFAULT)
+    hn_jw_double(w, r->theta);
+    if (r->kind == HN_ROPE_DEFAULT)
         return;
     hn_jw_key(w, "rope_scaling");
     hn_jw_open(w, '{');
-    for (size_t i = 0; i < newer->n; i++)
-        if (!hn_str_is(newer->members[i].key, "rope_theta")) {
-            hn_jw_key(w, newer->members[i].key.p);
-            hn_jw_value(w, &newer->members[i].value);
+    for (size_t i = 0; i < rope->n; i++)
+        if (!hn_str_is(rope->members[i].key, "rope_theta") &&
+            !hn_str_is(rope->members[i].key, original)) {
+            hn_jw_key(w, rope->members[i].key.p);
+            hn_jw_value(w, &rope->members[i].value);
         }
+    if (r->kind != HN_ROPE_LINEAR) {
+        hn_jw_key(w, original);
+        hn_jw_int(w, r->original_context);
+    }
     hn_jw_close(w, '}');
 }
 
@@ -156,12 +164,10 @@ static int put_factors(struct hn_converter *c, struct hn_json_writer *w)
 }
 
 /* What a GGUF leaves to its architecture, in transformers' words. */
-static void put_from_gguf(struct hn_converter *c, struct hn_json_writer *w)
+static void put_from_gguf(struct hn_json_writer *w)
 {
     hn_jw_key(w, "hidden_act");
     hn_jw_str(w, "silu");
-    hn_jw_key(w, "mlp_bias");
-    hn_jw_bool(w, hn_bundle_has(c->bundle, "model.layers.0.mlp.gate_proj.bias"));
 }
 
 /* The keys that are new or other than the source's, as an object in the arena. */
@@ -179,7 +185,7 @@ static int changes(struct hn_converter *c, struct hn_json **out)
     hn_jw_key(&w, "tie_word_embeddings");
     hn_jw_bool(&w, c->tied);
     if (hn_convert_kind(c->bundle) == HONE_FORMAT_GGUF) {
-        put_from_gguf(c, &w);
+        put_from_gguf(&w);
         rc = put_factors(c, &w);
     }
     if (mlx) {

@@ -91,7 +91,8 @@ static int linear(struct lister *l, int64_t layer, enum hn_linear_id id)
         return rc;
     snprintf(name, sizeof name, "model.layers.%lld.%s.bias", (long long)layer, hn_linear_name(id));
     bool must = s->family->qkv_bias && id <= HN_LINEAR_V;
-    return must || hn_bundle_has(l->c->bundle, name) ? vector(l, name, hn_linear_out(s, id)) : 0;
+    bool there = s->bias[id] && (must || hn_bundle_has(l->c->bundle, name));
+    return there ? vector(l, name, hn_linear_out(s, id)) : 0;
 }
 
 static int block(struct lister *l, int64_t layer)
@@ -194,7 +195,7 @@ int hn_converter_list(struct hn_converter *c)
     c->tensors = hn_arena_alloc(&c->arena, l.cap, sizeof *c->tensors);
     if (!c->tensors)
         return hn_fail_memory(c->err, "listing tensors");
-    c->tied = s->tied < 0 ? !hn_bundle_has(c->bundle, "lm_head.weight") : s->tied;
+    c->tied = hn_bundle_tied(c->bundle, s->tied);
     int rc = matrix(&l, "model.embed_tokens.weight", s->vocab_size, s->d_model);
     for (int64_t i = 0; i < s->n_layers && !rc; i++)
         rc = block(&l, i);

@@ -161,6 +161,18 @@ bool hn_bundle_has(const struct hn_bundle *b, const char *name)
     return hn_bundle_find(b, name) != NULL;
 }
 
+bool hn_bundle_tied(const struct hn_bundle *b, int said)
+{
+    const struct hn_stored *head = hn_bundle_find(b, "lm_head.weight");
+    const struct hn_stored *embed = hn_bundle_find(b, "model.embed_tokens.weight");
+    if (said <= 0)
+        return said < 0 && !head;
+    if (b->kind != HN_BUNDLE_HF || !head || !embed || head->layout != embed->layout ||
+        head->layout < 0 || head->layout > HN_LAYOUT_BF16 || head->size != embed->size)
+        return true;
+    return memcmp(head->data, embed->data, head->size) == 0;
+}
+
 /* Is there a P.qweight where P.weight is asked for?  Old files of GPTQ say so nowhere else. */
 static bool is_packed(const struct hn_bundle *b, const char *name)
 {

@@ -29,7 +29,8 @@ void hn_bundle_close(struct hn_bundle **b);
  *     model_type, architectures, hidden_size, num_hidden_layers, num_attention_heads,
  *     num_key_value_heads, head_dim, intermediate_size, vocab_size, max_position_embeddings,
  *     rms_norm_eps, rope_theta, rope_scaling (null, or {"rope_type": "linear"|"yarn"|…, "factor",
- * …}), sliding_window (or null), tie_word_embeddings, attention_bias, bos_token_id, eos_token_id.
+ * …}), sliding_window (or null), tie_word_embeddings, attention_bias, mlp_bias, bos_token_id,
+ *     eos_token_id.
  * For a GGUF with per-pair frequency factors (Llama 3.1 and later), rope_scaling is
  * {"rope_type": "factors"} and hn_bundle_vector(b, "rope_freqs.weight") gives the [HD/2] divisors
  * of the plain inverse frequencies. */
@@ -49,6 +50,11 @@ int32_t hn_bundle_bos(const struct hn_bundle *b); /* -1: none */
  * ("language_model.model.…", or none at all as saved from the bare decoder) is found under these
  * names too. */
 bool hn_bundle_has(const struct hn_bundle *b, const char *name);
+
+/* Is the embedding the head too?  said: tie_word_embeddings, or -1 where nothing says; then it is
+ * when there is no head.  A plain head that is there and has other values than the embedding is
+ * the head whatever is said, as transformers 5 has it (transformers 4 and mlx-lm drop it). */
+bool hn_bundle_tied(const struct hn_bundle *b, int said);
 
 /* The 2-D weight of this name, plain or quantised.  HONE_NOT_FOUND when there is none; HONE_FAILED
  * when it is not a matrix or its type is not supported: the message names the file, the tensor and

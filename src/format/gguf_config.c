@@ -230,7 +230,9 @@ static void put_shape(struct config *c)
     if (count(c, "expert_count", 0))
         fail_key(c, "expert_count", "is not 0: a mixture of experts, which hone does not support");
     put_bool(c, "tie_word_embeddings", !hn_gguf_find(g, "output.weight"));
-    put_bool(c, "attention_bias", hn_gguf_find(g, "blk.0.attn_q.bias") != NULL);
+    put_bool(c, "attention_bias",
+             hn_gguf_find(g, "blk.0.attn_q.bias") || hn_gguf_find(g, "blk.0.attn_output.bias"));
+    put_bool(c, "mlp_bias", hn_gguf_find(g, "blk.0.ffn_gate.bias") != NULL);
 }
 
 /* bos_token_id, and eos_token_id as one id or a list: the end of the text, of a turn, of a message.

@@ -97,7 +97,7 @@ static int open_linear(struct hone_model *m, int64_t l, enum hn_linear_id id, st
         return rc;
     snprintf(name, sizeof name, "%s.bias", path);
     bool must = m->spec.family->qkv_bias && id <= HN_LINEAR_V;
-    if (!must && !hn_bundle_has(m->bundle, name))
+    if (!m->spec.bias[id] || (!must && !hn_bundle_has(m->bundle, name)))
         return 0;
     return open_vector(m, name, out, &b->bias[id], err);
 }
@@ -127,19 +127,15 @@ static int open_block(struct hone_model *m, int64_t l, struct hn_pool *pool, str
     return rc;
 }
 
-/* Tied when the configuration says so; when it is silent, tied when there is no head. */
 static int open_head(struct hone_model *m, struct hn_pool *pool, struct hone_err *err)
 {
-    static const char name[] = "lm_head.weight";
-    bool has = hn_bundle_has(m->bundle, name);
-    if (m->spec.tied < 0)
-        m->spec.tied = !has;
+    m->spec.tied = hn_bundle_tied(m->bundle, m->spec.tied);
     if (m->spec.tied) {
         m->head = m->embed;
         return 0;
     }
-    return open_matrix(m, name, m->spec.vocab_size, m->spec.d_model, pool_for(m, pool, "lm_head"),
-                       &m->head, err);
+    return open_matrix(m, "lm_head.weight", m->spec.vocab_size, m->spec.d_model,
+                       pool_for(m, pool, "lm_head"), &m->head, err);
 }
 
 static int open_rope(struct hone_model *m, struct hone_err *err)

@@ -6,10 +6,14 @@
 
 /* A family is a row of this table: everything else is read from the configuration. */
 static const struct hn_family families[] = {
-    {.name = "llama"},
-    {.name = "mistral", .window_always = true},
-    {.name = "qwen2", .qkv_bias = true},
-    {.name = "qwen3", .default_head_size = 128, .qk_norm = true},
+    {.name = "llama", .attention_bias = true, .mlp_bias = true},
+    {.name = "mistral", .window = HN_WINDOW_ALWAYS},
+    {.name = "qwen2", .qkv_bias = true, .window = HN_WINDOW_ASKED},
+    {.name = "qwen3",
+     .default_head_size = 128,
+     .attention_bias = true,
+     .qk_norm = true,
+     .window = HN_WINDOW_ASKED},
 };
 
 const char *hn_family_list(void)
@@ -115,13 +119,41 @@ static const struct hn_family *find_family(struct reader *r)
     return NULL;
 }
 
+const struct hn_json *hn_spec_rope(const struct hn_json *config)
+{
+    const struct hn_json *older = member(config, "rope_scaling");
+    return older && older->n ? older : member(config, "rope_parameters");
+}
+
+/* Scaling by a factor needs one; that of YaRN may follow from the two context lengths. */
+static double read_factor(struct reader *r, const struct hn_json *scaling, const struct hn_spec *s)
+{
+    double derived =
+        s->rope.kind == HN_ROPE_YARN ? (double)s->context / (double)s->rope.original_context : 0;
+    double factor = read_float(r, scaling, "factor", 1e-3, 1e6, derived);
+    if (!r->code && factor == 0)
+        r->code = hn_fail(r->err, HONE_FAILED, "the rotary scaling has no \"factor\"");
+    return factor;
+}
+
+/* transformers 5 lets the top level have its way before the object. */
+static int64_t read_original(struct reader *r, const struct hn_json *scaling,
+                             const struct hn_spec *s)
+{
+    static const char key[] = "original_max_position_embeddings";
+    const struct hn_json *top = member(r->config, key), *v = top ? top : member(scaling, key);
+    int64_t n = s->context;
+    if (!r->code && v && (!hn_json_int(v, &n) || n < 1))
+        r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is not a positive integer", key);
+    return n;
+}
+
 static void read_rope(struct reader *r, struct hn_spec *s)
 {
     struct hn_rope_spec *rope = &s->rope;
-    const struct hn_json *newer = member(r->config, "rope_parameters");
-    const struct hn_json *scaling = newer ? newer : member(r->config, "rope_scaling");
+    const struct hn_json *scaling = hn_spec_rope(r->config);
     double top = read_float(r, r->config, "rope_theta", 1e-3, 1e15, 10000);
-    rope->theta = read_float(r, newer, "rope_theta", 1e-3, 1e15, top);
+    rope->theta = read_float(r, scaling, "rope_theta", 1e-3, 1e15, top);
     snprintf(s->rope_text, sizeof s->rope_text, "none");
     const struct hn_json *type = member(scaling, "rope_type");
     if (!type)
@@ -133,7 +165,8 @@ static void read_rope(struct reader *r, struct hn_spec *s)
                               hn_json_type_name(type));
         return;
     }
-    double partial = read_float(r, newer ? newer : r->config, "partial_rotary_factor", 0, 1, 1);
+    double partial = read_float(r, r->config, "partial_rotary_factor", 0, 1, 1);
+    partial = read_float(r, scaling, "partial_rotary_factor", 0, 1, partial);
     if (!r->code && partial != 1)
         r->code = hn_fail(r->err, HONE_FAILED,
                           "\"partial_rotary_factor\" is %g; only 1 is supported", partial);
@@ -141,12 +174,6 @@ static void read_rope(struct reader *r, struct hn_spec *s)
         snprintf(s->rope_text, sizeof s->rope_text, "per-frequency factors");
     if (hn_str_is(name, "default") || hn_str_is(name, "factors"))
         return;
-    rope->factor = read_float(r, scaling, "factor", 1e-3, 1e6, 1);
-    const struct hn_json *original = member(scaling, "original_max_position_embeddings");
-    rope->original_context = s->context;
-    if (original && (!hn_json_int(original, &rope->original_context) || rope->original_context < 1))
-        r->code = hn_fail(r->err, HONE_FAILED,
-                          "\"original_max_position_embeddings\" is not a positive integer");
     rope->low_freq_factor = read_float(r, scaling, "low_freq_factor", 1e-6, 1e6, 1);
     rope->high_freq_factor = read_float(r, scaling, "high_freq_factor", 1e-6, 1e6, 4);
     rope->attention_factor = read_float(r, scaling, "attention_factor", 0, 1e6, 0);
@@ -163,6 +190,8 @@ static void read_rope(struct reader *r, struct hn_spec *s)
     for (size_t i = 0; i < HN_COUNT(kinds); i++)
         if (hn_str_is(name, kinds[i].name)) {
             rope->kind = kinds[i].kind;
+            rope->original_context = read_original(r, scaling, s);
+            rope->factor = read_factor(r, scaling, s);
             snprintf(s->rope_text, sizeof s->rope_text, "%s x%g", kinds[i].name, rope->factor);
         }
     if (!r->code && rope->kind == HN_ROPE_DEFAULT)
@@ -175,17 +204,31 @@ static void read_rope(struct reader *r, struct hn_spec *s)
 static void read_window(struct reader *r, struct hn_spec *s)
 {
     const struct hn_json *types = member(r->config, "layer_types");
-    bool use = s->family->window_always;
-    hn_json_bool(member(r->config, "use_sliding_window"), &use);
-    if (!use)
+    const struct hn_json *v = hn_json_get(r->config, "sliding_window");
+    bool always = s->family->window == HN_WINDOW_ALWAYS, use = always;
+    if (s->family->window == HN_WINDOW_ASKED)
+        hn_json_bool(member(r->config, "use_sliding_window"), &use);
+    if (!use || (v && v->type == HN_JSON_NULL))
         return;
-    s->window = read_int(r, "sliding_window", 1, INT32_MAX, 0);
-    int64_t from =
-        s->family->window_always ? 0 : read_int(r, "max_window_layers", 0, INT32_MAX, s->n_layers);
+    /* 4096 and 28 are what transformers takes where the keys are missing. */
+    s->window = read_int(r, "sliding_window", 1, INT32_MAX, 4096);
+    int64_t from = always ? 0 : read_int(r, "max_window_layers", 0, INT32_MAX, 28);
     for (int64_t l = 0; l < s->n_layers && s->window; l++) {
         const struct hn_json *t = hn_json_at(types, (size_t)l);
         s->sliding[l] = t ? hn_json_is(t, "sliding_attention") : l >= from;
     }
+}
+
+static void read_biases(const struct reader *r, struct hn_spec *s)
+{
+    const struct hn_family *f = s->family;
+    bool attention = false, mlp = false;
+    if (f->attention_bias)
+        hn_json_bool(member(r->config, "attention_bias"), &attention);
+    if (f->mlp_bias)
+        hn_json_bool(member(r->config, "mlp_bias"), &mlp);
+    for (int id = 0; id < HN_LINEAR_COUNT; id++)
+        s->bias[id] = id >= HN_LINEAR_GATE ? mlp : attention || (f->qkv_bias && id <= HN_LINEAR_V);
 }
 
 void hn_spec_add_eos(struct hn_spec *s, const struct hn_json *ids)
@@ -242,6 +285,7 @@ int hn_spec_read(const struct hn_json *config, struct hn_spec *out, struct hone_
     s.norm_eps = read_float(&r, config, "rms_norm_eps", 0, 1, 1e-6);
     read_rope(&r, &s);
     read_window(&r, &s);
+    read_biases(&r, &s);
     check(&r, &s);
     bool tied;
     if (hn_json_bool(member(config, "tie_word_embeddings"), &tied))

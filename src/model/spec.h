@@ -20,13 +20,19 @@ enum hn_linear_id {
     HN_LINEAR_COUNT
 };
 
+/* Which families have a sliding window: none of llama's kind, whatever the configuration says;
+ * mistral's always, in every block (layer_types apart); qwen's with use_sliding_window alone, from
+ * max_window_layers on. */
+enum hn_window_rule { HN_WINDOW_NEVER, HN_WINDOW_ALWAYS, HN_WINDOW_ASKED };
+
 struct hn_family {
     const char *name;          /* model_type in config.json */
     int64_t default_head_size; /* where head_dim is missing; 0: hidden_size / heads */
     bool qkv_bias;             /* q, k, v must have biases */
+    bool attention_bias;       /* the key of this name gives q, k, v, o biases */
+    bool mlp_bias;             /* the key of this name gives gate, up, down biases */
     bool qk_norm;              /* q and k are normed per head */
-    bool window_always;        /* sliding_window holds for every block when it is set (Mistral);
-                                  else only with use_sliding_window, from max_window_layers on */
+    enum hn_window_rule window;
 };
 
 enum hn_rope_kind { HN_ROPE_DEFAULT, HN_ROPE_LINEAR, HN_ROPE_LLAMA3, HN_ROPE_YARN };
@@ -48,6 +54,8 @@ struct hn_spec {
     int64_t n_layers, d_model, n_heads, n_kv_heads, head_size, d_ff, vocab_size, context;
     int64_t window;              /* 0: none */
     bool sliding[HN_MAX_LAYERS]; /* blocks to which the window applies */
+    bool bias[HN_LINEAR_COUNT];  /* linears that have a bias; others in the files are no part of the
+                                    model, as transformers has it */
     double norm_eps;
     struct hn_rope_spec rope;
     char rope_text[48]; /* "none", "llama3 x32" */
@@ -60,6 +68,11 @@ struct hn_spec {
 /* config: the model's configuration object.  Messages name keys; the caller prefixes the path. */
 HN_MUST_USE int hn_spec_read(const struct hn_json *config, struct hn_spec *out,
                              struct hone_err *err);
+
+/* The object with the rotary settings: rope_scaling where it is there and not empty, as
+ * transformers 5 has it, else rope_parameters; NULL: neither.  A theta that it lacks is the top
+ * level's. */
+const struct hn_json *hn_spec_rope(const struct hn_json *config);
 
 /* Add the ids of an eos_token_id value (an integer, a list, or nothing) that are not yet there. */
 void hn_spec_add_eos(struct hn_spec *spec, const struct hn_json *ids);

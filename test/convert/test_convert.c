@@ -268,6 +268,41 @@ static void there_and_back_loses_nothing(void **state)
     }
 }
 
+/* mlx-lm looks for theta at the top level and for the rest in rope_scaling, and takes 4096 for an
+ * original context that is not written, where it is the whole context here. */
+static void mlx_finds_the_rotary_settings(void **state)
+{
+    (void)state;
+    static const char with[] = "\"original_max_position_embeddings\": 64,",
+                      window[] = "\"max_position_embeddings\": 256,";
+    char in[256], out[256], path[512];
+    struct hn_buf text = {0};
+    struct hone_err err = {0};
+    struct hn_json *config;
+    double theta;
+    int64_t original;
+    with_a_tokenizer(in, "qwen2-window");
+    snprintf(path, sizeof path, "%s/config.json", in);
+    read_into(&text, path);
+    char *at = strstr((char *)text.data, with);
+    assert_true(at && strstr(hn_buf_str(&text), window));
+    memset(at, ' ', sizeof with - 1);
+    if (hn_file_write(path, hn_buf_str(&text), text.len, &err))
+        fail_msg("%s", err.message);
+    snprintf(out, sizeof out, "%s/rotary", scratch);
+    convert(&(struct hone_convert_options){.model = in, .output = out, .to = HONE_FORMAT_MLX},
+            NULL);
+    snprintf(path, sizeof path, "%s/config.json", out);
+    read_into(&text, path);
+    assert_int_equal(hn_json_parse(&arena, hn_buf_str(&text), text.len, 0, &config, &err), 0);
+    const struct hn_json *rope = hn_json_get(config, "rope_scaling");
+    assert_true(hn_json_float(hn_json_get(config, "rope_theta"), &theta) && theta == 6000);
+    assert_true(hn_json_is(hn_json_get(rope, "rope_type"), "yarn"));
+    assert_true(hn_json_int(hn_json_get(rope, "original_max_position_embeddings"), &original));
+    assert_int_equal(original, 256);
+    hn_buf_release(&text);
+}
+
 static void what_it_refuses(void **state)
 {
     (void)state;
@@ -307,6 +342,7 @@ int main(void)
         cmocka_unit_test(mlx_writes_the_same_bytes),
         cmocka_unit_test(gguf_writes_the_same_bytes),
         cmocka_unit_test(there_and_back_loses_nothing),
+        cmocka_unit_test(mlx_finds_the_rotary_settings),
         cmocka_unit_test(what_it_refuses),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

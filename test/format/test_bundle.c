@@ -369,6 +369,32 @@ static void test_methods(void **state)
     refuse("generation_config.json");
 }
 
+/* A head of its own is the head, whatever tie_word_embeddings says. */
+static void test_tied(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {2, 2};
+    static const float embed[4] = {1, 2, 3, 4}, other[4] = {1, 2, 3, 5};
+    const float *const heads[] = {NULL, embed, other};
+    static const bool want[][3] = {
+        {true, false, true}, {false, false, true}, {false, false, false}};
+    char path[128];
+    struct hone_err err = {0};
+    put("config.json", "{}");
+    snprintf(path, sizeof path, "%s/model.safetensors", scratch);
+    for (size_t i = 0; i < HN_COUNT(heads); i++) {
+        const struct hn_st_entry e[] = {
+            {"model.embed_tokens.weight", HN_F32, 2, shape, embed},
+            {"lm_head.weight", HN_F32, 2, shape, heads[i]},
+        };
+        assert_int_equal(hn_st_write(path, e, heads[i] ? 2 : 1, NULL, 0, &err), 0);
+        struct hn_bundle *b = open_bundle(scratch);
+        for (int said = -1; said <= 1; said++)
+            assert_int_equal(hn_bundle_tied(b, said), want[i][said + 1]);
+        hn_bundle_close(&b);
+    }
+}
+
 /* What holds no word of its method, or a type that only newer or rarer files have, is refused where
  * its weight is asked for. */
 static void test_unknown_weights(void **state)
@@ -572,6 +598,7 @@ int main(void)
         scratch_test(test_missing_shard), scratch_test(test_methods),
         scratch_test(test_mlx_config),    scratch_test(test_other_prefixes),
         scratch_test(test_bnb_states),    scratch_test(test_unknown_weights),
+        scratch_test(test_tied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

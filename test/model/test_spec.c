@@ -50,6 +50,53 @@ static void reads_both_dialects(void **state)
     assert_true(s.head_size == 128 && s.family->qk_norm && s.rope.theta == 10000);
 }
 
+/* transformers 5: rope_scaling goes before rope_parameters and brings no theta of the other's; the
+ * top level's original context goes before the object's. */
+static void reads_rope_settings(void **state)
+{
+    (void)state;
+    struct hn_spec s;
+    must_read("{\"model_type\":\"llama\"," SHAPE ",\"rope_parameters\":{\"rope_theta\":7000.0,"
+              "\"rope_type\":\"default\"},\"rope_scaling\":{\"type\":\"linear\",\"factor\":3}}",
+              &s);
+    assert_true(s.rope.kind == HN_ROPE_LINEAR && s.rope.factor == 3 && s.rope.theta == 10000);
+    must_read("{\"model_type\":\"llama\"," SHAPE ",\"rope_theta\":300,\"rope_scaling\":{"
+              "\"type\":\"linear\",\"factor\":3,\"rope_theta\":77}}",
+              &s);
+    assert_true(s.rope.theta == 77);
+    must_read("{\"model_type\":\"llama\"," SHAPE ",\"rope_scaling\":{},\"rope_parameters\":{"
+              "\"rope_theta\":7000.0}}",
+              &s);
+    assert_true(s.rope.theta == 7000 && s.rope.kind == HN_ROPE_DEFAULT);
+    must_read("{\"model_type\":\"llama\"," SHAPE ",\"original_max_position_embeddings\":32,"
+              "\"rope_parameters\":{\"rope_theta\":7000.0,\"rope_type\":\"yarn\",\"factor\":4,"
+              "\"original_max_position_embeddings\":64}}",
+              &s);
+    assert_int_equal(s.rope.original_context, 32);
+    must_read("{\"model_type\":\"llama\"," SHAPE ",\"max_position_embeddings\":256,"
+              "\"rope_parameters\":{\"rope_theta\":7000.0,\"rope_type\":\"yarn\",\"factor\":null,"
+              "\"original_max_position_embeddings\":64}}",
+              &s);
+    assert_true(s.rope.factor == 4);
+}
+
+/* A bias that the configuration does not announce is no part of the model. */
+static void reads_biases(void **state)
+{
+    (void)state;
+    struct hn_spec s;
+    must_read("{\"model_type\":\"llama\"," SHAPE "}", &s);
+    assert_true(!s.bias[HN_LINEAR_Q] && !s.bias[HN_LINEAR_DOWN]);
+    must_read("{\"model_type\":\"llama\"," SHAPE ",\"attention_bias\":true}", &s);
+    assert_true(s.bias[HN_LINEAR_Q] && s.bias[HN_LINEAR_O] && !s.bias[HN_LINEAR_DOWN]);
+    must_read("{\"model_type\":\"llama\"," SHAPE ",\"mlp_bias\":true}", &s);
+    assert_true(!s.bias[HN_LINEAR_O] && s.bias[HN_LINEAR_GATE] && s.bias[HN_LINEAR_DOWN]);
+    must_read("{\"model_type\":\"mistral\"," SHAPE ",\"attention_bias\":true}", &s);
+    assert_false(s.bias[HN_LINEAR_Q]);
+    must_read("{\"model_type\":\"qwen2\"," SHAPE "}", &s);
+    assert_true(s.bias[HN_LINEAR_Q] && s.bias[HN_LINEAR_V] && !s.bias[HN_LINEAR_O]);
+}
+
 static void reads_windows(void **state)
 {
     (void)state;
@@ -73,6 +120,22 @@ static void reads_windows(void **state)
               "\"sliding_attention\"]}",
               &s);
     assert_true(s.sliding[0] && !s.sliding[1] && s.sliding[3]);
+    /* each family goes by its own keys, and by transformers' defaults where they are missing */
+    must_read("{\"model_type\":\"mistral\"," SHAPE
+              ",\"sliding_window\":8,\"use_sliding_window\":false,\"max_window_layers\":4}",
+              &s);
+    assert_true(s.window == 8 && s.sliding[0]);
+    must_read("{\"model_type\":\"llama\"," SHAPE
+              ",\"sliding_window\":8,\"use_sliding_window\":true,\"max_window_layers\":0}",
+              &s);
+    assert_int_equal(s.window, 0);
+    must_read("{\"model_type\":\"mistral\"," SHAPE "}", &s);
+    assert_true(s.window == 4096 && s.sliding[0]);
+    must_read("{\"model_type\":\"qwen2\",\"num_hidden_layers\":30,\"hidden_size\":64,"
+              "\"num_attention_heads\":4,\"intermediate_size\":96,\"vocab_size\":100,"
+              "\"use_sliding_window\":true}",
+              &s);
+    assert_true(s.window == 4096 && !s.sliding[27] && s.sliding[28]);
 }
 
 static void refuses_with_a_reason(void **state)
@@ -89,6 +152,11 @@ static void refuses_with_a_reason(void **state)
         {"{\"model_type\":\"llama\"," SHAPE
          ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}",
          "\"dynamic\" is not supported"},
+        {"{\"model_type\":\"llama\"," SHAPE ",\"rope_scaling\":{\"type\":\"linear\"}}",
+         "has no \"factor\""},
+        {"{\"model_type\":\"llama\"," SHAPE ",\"partial_rotary_factor\":0.5,"
+         "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":2}}",
+         "\"partial_rotary_factor\" is 0.5"},
         {"{\"model_type\":\"llama\",\"num_hidden_layers\":99999999}", "expected 1 to 1024"},
         {"{\"model_type\":\"llama\"," SHAPE ",\"num_key_value_heads\":3}", "not a multiple"},
     };
@@ -126,10 +194,9 @@ static void makes_frequencies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_both_dialects),
-        cmocka_unit_test(reads_windows),
-        cmocka_unit_test(refuses_with_a_reason),
-        cmocka_unit_test(makes_frequencies),
+        cmocka_unit_test(reads_both_dialects),   cmocka_unit_test(reads_rope_settings),
+        cmocka_unit_test(reads_biases),          cmocka_unit_test(reads_windows),
+        cmocka_unit_test(refuses_with_a_reason), cmocka_unit_test(makes_frequencies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
