@@ -62,9 +62,10 @@ struct hn_adapter_spec {
     double alpha;           /* lora_alpha of the modules whose rank is the most common one */
     double dropout;
     bool use_rslora, use_dora;
-    bool no_mlx, no_peft;         /* leave that system's weight file out */
-    int64_t model_layers;         /* blocks of the base model, L */
-    int64_t num_layers;           /* the last N blocks; <= 0 or >= L: all */
+    int64_t model_layers; /* blocks of the base model, L; 0: not known */
+    int64_t num_layers;   /* then: the last N blocks that hold all modules, as mlx-lm counts; <= 0:
+                             not known either */
+    bool no_mlx, no_peft; /* leave this system's weights out */
     const struct hn_json *config; /* keys of an adapter that was read and that hone does not know
                                      are carried over from here; NULL: none */
 };

@@ -220,8 +220,11 @@ static void put_mlx(struct hn_json_writer *w, const struct hn_adapter_spec *spec
     put_key(w, "fine_tune_type");
     hn_jw_str(w, spec->use_dora ? "dora" : "lora");
     put_base(w, "model", spec);
+    /* It counts from the last block: of a model of unknown depth, -1 is all blocks. */
     put_key(w, "num_layers");
-    hn_jw_int(w, plan->n_blocks);
+    hn_jw_int(w, spec->model_layers > 0 ? plan->n_blocks
+                 : spec->num_layers > 0 ? spec->num_layers
+                                        : -1);
     put_key(w, "lora_parameters");
     hn_jw_open(w, '{');
     put_key(w, "rank");

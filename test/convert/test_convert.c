@@ -303,6 +303,34 @@ static void mlx_finds_the_rotary_settings(void **state)
     hn_buf_release(&text);
 }
 
+/* One system's file alone; and for mlx-lm, which counts blocks from the last one, an adapter of the
+ * first block of a model of unknown depth is one of all blocks. */
+static void adapters_in_one_layout(void **state)
+{
+    (void)state;
+    static const char in[] = HN_TEST_DIR "/golden/linear-dora/adapter";
+    char out[256], file[512];
+    struct hn_buf text = {0};
+    struct hone_err err = {0};
+    struct hn_json *config;
+    int64_t layers = 0;
+    for (int peft = 0; peft < 2; peft++) {
+        snprintf(out, sizeof out, "%s/adapter-%d", scratch, peft);
+        if (hone_convert_adapter(in, out, peft ? HONE_ADAPTER_PEFT : HONE_ADAPTER_MLX, false, &err))
+            fail_msg("%s", err.message);
+        snprintf(file, sizeof file, "%s/adapter_model.safetensors", out);
+        assert_int_equal(hn_file_exists(file), peft);
+        snprintf(file, sizeof file, "%s/adapters.safetensors", out);
+        assert_int_equal(hn_file_exists(file), !peft);
+    }
+    snprintf(file, sizeof file, "%s/adapter_config.json", out);
+    read_into(&text, file);
+    assert_int_equal(hn_json_parse(&arena, hn_buf_str(&text), text.len, 0, &config, &err), 0);
+    assert_true(hn_json_int(hn_json_get(config, "num_layers"), &layers));
+    assert_int_equal(layers, -1);
+    hn_buf_release(&text);
+}
+
 static void what_it_refuses(void **state)
 {
     (void)state;
@@ -343,6 +371,7 @@ int main(void)
         cmocka_unit_test(gguf_writes_the_same_bytes),
         cmocka_unit_test(there_and_back_loses_nothing),
         cmocka_unit_test(mlx_finds_the_rotary_settings),
+        cmocka_unit_test(adapters_in_one_layout),
         cmocka_unit_test(what_it_refuses),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
