@@ -167,10 +167,11 @@ bool hn_bundle_tied(const struct hn_bundle *b, int said)
     const struct hn_stored *embed = hn_bundle_find(b, "model.embed_tokens.weight");
     if (said <= 0)
         return said < 0 && !head;
-    if (b->kind != HN_BUNDLE_HF || !head || !embed || head->layout != embed->layout ||
-        head->layout < 0 || head->layout > HN_LAYOUT_BF16 || head->size != embed->size)
+    if (b->kind != HN_BUNDLE_HF || !head || !embed || head->layout < 0)
         return true;
-    return memcmp(head->data, embed->data, head->size) == 0;
+    if (head->layout == embed->layout && head->size == embed->size)
+        return memcmp(head->data, embed->data, head->size) == 0;
+    return head->layout <= HN_LAYOUT_BF16; /* bitsandbytes' codes are a head of their own */
 }
 
 /* Is there a P.qweight where P.weight is asked for?  Old files of GPTQ say so nowhere else. */

@@ -52,8 +52,9 @@ int32_t hn_bundle_bos(const struct hn_bundle *b); /* -1: none */
 bool hn_bundle_has(const struct hn_bundle *b, const char *name);
 
 /* Is the embedding the head too?  said: tie_word_embeddings, or -1 where nothing says; then it is
- * when there is no head.  A plain head that is there and has other values than the embedding is
- * the head whatever is said, as transformers 5 has it (transformers 4 and mlx-lm drop it). */
+ * when there is no head.  In a Hugging Face directory, a head that is there and has other values
+ * than the embedding is the head whatever is said, as transformers 5 has it (transformers 4 drops
+ * it). */
 bool hn_bundle_tied(const struct hn_bundle *b, int said);
 
 /* The 2-D weight of this name, plain or quantised.  HONE_NOT_FOUND when there is none; HONE_FAILED
