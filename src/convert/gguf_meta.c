@@ -101,6 +101,28 @@ static int note_window(struct hn_converter *c)
                              (long long)s->window, hn_gguf_architecture(s));
 }
 
+/* What llama.cpp refuses to load, and hone does not: its graphs have no place for it. */
+static int note_unloadable(struct hn_converter *c)
+{
+    const struct hn_spec *s = &c->spec;
+    bool llama = strcmp(hn_gguf_architecture(s), "llama") == 0, biases = false;
+    for (size_t i = 0; i < c->n; i++)
+        biases |= hn_ends_with(c->tensors[i].name, ".bias");
+    const char *what = NULL;
+    if (!llama && s->rope.kind == HN_ROPE_LLAMA3)
+        what = "Llama 3's rotary scaling";
+    else if (s->family->qk_norm && biases)
+        what = "biases";
+    else if (s->family->qkv_bias && s->n_heads * s->head_size != s->d_model)
+        what = "heads that are not as wide together as the model";
+    if (!what)
+        return 0;
+    return hn_converter_note(c,
+                             "hone reads this file, but llama.cpp does not load it: its %s has "
+                             "no %s",
+                             hn_gguf_architecture(s), what);
+}
+
 static void put_general(struct hn_converter *c, struct hn_gguf_meta *m)
 {
     struct hn_bundle_info info;
@@ -202,6 +224,7 @@ int hn_converter_gguf_meta(struct hn_converter *c, struct hn_gguf_meta *m)
         rc = put_rope(c, &n);
         rc = rc ? rc : put_vocabulary(c, m);
         rc = rc ? rc : note_window(c);
+        rc = rc ? rc : note_unloadable(c);
     }
     hn_gguf_meta_u32(m, "general.file_type", file_type(layout));
     if (!hn_layout_plain(layout, &plain))

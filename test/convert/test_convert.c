@@ -303,6 +303,36 @@ static void mlx_finds_the_rotary_settings(void **state)
     hn_buf_release(&text);
 }
 
+/* A GGUF that only hone loads is said to be one. */
+static void says_what_llama_cpp_does_not_load(void **state)
+{
+    (void)state;
+    static const char none[] = "\"rope_scaling\": null",
+                      llama3[] = "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, "
+                                 "\"original_max_position_embeddings\": 32}";
+    char in[256], out[256], path[512];
+    struct hn_buf text = {0}, changed = {0};
+    struct hone_convert_report r = {0};
+    struct hone_err err = {0};
+    with_a_tokenizer(in, "qwen3-v4");
+    snprintf(path, sizeof path, "%s/config.json", in);
+    read_into(&text, path);
+    const char *whole = hn_buf_str(&text), *at = strstr(whole, none);
+    assert_non_null(at);
+    hn_buf_add(&changed, whole, (size_t)(at - whole));
+    hn_buf_add_str(&changed, llama3);
+    hn_buf_add_str(&changed, at + sizeof none - 1);
+    if (hn_file_write(path, hn_buf_str(&changed), changed.len, &err))
+        fail_msg("%s", err.message);
+    snprintf(out, sizeof out, "%s/alone.gguf", scratch);
+    convert(&(struct hone_convert_options){.model = in, .output = out, .to = HONE_FORMAT_GGUF}, &r);
+    assert_true(r.n_notes > 0);
+    assert_non_null(strstr(r.notes[r.n_notes - 1], "qwen3 has no Llama 3's rotary scaling"));
+    hone_convert_report_release(&r);
+    hn_buf_release(&changed);
+    hn_buf_release(&text);
+}
+
 /* One system's file alone; and for mlx-lm, which counts blocks from the last one, an adapter of the
  * first block of a model of unknown depth is one of all blocks. */
 static void adapters_in_one_layout(void **state)
@@ -371,6 +401,7 @@ int main(void)
         cmocka_unit_test(gguf_writes_the_same_bytes),
         cmocka_unit_test(there_and_back_loses_nothing),
         cmocka_unit_test(mlx_finds_the_rotary_settings),
+        cmocka_unit_test(says_what_llama_cpp_does_not_load),
         cmocka_unit_test(adapters_in_one_layout),
         cmocka_unit_test(what_it_refuses),
     };
