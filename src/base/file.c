@@ -20,7 +20,7 @@ static int fail_errno(struct hone_err *err, const char *verb, const char *path)
 int hn_map_open(struct hn_map *m, const char *path, struct hone_err *err)
 {
     *m = (struct hn_map){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0)
         return fail_errno(err, "open", path);
     struct stat st;
@@ -105,9 +105,21 @@ static void sync_parent(const char *path)
     hn_free(dir);
 }
 
+/* Writing ends in a rename, which would put a file in the place of a device or pipe: /dev/null. */
+static int check_replaceable(const char *path, struct hone_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
+        return 0;
+    return hn_fail(err, HONE_FAILED, "%s is a %s, expected the name of a file to write", path,
+                   S_ISDIR(st.st_mode) ? "directory" : "device or pipe");
+}
+
 int hn_file_writer_open(struct hn_file_writer *w, const char *path, struct hone_err *err)
 {
     *w = (struct hn_file_writer){0};
+    if (check_replaceable(path, err))
+        return HONE_FAILED;
     size_t n = strlen(path);
     w->path = hn_calloc(n + 1, 1);
     w->temp = hn_calloc(n + 32, 1);
@@ -301,6 +313,30 @@ int hn_dir_make(const char *path, struct hone_err *err)
         rc = hn_fail(err, HONE_FAILED, "%s exists and is not a directory", path);
     hn_free(part);
     return rc;
+}
+
+int hn_dir_lock(const char *path, int *lock, struct hone_err *err)
+{
+    *lock = -1;
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return fail_errno(err, "open", path);
+    if (flock(dir, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(dir);
+        return hn_fail(err, HONE_FAILED,
+                       "%s is being written by another program: wait for its end, or choose "
+                       "another folder",
+                       path);
+    }
+    *lock = dir; /* a file system that knows no locks: as if there were no other */
+    return 0;
+}
+
+void hn_dir_unlock(int *lock)
+{
+    if (*lock >= 0)
+        close(*lock);
+    *lock = -1;
 }
 
 static int compare_names(const void *a, const void *b)

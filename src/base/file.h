@@ -25,7 +25,7 @@ HN_MUST_USE int hn_file_read(const char *path, size_t max, struct hn_buf *out,
 HN_MUST_USE int hn_file_write(const char *path, const void *p, size_t n, struct hone_err *err);
 
 /* The same in parts: open, add…, commit (or cancel, which leaves path as it was).  Sticky: an add
- * that failed makes commit fail with its message. */
+ * that failed makes commit fail with its message.  A pipe or device is not replaced by a file. */
 struct hn_file_writer {
     FILE *f;
     char *path, *temp;
@@ -66,6 +66,11 @@ HN_MUST_USE int hn_dir_make(const char *path, struct hone_err *err);
 /* Remove the directory with all that is in it; links are removed, not followed.  One that is not
  * there is no error. */
 HN_MUST_USE int hn_dir_remove(const char *path, struct hone_err *err);
+/* Hold the directory against other programs that would write the same files in it, until it is
+ * unlocked or the program ends, however it ends; an error when one of them holds it.  *lock is -1
+ * where nothing is held. */
+HN_MUST_USE int hn_dir_lock(const char *path, int *lock, struct hone_err *err);
+void hn_dir_unlock(int *lock);
 /* Names in the directory (not "." and ".."), sorted bytewise: one block to hn_free, *n pointers. */
 HN_MUST_USE int hn_dir_list(const char *path, char ***names, size_t *n, struct hone_err *err);
 /* "a/b" of "a" and "b"; b alone when it is absolute or a is empty.  hn_free it; NULL: no memory. */

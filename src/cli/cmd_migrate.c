@@ -1,6 +1,8 @@
 /* hone migrate: the table of what became of every argument, train.yaml, and with --run the whole
  * way: prepare, train, test. */
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/err.h"
 #include "base/file.h"
 #include "base/str.h"
@@ -204,6 +206,21 @@ static int run(const struct hone_migration *m, const char *output, struct hn_ui 
     return rc ? rc : call(ui, HN_TEST, hn_cmd_test, m->test, m->n_test, err);
 }
 
+/* What is read, and what standard output goes to (/dev/stdout), is not what a file may replace. */
+static int check_output(const char *output, const char *input, struct hone_err *err)
+{
+    struct stat to, other;
+    if (stat(output, &to) != 0)
+        return 0;
+    for (int i = 0; i < 2; i++)
+        if ((i ? fstat(STDOUT_FILENO, &other) : stat(input, &other)) == 0 &&
+            to.st_dev == other.st_dev && to.st_ino == other.st_ino)
+            return hn_fail(
+                err, HONE_USAGE, "the output %s is %s: choose another name with -o", output,
+                i ? "what standard output goes to" : "the file that is read, and would replace it");
+    return 0;
+}
+
 int hn_cmd_migrate(struct hn_conf *c, struct hone_err *err)
 {
     struct hone_migration *m = NULL;
@@ -216,7 +233,9 @@ int hn_cmd_migrate(struct hn_conf *c, struct hone_err *err)
     if (c->set.json && c->set.run)
         return hn_fail(err, HONE_USAGE, "--json and --run cannot both be printed");
     hn_ui_init(&ui, c->set.json ? stderr : stdout);
-    int rc = hone_migrate_open(&m, c->arguments[0], err);
+    int rc = output ? check_output(output, c->arguments[0], err) : 0;
+    if (!rc)
+        rc = hone_migrate_open(&m, c->arguments[0], err);
     if (!rc && output)
         rc = hn_file_write(output, m->yaml, strlen(m->yaml), err);
     if (!rc && c->set.json)

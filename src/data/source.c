@@ -10,7 +10,7 @@
 static int open_file(struct hn_source_file *f, const char *path, struct hone_err *err)
 {
     struct stat st;
-    f->fd = open(path, O_RDONLY | O_CLOEXEC);
+    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (f->fd < 0 || fstat(f->fd, &st) != 0)
         return hn_fail(err, errno == ENOENT ? HONE_NOT_FOUND : HONE_FAILED,
                        "cannot open the data file %s: %s", path, strerror(errno));

@@ -57,3 +57,17 @@ mask_prompt: true  # default of SFTConfig
 $ echo '{"text": "a"}' > data/train.jsonl; hone migrate sft.py | grep -c mask
 0
 ? 1
+# A file takes the place of no pipe or device, of what standard output goes to, nor of its source.
+$ mkfifo pipe; hone migrate tune.py -o pipe; test -p pipe && echo still a pipe
+still a pipe
+2> hone: pipe is a device or pipe, expected the name of a file to write
+$ hone migrate tune.py -o told.txt >> told.txt
+2> hone: the output told.txt is what standard output goes to: choose another name with -o
+? 2
+$ printf 'model: m\ntrain: true\niters: 5\n' > train.yaml; hone migrate train.yaml --run
+2> hone: the output train.yaml is the file that is read, and would replace it: choose another name with -o
+? 2
+$ cat train.yaml
+model: m
+train: true
+iters: 5

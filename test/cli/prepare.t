@@ -73,3 +73,7 @@ other.jsonl.1.tmp
 $ printf '%s\n' '{"text": "a"}' '{"question": "b", "answer": "c"}' > mixed.jsonl; hone prepare mixed.jsonl -o mixed
 2> hone: mixed.jsonl, line 2: found the keys "question", "answer", expected "messages" or "conversations" (chat), "prompt" and "completion", "task" or "instruction" and "response" (task record), "instruction" and "output" (Alpaca), or "text"
 ? 1
+# A pipe is refused, not waited for.
+$ mkfifo pipe; timeout 5 hone prepare pipe -o out.jsonl
+2> hone: pipe is not a regular file, expected a file of rows (they are read again, so it cannot be a pipe)
+? 1
