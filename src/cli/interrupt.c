@@ -57,6 +57,11 @@ void hn_cli_catch_broken_pipe(void)
     (void)sigaction(SIGPIPE, &action, NULL);
 }
 
+void hn_cli_ignore_file_limit(void)
+{
+    (void)signal(SIGXFSZ, SIG_IGN);
+}
+
 void hn_cli_catch_each_interrupt(void)
 {
     hn_cli_break_reads(false);

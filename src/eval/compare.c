@@ -354,6 +354,11 @@ static int measure_loss(struct measure *t)
         s->loss += losses[i].sum;
         s->loss_tokens += losses[i].tokens;
     }
+    if (!rc && !isfinite(s->loss))
+        rc = hn_fail(t->err, HONE_FAILED,
+                     "%s: the loss is not a finite number: its weights or its adapter's are "
+                     "damaged, or too large to compute with",
+                     t->m->files.path);
     s->loss = s->loss_tokens ? s->loss / (double)s->loss_tokens : 0;
     s->perplexity = exp(s->loss);
     hn_free(losses);

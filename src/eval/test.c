@@ -88,6 +88,11 @@ static int measure_losses(struct test *t)
     for (uint64_t i = 0; i < t->n && !rc; i++) {
         t->results[i].tokens = losses[i].tokens;
         t->results[i].loss = losses[i].sum;
+        if (!isfinite(losses[i].sum) && !(rc = read_row(t, i)))
+            rc = hn_fail(t->err, HONE_FAILED,
+                         "%s, line %llu: the model's loss is not a finite number: its weights or "
+                         "its adapter's are damaged, or too large to compute with",
+                         t->row.path, (unsigned long long)t->row.line);
     }
     hn_free(losses);
     return rc;

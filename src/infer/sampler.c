@@ -109,6 +109,8 @@ static int32_t draw(struct hn_sampler *s, const int32_t *from, int64_t n, float 
     double t = s->o->temperature, total = 0;
     for (int64_t i = 0; i < n; i++)
         total += exp(((double)s->logits[from ? from[i] : i] - (double)max) / t);
+    if (!isfinite(total))
+        return -1;
     double at = hn_rng_uniform(&s->rng) * total;
     for (int64_t i = 0; i < n; i++) {
         int32_t id = from ? from[i] : (int32_t)i;
@@ -132,6 +134,8 @@ int32_t hn_sampler_next(struct hn_sampler *s, const float *logits, const int32_t
     int32_t best = arg_max(s->logits, s->vocab);
     float max = s->logits[best];
     double log_z = logprob || filters ? log_sum_exp(s->logits, s->vocab, max) : 0;
+    if (!isfinite(max) || !isfinite(log_z))
+        return -1;
     if (o->temperature <= 0) {
         id = best;
     } else if (filters) {

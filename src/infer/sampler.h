@@ -19,7 +19,8 @@ int hn_sampler_open(struct hn_sampler *s, const struct hone_generate_options *o,
 void hn_sampler_close(struct hn_sampler *s);
 
 /* logits [V]; recent[n_recent]: the tokens so far, newest last.  *logprob (may be NULL) = log
- * softmax of the choice, before any filter. */
+ * softmax of the choice, before any filter.  -1: the logits are no numbers to choose by (NaN, or an
+ * infinity among the likeliest). */
 int32_t hn_sampler_next(struct hn_sampler *s, const float *logits, const int32_t *recent,
                         size_t n_recent, float *logprob);
 

@@ -99,6 +99,11 @@ int hn_writer_next(struct hn_writer *w, const float *logits, int32_t *id, struct
     float logprob = 0;
     *id = hn_sampler_next(&w->sampler, logits, w->history.ids, w->history.n,
                           w->o->want_logprobs ? &logprob : NULL);
+    if (*id < 0)
+        return hn_fail(err, HONE_FAILED,
+                       "the model's logits for token %zu of its answer are not finite numbers: its "
+                       "weights or its adapter's are damaged, or too large to compute with",
+                       w->tokens.n + 1);
     if (is_eos(w, *id)) {
         w->finish = "stop";
         return 0;

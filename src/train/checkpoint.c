@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char folder[] = "checkpoints", state_name[] = "state.safetensors";
@@ -282,6 +283,39 @@ int hn_checkpoint_load(const struct hn_checkpoint *c, struct hn_progress *p, cha
             *path = dir;
     }
     hn_free(steps);
+    return rc;
+}
+
+int hn_checkpoint_set_aside(const struct hn_checkpoint *c, char **to, struct hone_err *err)
+{
+    int64_t *steps;
+    size_t n;
+    *to = NULL;
+    int rc = list_steps(c, &steps, &n, err);
+    if (rc)
+        return rc == HONE_NOT_FOUND ? 0 : rc;
+    hn_free(steps);
+    if (n == 0)
+        return 0;
+    char *from = hn_path_join(c->options->adapter_path, folder);
+    struct hn_buf b = {0};
+    struct stat st;
+    for (int i = 1; from && !b.failed; i++) {
+        hn_buf_clear(&b);
+        hn_buf_printf(&b, "%s-%d", from, i);
+        if (!b.failed && lstat(hn_buf_str(&b), &st) != 0)
+            break;
+    }
+    char *path = hn_buf_take(&b);
+    if (!from || !path)
+        rc = hn_fail_memory(err, "looking for checkpoints");
+    else if (rename(from, path) != 0)
+        rc = hn_fail(err, HONE_FAILED, "cannot rename %s to %s: %s", from, path, strerror(errno));
+    hn_free(from);
+    if (rc)
+        hn_free(path);
+    else
+        *to = path;
     return rc;
 }
 

@@ -27,6 +27,11 @@ HN_MUST_USE int hn_checkpoint_save(const struct hn_checkpoint *c, const struct h
  * setting that would make the run another run is an error that names it. */
 HN_MUST_USE int hn_checkpoint_load(const struct hn_checkpoint *c, struct hn_progress *p,
                                    char **path, struct hone_err *err);
+/* Make room for a new run: checkpoints/ of an earlier one, where it holds any, becomes
+ * checkpoints-1/ or the next that is free.  to (freed with hn_free) is where, NULL when there was
+ * nothing to move. */
+HN_MUST_USE int hn_checkpoint_set_aside(const struct hn_checkpoint *c, char **to,
+                                        struct hone_err *err);
 /* Take the parameters and moments of the checkpoint of this step. */
 HN_MUST_USE int hn_checkpoint_take(const struct hn_checkpoint *c, int64_t step,
                                    struct hone_err *err);

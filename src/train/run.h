@@ -40,6 +40,7 @@ struct hn_run {
 
     struct hn_checkpoint checkpoint;
     struct hn_progress progress;
+    int lock;           /* of the adapter's folder, or -1 */
     int64_t saved_step; /* of the newest checkpoint of this run; -1: none */
     char *saved_path, *metrics_path;
 

@@ -527,11 +527,30 @@ static int write_template(struct hn_run *r, bool before, struct hone_err *err)
     return rc;
 }
 
+/* The checkpoints of an earlier run: --resume and --save-total-limit would take them for ours. */
+static int set_aside(struct hn_run *r, struct hone_err *err)
+{
+    char text[600], *to = NULL;
+    int rc = hn_checkpoint_set_aside(&r->checkpoint, &to, err);
+    if (!rc && to) {
+        snprintf(text, sizeof text,
+                 "the checkpoints of an earlier run are now in %s; remove it if it is not wanted",
+                 to);
+        hn_run_note(r, text);
+    }
+    hn_free(to);
+    return rc;
+}
+
 static int start(struct hn_run *r, const char *yaml, struct hone_err *err)
 {
     const struct hone_train_options *o = r->o;
     int rc = hn_dir_make(o->adapter_path, err);
     char *path = NULL;
+    if (!rc)
+        rc = hn_dir_lock(o->adapter_path, &r->lock, err);
+    if (!rc && !o->resume)
+        rc = set_aside(r, err);
     if (!rc && o->resume) {
         rc = hn_checkpoint_load(&r->checkpoint, &r->progress, &r->saved_path, err);
         if (rc == HONE_NOT_FOUND) {

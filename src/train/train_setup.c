@@ -476,7 +476,7 @@ static int check_options(const struct hone_train_options *o, struct hone_err *er
 int hn_run_open(struct hn_run *r, const struct hone_train_options *o, hone_train_fn *on_event,
                 void *arg, struct hone_err *err)
 {
-    *r = (struct hn_run){.o = o, .on_event = on_event, .arg = arg, .saved_step = -1};
+    *r = (struct hn_run){.o = o, .on_event = on_event, .arg = arg, .lock = -1, .saved_step = -1};
     r->progress.best_loss = INFINITY;
     int rc = check_options(o, err);
     if (!rc)
@@ -550,6 +550,7 @@ void hn_run_release(struct hn_run *r)
     hone_dataset_close(&r->train_data);
     hone_tokenizer_close(&r->tok);
     hone_model_close(&r->model);
+    hn_dir_unlock(&r->lock);
 }
 
 int hone_train_plan(struct hone_model *model, const struct hone_train_options *o,

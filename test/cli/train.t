@@ -84,3 +84,32 @@ Go on with: hone train --config stopped/train.yaml --resume
 2> hone: stopped at step * of 1000000 and saved to stopped/checkpoints/*; the same command with --resume goes on from there (glob)
 $ hone train --config stopped/train.yaml --resume --max-steps 1 | grep -c Going
 1
+# A second run in a folder that is being written is refused.
+$ mkfifo lines; (hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1000000 --save-strategy no --steps-per-report 1 --adapter-path held --threads 1 > lines 2> /dev/null & echo $! > pid); exec 3< lines; while read -r line <&3; do case $line in Iter*) break ;; esac; done; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --adapter-path held; kill -9 $(cat pid)
+2> hone: held is being written by another program: wait for its end, or choose another folder
+# A new run goes on from its own checkpoints, not from those that an earlier one left in the folder.
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 5 --save-every 1 --adapter-path twice > log.txt; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 3 --save-every 1 --save-total-limit 2 --learning-rate 1e-3 --adapter-path twice | grep earlier; ls twice/checkpoints twice/checkpoints-*
+note: the checkpoints of an earlier run are now in twice/checkpoints-1; remove it if it is not wanted
+twice/checkpoints:
+0000002
+0000003
+
+twice/checkpoints-1:
+0000001
+0000002
+0000003
+0000004
+0000005
+# A limit on the size of files is a failure with a sentence, and a model that computes no numbers too.
+$ (ulimit -f 16; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --adapter-path small > log.txt)
+2> hone: cannot write small/* (glob)
+? 1
+$ cp -r $TEST/golden/llama-tied damaged; chmod -R u+w damaged; printf '\377\377\377\377' | dd of=damaged/model.safetensors bs=1 conv=notrunc status=none seek=$(($(stat -c %s damaged/model.safetensors) - 4)); hone test --model damaged --data d.jsonl
+2> hone: d.jsonl, line 1: the model's loss is not a finite number: its weights or its adapter's are damaged, or too large to compute with
+? 1
+$ hone generate --model damaged --prompt a --json
+2> hone: the model's logits for token 1 of its answer are not finite numbers: its weights or its adapter's are damaged, or too large to compute with
+? 1
+$ hone compare damaged $TEST/golden/llama-tied --data d.jsonl
+2> hone: damaged: the loss is not a finite number: its weights or its adapter's are damaged, or too large to compute with
+? 1

@@ -89,12 +89,35 @@ static void greedy_and_logprob(void **state)
     hn_sampler_close(&s);
 }
 
+static void logits_that_are_no_numbers(void **state)
+{
+    (void)state;
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    struct hone_generate_options o;
+    struct hn_sampler s;
+    struct hone_err err;
+    float logits[V];
+    hone_generate_defaults(&o);
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        for (int i = 0; i < V; i++)
+            logits[i] = bad[k];
+        for (int way = 0; way < 3; way++) { /* greedy, drawn, drawn of a few */
+            o.temperature = way > 0;
+            o.top_k = way > 1 ? 2 : 0;
+            assert_int_equal(hn_sampler_open(&s, &o, V, &err), 0);
+            assert_int_equal(hn_sampler_next(&s, logits, NULL, 0, NULL), -1);
+            hn_sampler_close(&s);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_probabilities),
         cmocka_unit_test(filters_keep_the_right_tokens),
         cmocka_unit_test(greedy_and_logprob),
+        cmocka_unit_test(logits_that_are_no_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
