@@ -282,6 +282,16 @@ bool hn_file_exists(const char *path)
     return hn_file_size(path) >= 0;
 }
 
+int hn_file_find(const char *path, struct hone_err *err)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return 0;
+    if (stat(path, &st) != 0)
+        return fail_errno(err, "open", path);
+    return S_ISREG(st.st_mode) ? 1 : hn_fail(err, HONE_FAILED, "%s is not a regular file", path);
+}
+
 bool hn_dir_exists(const char *path)
 {
     struct stat st;

@@ -5,10 +5,11 @@ int hn_json_read_object(struct hn_arena *arena, const char *path, size_t max, st
                         struct hone_err *err)
 {
     *out = NULL;
-    if (!hn_file_exists(path))
-        return 0;
     struct hn_buf text = {0};
     struct hn_json *json = NULL;
+    int found = hn_file_find(path, err);
+    if (found <= 0)
+        return found;
     int rc = hn_file_read(path, max, &text, err);
     if (!rc) {
         rc = hn_json_parse(arena, hn_buf_str(&text), text.len, HN_JSON_PYTHON, &json, err);

@@ -13,9 +13,8 @@ enum { MAX_FILE = 1 << 26 };
 static int read_file(const char *dir, const char *name, struct hn_buf *out, struct hone_err *err)
 {
     char *path = hn_path_join(dir, name);
-    int rc = !path                  ? hn_fail_memory(err, "opening a tokenizer")
-             : hn_file_exists(path) ? hn_file_read(path, MAX_FILE, out, err)
-                                    : 1;
+    int found = path ? hn_file_find(path, err) : hn_fail_memory(err, "opening a tokenizer");
+    int rc = found > 0 ? hn_file_read(path, MAX_FILE, out, err) : found == 0 ? 1 : found;
     hn_free(path);
     return rc;
 }

@@ -114,3 +114,13 @@ $ hone info $TEST/golden/llama-tied > /dev/full
 $ hone train --model $TEST/golden/llama-tied --data rows.jsonl --max-steps 100000 --adapter-path cut --threads 1 --steps-per-report 10 2>/dev/null | head -1 > first.txt; echo ${PIPESTATUS[0]}; ls cut | grep adapters
 130
 adapters.safetensors
+# What stands in the place of a model's file and is none is named, not taken for a file that is missing.
+$ cp -r $TEST/golden/llama-tied linked; chmod -R u+w linked; ln -sf gone linked/generation_config.json; hone info linked
+2> hone: cannot open linked/generation_config.json: No such file or directory
+? 1
+$ rm linked/generation_config.json linked/tokenizer_config.json; mkfifo linked/tokenizer_config.json; timeout 5 hone tokenize --model linked --text a
+2> hone: linked/tokenizer_config.json is not a regular file
+? 1
+$ rm linked/tokenizer_config.json; mkfifo fifo; mv fifo linked/model.safetensors; timeout 5 hone info linked
+2> hone: linked/model.safetensors is not a regular file
+? 1
