@@ -154,7 +154,8 @@ static int write_output(struct hn_converter *c)
 {
     bool dir = c->o->to != HONE_FORMAT_GGUF;
     struct hn_out_place place;
-    int rc = hn_out_place_open(&place, c->o->output, dir, "config.json", c->o->overwrite, c->err);
+    int rc = hn_out_place_open(&place, c->o->output, dir, "config.json", c->o->model,
+                               c->o->overwrite, c->err);
     if (rc)
         return rc;
     rc = dir ? hn_converter_write_dir(c, place.temp) : hn_converter_write_gguf(c, place.temp);

@@ -21,7 +21,7 @@ int hone_convert_adapter(const char *path, const char *output, enum hone_adapter
                        "PEFT's layout; hone fuse makes a model of them",
                        path);
     }
-    rc = hn_out_place_open(&place, output, true, "adapter_config.json", overwrite, err);
+    rc = hn_out_place_open(&place, output, true, "adapter_config.json", path, overwrite, err);
     if (rc) {
         hn_adapter_release(&f);
         return rc;

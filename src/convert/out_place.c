@@ -68,6 +68,39 @@ static int check_dir(const struct hn_out_place *p, const char *mark, bool overwr
     return nested ? refuse(p, "holds directories, so it is not replaced", err) : 0;
 }
 
+static bool same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Would the source go with what is replaced? */
+static int check_source(const struct hn_out_place *p, const char *source, struct hone_err *err)
+{
+    const char *name = hn_path_name(source);
+    char *folder = hn_calloc((size_t)(name - source) + 2, 1);
+    if (!folder)
+        return hn_fail_memory(err, "writing a model");
+    memcpy(folder, name > source ? source : ".", HN_MAX((size_t)(name - source), (size_t)1));
+    bool within = same(p->path, source) || (!hn_dir_exists(source) && same(p->path, folder));
+    hn_free(folder);
+    return within ? refuse(p, "holds what is read, and would replace it: choose another name", err)
+                  : 0;
+}
+
+/* What the rename at the end could not replace, or should not. */
+static int check_kind(const struct hn_out_place *p, struct hone_err *err)
+{
+    struct stat st;
+    if (p->dir && lstat(p->path, &st) == 0 && S_ISLNK(st.st_mode))
+        return refuse(p, "is a link: give the name of the folder itself", err);
+    if (p->dir && same(p->path, "."))
+        return refuse(p, "is the folder hone was started in: give the name of another", err);
+    if (stat(p->path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return refuse(p, "is a device or pipe, expected a name to write to", err);
+    return 0;
+}
+
 static int check(const struct hn_out_place *p, const char *mark, bool overwrite,
                  struct hone_err *err)
 {
@@ -82,7 +115,7 @@ static int check(const struct hn_out_place *p, const char *mark, bool overwrite,
 }
 
 int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir, const char *mark,
-                      bool overwrite, struct hone_err *err)
+                      const char *source, bool overwrite, struct hone_err *err)
 {
     *p = (struct hn_out_place){.dir = dir};
     size_t n = strlen(path);
@@ -93,7 +126,9 @@ int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir, const 
         return hn_fail_memory(err, "writing a model");
     memcpy(copy, path, n);
     p->path = copy;
-    int rc = check(p, mark, overwrite, err);
+    int rc = check_kind(p, err);
+    rc = rc ? rc : check(p, mark, overwrite, err);
+    rc = rc ? rc : check_source(p, source, err);
     char *temp = rc ? NULL : beside(p->path, "tmp");
     if (!rc && !temp)
         rc = hn_fail_memory(err, "writing a model");

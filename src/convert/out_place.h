@@ -12,9 +12,11 @@ struct hn_out_place {
 
 /* Refuses an output that is there, unless it is an empty directory or overwrite is set; then it
  * must be of the kind that will replace it: a file, or a directory that holds the file `mark`
- * (config.json) and no directories. */
+ * (config.json) and no directories.  What is read, `source` (a directory or file), is never
+ * replaced, nor the folder that it lies in. */
 HN_MUST_USE int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir,
-                                  const char *mark, bool overwrite, struct hone_err *err);
+                                  const char *mark, const char *source, bool overwrite,
+                                  struct hone_err *err);
 /* Take the name, and remove what had it.  On failure the old output is as it was. */
 HN_MUST_USE int hn_out_place_commit(struct hn_out_place *p, struct hone_err *err);
 /* Remove what was written, and release; harmless after a commit. */

@@ -53,3 +53,22 @@ $ hone fuse m/adapter
 $ hone fuse --adapter-path m/adapter
 2> hone: m/adapter does not say what base model it belongs to; give it with --model
 ? 1
+# What is read is not replaced, and what could not be replaced at the end is refused at the start.
+$ cp -r $TEST/golden/llama-tied own; chmod -R u+w own; rm -r own/adapter; hone convert --model own --output own --overwrite -q
+2> hone: own holds what is read, and would replace it: choose another name
+? 1
+$ cp $TEST/golden/gguf-f16/model.gguf own/model.gguf; hone convert --model own/model.gguf --output own --overwrite
+2> hone: own holds what is read, and would replace it: choose another name
+? 1
+$ cmp own/model.gguf $TEST/golden/gguf-f16/model.gguf; cp -r $TEST/golden/llama-tied/adapter own-adapter; chmod u+w own-adapter; hone convert --model own-adapter --to mlx --output own-adapter --overwrite
+2> hone: own-adapter holds what is read, and would replace it: choose another name
+? 1
+$ mkdir empty; ln -s empty link; hone convert --model own --output link
+2> hone: link is a link: give the name of the folder itself
+? 1
+$ cd empty; hone convert --model ../own --output .
+2> hone: . is the folder hone was started in: give the name of another
+? 1
+$ mkfifo pipe.gguf; hone convert --model own/model.gguf --output pipe.gguf
+2> hone: pipe.gguf is a device or pipe, expected a name to write to
+? 1
