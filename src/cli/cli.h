@@ -43,8 +43,9 @@ bool hn_cli_interrupted(void);
 /* Nobody reads standard output any more (hone train | head): an orderly stop too, not the death
  * that loses a run. */
 void hn_cli_catch_broken_pipe(void);
-/* A limit on the size of files (ulimit -f) is a write that fails, not a death. */
-void hn_cli_ignore_file_limit(void);
+/* A limit on the size of files (ulimit -f) is a write that fails, not a death; a mapped file that
+ * is cut short while it is used ends the program with a sentence. */
+void hn_cli_catch_file_failures(void);
 /* For what goes on after Ctrl-C: each one is seen by hn_cli_interrupted until it is forgotten, and
  * none kills.  SIGTERM does.  With break_reads, a read that waits is ended by it (EINTR). */
 void hn_cli_catch_each_interrupt(void);

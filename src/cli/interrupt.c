@@ -57,8 +57,26 @@ void hn_cli_catch_broken_pipe(void)
     (void)sigaction(SIGPIPE, &action, NULL);
 }
 
-void hn_cli_ignore_file_limit(void)
+static void on_lost_file(int number, siginfo_t *info, void *context)
 {
+    static const char message[] =
+        "hone: a file that is in use was cut short, or its disk no longer answers: put it back and "
+        "run the command again (a training run with --resume)\n";
+    (void)context;
+    if (info->si_code == BUS_ADRERR) {
+        ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
+        (void)written;
+        _exit(1);
+    }
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+void hn_cli_catch_file_failures(void)
+{
+    struct sigaction action = {.sa_sigaction = on_lost_file, .sa_flags = SA_SIGINFO};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGBUS, &action, NULL);
     (void)signal(SIGXFSZ, SIG_IGN);
 }
 

@@ -99,7 +99,7 @@ int main(int argc, char **argv)
     struct hn_conf conf = {0};
     enum hn_command_id id = find_command(argc > 1 ? argv[1] : NULL);
     int rc;
-    hn_cli_ignore_file_limit();
+    hn_cli_catch_file_failures();
     if (id == HN_N_COMMANDS) {
         rc = no_such_command(argv[1], &err);
     } else {

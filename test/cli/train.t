@@ -113,3 +113,7 @@ $ hone generate --model damaged --prompt a --json
 $ hone compare damaged $TEST/golden/llama-tied --data d.jsonl
 2> hone: damaged: the loss is not a finite number: its weights or its adapter's are damaged, or too large to compute with
 ? 1
+# So is a model's file that is cut short under a run.
+$ cp -r $TEST/golden/llama-tied cut; chmod -R u+w cut; mkfifo more; (hone train --model cut --data d.jsonl --max-steps 1000000 --save-strategy no --steps-per-report 1 --adapter-path cut-run --threads 1 > more 2> said; echo $? > status) & exec 3< more; while read -r line <&3; do case $line in Iter*) : > cut/model.safetensors; cat <&3 > rest; break ;; esac; done; wait; cat said status
+hone: a file that is in use was cut short, or its disk no longer answers: put it back and run the command again (a training run with --resume)
+1
