@@ -283,7 +283,8 @@ struct hn_backend {
 
     /* o [T, H*HD] = softmax(scale q k^T, causal, inside each sequence, inside the window) v;
      * lse [T, H] = log-sum-exp of the scaled scores, when not NULL.  Query head h uses key/value
-     * head h / (H/HK).  No T x T matrix is ever made. */
+     * head h / (H/HK).  No T x T matrix is ever made.  The gradient of a query that sees one key
+     * alone is exactly 0. */
     void (*attention_fwd)(struct hn_device *dev, struct hn_tensor *o, struct hn_tensor *lse,
                           const struct hn_tensor *q, const struct hn_tensor *k,
                           const struct hn_tensor *v, const struct hn_attention *shape);

@@ -370,6 +370,10 @@ static inline void check_attention(struct lab *lab, const struct attention_case 
     lab_expect(lab, dq, g[0], largest(g[3], n * qw), bound, "dq");
     lab_expect(lab, dk, g[1], largest(g[4], n * kw), bound, "dk");
     lab_expect(lab, dv, g[2], largest(g[5], n * kw), bound, "dv");
+    const float *dq_first = lab_get(lab, dq);
+    for (int64_t b = 0; b < c->n_seqs; b++) /* one key alone: no rounding either */
+        for (int64_t i = 0; i < (s.window == 1 ? c->lengths[b] : c->lengths[b] > 0) * qw; i++)
+            assert_true(dq_first[offsets[b] * qw + i] == 0.0f);
     if (slopes) {
         check_attention_slope(lab, &a, qs, ks, vs, dos, want, p, qs, n * qw, g[0]);
         check_attention_slope(lab, &a, qs, ks, vs, dos, want, p, ks, n * kw, g[1]);

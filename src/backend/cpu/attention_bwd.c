@@ -57,6 +57,7 @@ struct cell {
     int64_t keys, n_keys, head, tokens, n; /* keys and tokens: first row in the batch */
     int64_t step;                          /* rows that are cut to the same keys: CHUNK or TILE */
     bool first;                            /* the first cell of its unit */
+    int64_t n_alone; /* rows from the first on that see one key, the one of their own place */
 };
 
 static int64_t work_floats(int64_t head_size)
@@ -208,6 +209,8 @@ static void run_cell(const struct job *j, const struct work *w, const struct cel
         f->softmax_bwd(p, ds, TILE, n, n_keys, j->shape->scale, masked ? w->first + r : NULL,
                        masked ? w->last + r : NULL, w->lse + r, w->delta + r);
     }
+    for (int64_t r = 0; r < c->n_alone; r++) /* rounding apart, which Adam makes whole steps of */
+        w->ds[r * TILE + r] = 0;
     for (int64_t key = 0; key < c->n_keys; key += step) {
         int64_t m = HN_MIN(step, c->n_keys - key), r = step < TILE ? key : 0;
         int64_t at = r * TILE + key, n = c->n - r;
@@ -245,6 +248,7 @@ static void run_unit(const struct job *j, const struct work *w, const struct pla
         c.tokens = p->token + tile * TILE;
         c.n = HN_MIN(TILE, p->n_tokens - tile * TILE);
         c.step = tile == key_tile ? CHUNK : TILE;
+        c.n_alone = tile == key_tile && j->shape->window == 1 ? c.n : tile == 0;
         bool first_term = key_tile == first_key_tile(j, tile);
         for (int64_t g = 0; g < j->group; g++) {
             c.head = kv_head * j->group + g;
