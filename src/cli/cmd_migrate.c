@@ -23,13 +23,12 @@ static void add_where(struct hn_table *t, const struct hone_migrate_row *r)
         hn_table_add(t, "-");
 }
 
-static void print_table(const struct hone_migration *m, struct hn_ui *ui)
+static void fill_table(struct hn_table *t, const struct hone_migration *m)
 {
-    struct hn_table t;
-    hn_table_init(&t, 5, 0);
+    hn_table_init(t, 5, 0);
     const char *const heads[] = {"where", "original", "value", "in hone", "note"};
     for (size_t i = 0; i < HN_COUNT(heads); i++)
-        hn_table_add(&t, "%s", heads[i]);
+        hn_table_add(t, "%s", heads[i]);
     for (size_t i = 0; i < m->n_rows; i++) {
         const struct hone_migrate_row *r = &m->rows[i];
         struct hn_buf value = {0}, name = {0};
@@ -40,18 +39,68 @@ static void print_table(const struct hone_migration *m, struct hn_ui *ui)
         hn_ui_cut(&shown, hn_buf_str(&name), MAX_NAME);
         struct hn_buf setting = {0};
         hn_ui_cut(&setting, says ? r->setting : hone_migrate_fate_name(r->fate), MAX_SETTING);
-        add_where(&t, r);
-        hn_table_add(&t, "%s", hn_buf_str(&shown));
-        hn_table_add(&t, "%s", r->fate == HONE_MIGRATE_DEFAULT ? "(default)" : hn_buf_str(&value));
-        hn_table_add(&t, "%s%s", hn_buf_str(&setting),
+        add_where(t, r);
+        hn_table_add(t, "%s", hn_buf_str(&shown));
+        hn_table_add(t, "%s", r->fate == HONE_MIGRATE_DEFAULT ? "(default)" : hn_buf_str(&value));
+        hn_table_add(t, "%s%s", hn_buf_str(&setting),
                      says && r->fate == HONE_MIGRATE_CHANGED ? " (changed)" : "");
-        hn_table_add(&t, "%s", r->note);
+        hn_table_add(t, "%s", r->note);
         hn_buf_release(&value);
         hn_buf_release(&name);
         hn_buf_release(&shown);
         hn_buf_release(&setting);
     }
-    hn_table_print(&t, ui, true);
+}
+
+/* One entry of the list: what it was, what it became, and the note. */
+static void print_entry(const struct hone_migrate_row *r, struct hn_ui *ui)
+{
+    enum { INDENT = 2, DEEP = 6, MAX_LINE = 100, MAX_SHOWN = 160 };
+    size_t width = (size_t)HN_MAX(HN_MIN(ui->width, MAX_LINE), 2 * DEEP);
+    const char *fate = hone_migrate_fate_name(r->fate), *hone = *r->setting ? r->setting : fate;
+    bool changed = *r->setting && r->fate == HONE_MIGRATE_CHANGED, given = *r->value;
+    struct hn_buf was = {0}, shown = {0}, text = {0}, became = {0};
+    hn_ui_cut(&shown, r->value, MAX_SHOWN);
+    if (r->cell)
+        hn_buf_printf(&was, "cell %u, line %u: ", r->cell, r->line);
+    else if (r->line)
+        hn_buf_printf(&was, "line %u: ", r->line);
+    hn_buf_printf(&was, "%s%s%s%s%s", r->call, *r->argument ? "." : "", r->argument,
+                  r->fate == HONE_MIGRATE_DEFAULT ? " (default)"
+                  : !given                        ? ""
+                  : *r->argument                  ? " = "
+                                                  : ": ",
+                  r->fate == HONE_MIGRATE_DEFAULT ? "" : hn_buf_str(&shown));
+    hn_ui_wrap(&text, hn_buf_str(&was), INDENT, width);
+    fputs(hn_buf_str(&text), ui->out);
+    hn_buf_clear(&text);
+    hn_buf_printf(&became, "→ %s%s", hone, changed ? " (changed)" : "");
+    hn_ui_wrap(&text, hn_buf_str(&became), INDENT + 2, width);
+    fputs(*r->setting ? hn_ui_style(ui, HN_BOLD) : "", ui->out);
+    fputs(hn_buf_str(&text), ui->out);
+    fputs(*r->setting ? hn_ui_style(ui, HN_PLAIN) : "", ui->out);
+    hn_buf_clear(&text);
+    hn_ui_wrap(&text, r->note, DEEP, width);
+    if (*r->note)
+        fputs(hn_buf_str(&text), ui->out);
+    hn_buf_release(&was);
+    hn_buf_release(&shown);
+    hn_buf_release(&text);
+    hn_buf_release(&became);
+}
+
+/* The table; on a terminal that is too narrow for it, the same rows as a list. */
+static void print_rows(const struct hone_migration *m, struct hn_ui *ui)
+{
+    struct hn_table t;
+    fill_table(&t, m);
+    if (!ui->terminal || hn_table_width(&t) <= (size_t)ui->width) {
+        hn_table_print(&t, ui, true);
+        return;
+    }
+    hn_table_release(&t);
+    for (size_t i = 0; i < m->n_rows; i++)
+        print_entry(&m->rows[i], ui);
 }
 
 /* A word as a shell reads it. */
@@ -93,7 +142,7 @@ static void print_command(struct hn_ui *ui, const char *const *words, size_t n)
 static void print_report(const struct hone_migration *m, const char *output, struct hn_ui *ui)
 {
     const char *const train[] = {"train", "--config", output ? output : "train.yaml"};
-    print_table(m, ui);
+    print_rows(m, ui);
     hn_ui_say(ui, HN_PLAIN,
               "\n%s: %zu carried, %zu changed, %zu automatic, %zu not carried, %zu not known; %zu "
               "defaults written out",

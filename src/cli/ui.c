@@ -201,3 +201,22 @@ void hn_ui_cut(struct hn_buf *out, const char *s, size_t width)
             hn_buf_add(out, s + at, i - at);
     }
 }
+
+void hn_ui_wrap(struct hn_buf *out, const char *s, size_t indent, size_t width)
+{
+    size_t column = 0;
+    for (s += strspn(s, " \t\r\n"); *s; s += strspn(s, " \t\r\n")) {
+        struct hn_buf word = {0};
+        size_t n = strcspn(s, " \t\r\n");
+        hn_buf_add(&word, s, n);
+        size_t columns = hn_ui_columns(hn_buf_str(&word));
+        bool follows = column && column + 1 + columns <= width;
+        hn_buf_printf(out, "%s%*s", column && !follows ? "\n" : "", follows ? 1 : (int)indent, "");
+        hn_ui_cut(out, hn_buf_str(&word), columns);
+        column = (follows ? column + 1 : indent) + columns;
+        hn_buf_release(&word);
+        s += n;
+    }
+    if (column)
+        hn_buf_add_char(out, '\n');
+}

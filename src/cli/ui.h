@@ -49,6 +49,9 @@ struct hn_table {
 };
 void hn_table_init(struct hn_table *t, size_t columns, unsigned right);
 void hn_table_add(struct hn_table *t, const char *fmt, ...) HN_PRINTF(2, 3);
+/* Columns of a terminal that it takes. */
+size_t hn_table_width(const struct hn_table *t);
+void hn_table_release(struct hn_table *t);
 /* Print, the first row as a heading when heading is set, and release. */
 void hn_table_print(struct hn_table *t, struct hn_ui *ui, bool heading);
 
@@ -56,6 +59,9 @@ void hn_table_print(struct hn_table *t, struct hn_ui *ui, bool heading);
 size_t hn_ui_columns(const char *s);
 /* s on one line of at most width columns, control characters as spaces, "…" where cut. */
 void hn_ui_cut(struct hn_buf *out, const char *s, size_t width);
+/* s, control characters as spaces, broken between words into lines of at most width columns, each
+ * begun by indent spaces; a word that is longer than a line stands on one of its own. */
+void hn_ui_wrap(struct hn_buf *out, const char *s, size_t indent, size_t width);
 
 /* The lines of a memory plan. */
 void hn_ui_plan(struct hn_ui *ui, const struct hone_memory_plan *plan, const char *title);

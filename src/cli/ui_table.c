@@ -23,6 +23,31 @@ void hn_table_add(struct hn_table *t, const char *fmt, ...)
     t->n++;
 }
 
+/* How wide each column is. */
+static void measure(const struct hn_table *t, size_t widths[MAX_COLUMNS])
+{
+    const char *cell = hn_buf_str(&t->cells);
+    size_t n = t->cells.failed ? 0 : t->n;
+    for (size_t i = 0; i < n; i++, cell += strlen(cell) + 1) {
+        size_t *w = &widths[i % t->columns];
+        *w = HN_MAX(*w, hn_ui_columns(cell));
+    }
+}
+
+size_t hn_table_width(const struct hn_table *t)
+{
+    size_t widths[MAX_COLUMNS] = {0}, all = 0;
+    measure(t, widths);
+    for (size_t c = 0; c < t->columns; c++)
+        all += 2 + widths[c];
+    return all;
+}
+
+void hn_table_release(struct hn_table *t)
+{
+    hn_buf_release(&t->cells);
+}
+
 static void put_cell(struct hn_ui *ui, const char *cell, size_t width, bool right, bool last)
 {
     size_t pad = width - HN_MIN(width, hn_ui_columns(cell));
@@ -37,12 +62,8 @@ void hn_table_print(struct hn_table *t, struct hn_ui *ui, bool heading)
     size_t widths[MAX_COLUMNS] = {0};
     const char *cell = hn_buf_str(&t->cells);
     size_t n = t->cells.failed ? 0 : t->n;
-    for (size_t i = 0; i < n; i++, cell += strlen(cell) + 1) {
-        size_t *w = &widths[i % t->columns];
-        *w = HN_MAX(*w, hn_ui_columns(cell));
-    }
+    measure(t, widths);
     hn_ui_clear(ui);
-    cell = hn_buf_str(&t->cells);
     for (size_t i = 0; i < n; i++, cell += strlen(cell) + 1) {
         size_t c = i % t->columns;
         bool bold = heading && i < t->columns, last = c + 1 == t->columns;
@@ -54,7 +75,7 @@ void hn_table_print(struct hn_table *t, struct hn_ui *ui, bool heading)
             fputc('\n', ui->out);
     }
     fflush(ui->out);
-    hn_buf_release(&t->cells);
+    hn_table_release(t);
 }
 
 /* What the activations are that the backward pass finds. */

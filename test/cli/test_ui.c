@@ -66,6 +66,26 @@ static void text_is_cut_at_columns(void **state)
     check_cut("bad\xff", 10, "bad�");
 }
 
+static void check_wrap(const char *s, size_t indent, size_t width, const char *want)
+{
+    struct hn_buf out = {0};
+    hn_ui_wrap(&out, s, indent, width);
+    assert_string_equal(hn_buf_str(&out), want);
+    hn_buf_release(&out);
+}
+
+static void text_is_broken_between_words(void **state)
+{
+    (void)state;
+    check_wrap("", 2, 10, "");
+    check_wrap("one two three", 0, 7, "one two\nthree\n");
+    check_wrap(" one\n\ttwo  three ", 2, 9, "  one two\n  three\n");
+    check_wrap("日本 語", 0, 6, "日本\n語\n");
+    check_wrap("日本 語", 0, 7, "日本 語\n");
+    check_wrap("a longer-than-that b", 1, 6, " a\n longer-than-that\n b\n");
+    check_wrap("\33[31m red", 0, 20, " [31m red\n");
+}
+
 static size_t read_back(FILE *f, char *text, size_t size)
 {
     fflush(f);
@@ -141,6 +161,7 @@ int main(void)
         cmocka_unit_test(numbers_are_written_for_people),
         cmocka_unit_test(weights_are_named_plainly),
         cmocka_unit_test(text_is_cut_at_columns),
+        cmocka_unit_test(text_is_broken_between_words),
         cmocka_unit_test(tables_line_up),
         cmocka_unit_test(the_bar_makes_room),
         cmocka_unit_test(a_file_gets_neither_colour_nor_progress),
