@@ -212,6 +212,72 @@ static const struct hn_call_info
                      "hone trains by cross-entropy on texts: neither "
                      "preferences nor rewards"};
 
+#define MLX(n, k, r, p)                                                                            \
+    {                                                                                              \
+        .name = n, .kind = k, .rules = r, .positional = p                                          \
+    }
+static const char mlx_loop[] = "a loop of the script's own is not run: set iters, batch_size, "
+                               "max_seq_length and eval_strategy "
+                               "as it has them; hone's loss is cross-entropy";
+
+/* Of mlx_lm and mlx, by the last part of what is called. */
+static const struct hn_call_info mlx_table[] = {
+    MLX("load", HN_C_MLX_MODEL, &hn_rules_mlx_load,
+        "path_or_hf_repo tokenizer_config model_config adapter_path lazy return_config revision"),
+    MLX("TrainingArgs", HN_C_MLX_TRAIN, &hn_rules_mlx_arguments,
+        "batch_size iters val_batches steps_per_report steps_per_eval steps_per_save "
+        "max_seq_length adapter_file grad_checkpoint grad_accumulation_steps"),
+    MLX("linear_to_lora_layers", HN_C_MLX_TRAIN, &hn_rules_mlx_layers,
+        "model num_layers config use_dora"),
+    MLX("train", HN_C_MLX_TRAIN, &hn_rules_mlx_train,
+        "model optimizer train_dataset val_dataset args loss iterate_batches training_callback"),
+    MLX("run", HN_C_MLX_TRAIN, &hn_rules_mlx_data, "args training_callback"),
+    MLX("train_model", HN_C_MLX_TRAIN, &hn_rules_mlx_data,
+        "args model train_set valid_set training_callback"),
+    MLX("load_dataset", HN_C_MLX_PART, &hn_rules_mlx_data, "args tokenizer"),
+    MLX("load_local_dataset", HN_C_MLX_PART, &hn_rules_mlx_data, "data_path tokenizer config"),
+    MLX("load_hf_dataset", HN_C_MLX_PART, &hn_rules_mlx_data, "data_id tokenizer config"),
+    MLX("load_custom_hf_dataset", HN_C_MLX_PART, &hn_rules_mlx_data, "args tokenizer"),
+    MLX("create_dataset", HN_C_MLX_PART, &hn_rules_mlx_data, "data tokenizer config"),
+    MLX("TextDataset", HN_C_MLX_PART, &hn_rules_mlx_data, "data tokenizer text_key"),
+    MLX("ChatDataset", HN_C_MLX_PART, &hn_rules_mlx_data, "data tokenizer chat_key mask_prompt"),
+    MLX("CompletionsDataset", HN_C_MLX_PART, &hn_rules_mlx_data,
+        "data tokenizer prompt_key completion_key mask_prompt"),
+    MLX("Adam", HN_C_MLX_PART, &hn_rules_mlx_optimizer, "learning_rate betas eps bias_correction"),
+    MLX("AdamW", HN_C_MLX_PART, &hn_rules_mlx_optimizer,
+        "learning_rate betas eps weight_decay bias_correction"),
+    MLX("SGD", HN_C_MLX_PART, &hn_rules_mlx_optimizer,
+        "learning_rate momentum weight_decay dampening nesterov"),
+    MLX("Adafactor", HN_C_MLX_PART, &hn_rules_mlx_optimizer, "learning_rate"),
+    MLX("Adamax", HN_C_MLX_PART, &hn_rules_mlx_optimizer, "learning_rate betas eps"),
+    MLX("Lion", HN_C_MLX_PART, &hn_rules_mlx_optimizer, "learning_rate betas weight_decay"),
+    MLX("Muon", HN_C_MLX_PART, &hn_rules_mlx_optimizer, "learning_rate"),
+    MLX("RMSprop", HN_C_MLX_PART, &hn_rules_mlx_optimizer, "learning_rate"),
+    MLX("Adagrad", HN_C_MLX_PART, &hn_rules_mlx_optimizer, "learning_rate"),
+    MLX("seed", HN_C_SET_SEED, NULL, "seed"),
+    MLX("generate", HN_C_GENERATE, &hn_rules_mlx_generate, "model tokenizer prompt"),
+    MLX("stream_generate", HN_C_GENERATE, &hn_rules_mlx_generate, "model tokenizer prompt"),
+    MLX("make_sampler", HN_C_GENERATE, &hn_rules_mlx_generate, "temp top_p min_p"),
+    NOTE("value_and_grad", LOST, mlx_loop),
+    NOTE("evaluate", AUTO, "hone test measures the loss"),
+    NOTE("CacheDataset", AUTO, "hone encodes rows as it reads them"),
+    NOTE("save_config", AUTO, "hone writes adapter_config.json itself"),
+    NOTE("print_trainable_parameters", AUTO, "hone train says how many it trains"),
+    NOTE("load_adapters", AUTO, "hone generate and hone test take the adapter's folder as --model"),
+};
+
+/* mlx itself has a load and a train of other things. */
+static const struct hn_call_info *of_mlx(struct hn_str last, bool mlx_lm)
+{
+    for (size_t i = 0; i < HN_COUNT(mlx_table); i++)
+        if (hn_str_is(last, mlx_table[i].name))
+            return mlx_lm || mlx_table[i].rules == &hn_rules_mlx_optimizer ||
+                           mlx_table[i].kind == HN_C_SET_SEED || hn_str_is(last, "value_and_grad")
+                       ? &mlx_table[i]
+                       : NULL;
+    return NULL;
+}
+
 /* X of X.from_pretrained */
 static struct hn_str owner_of(struct hn_str path)
 {
@@ -279,6 +345,9 @@ const struct hn_call_info *hn_call_find(const struct hn_py_value *call)
         return NULL;
     if (on && hn_py_path_ends(on->path, "LLM")) /* vLLM's */
         return NULL;
+    if ((call->path.n > 7 && memcmp(call->path.p, "mlx_lm.", 7) == 0) ||
+        (call->path.n > 4 && memcmp(call->path.p, "mlx.", 4) == 0))
+        return of_mlx(last, call->path.p[3] == '_');
     if (on && hn_str_is(last, "__call__") && hn_py_path_ends(on->path, "pipeline"))
         return &pipe;
     if (hn_str_is(last, "from_pretrained"))

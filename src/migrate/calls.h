@@ -46,8 +46,11 @@ enum hn_call_kind {
     HN_C_LOADER,
     HN_C_CLIP,
     HN_C_ACCELERATOR,
-    HN_C_EPOCHS, /* for epoch in … */
-    HN_C_NOTE,   /* one row: what hone makes of it is in the table below */
+    HN_C_EPOCHS,    /* for epoch in … */
+    HN_C_MLX_MODEL, /* from here: mlx-lm's Python API */
+    HN_C_MLX_TRAIN, /* what only a script that trains calls */
+    HN_C_MLX_PART,  /* its data sets, and optimizers of mlx */
+    HN_C_NOTE,      /* one row: what hone makes of it is in the table below */
 };
 
 struct hn_call_info {

@@ -68,13 +68,27 @@ static struct hn_str last_part(struct hn_str s)
     return s;
 }
 
+/* What from MODULE import WHAT names: of mlx and mlx_lm, whose functions have common names (load,
+ * train), the whole path; else WHAT alone. */
+static struct hn_str imported(struct hn_py_parser *p, struct hn_str module, struct hn_str what)
+{
+    bool whole = (module.n >= 6 && memcmp(module.p, "mlx_lm", 6) == 0) ||
+                 hn_str_is(module, "mlx") || (module.n > 4 && memcmp(module.p, "mlx.", 4) == 0);
+    char *text = whole ? hn_arena_alloc(p->arena, module.n + 1 + what.n, 1) : NULL;
+    if (!text)
+        return what;
+    memcpy(text, module.p, module.n);
+    text[module.n] = '.';
+    memcpy(text + module.n + 1, what.p, what.n);
+    return (struct hn_str){text, module.n + 1 + what.n};
+}
+
 /* import a.b as c, d · from a import b as c, (d, e), * */
 static void import(struct reader *r)
 {
     struct hn_py_parser *p = &r->p;
     bool from = hn_py_take_word(p, "from");
-    if (from)
-        (void)dotted(p);
+    struct hn_str module = from ? dotted(p) : (struct hn_str){"", 0};
     if (!hn_py_take_word(p, "import"))
         p->failed = true;
     hn_py_take(p, "(");
@@ -86,7 +100,7 @@ static void import(struct reader *r)
         struct hn_str what = dotted(p);
         if (!s || !known_by)
             break;
-        s->text = from ? what : last_part(what);
+        s->text = from ? imported(p, module, what) : last_part(what);
         known_by->text = from ? what : what;
         const char *dot = memchr(what.p, '.', what.n);
         if (!from && dot) { /* import a.b binds a */
@@ -94,7 +108,7 @@ static void import(struct reader *r)
             s->text = known_by->text;
         }
         if (hn_py_take_word(p, "as")) {
-            s->text = what;
+            s->text = imported(p, module, what);
             known_by->text = p->t->text;
             p->t++;
         }

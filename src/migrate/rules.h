@@ -13,6 +13,7 @@ struct hn_migrator {
     const struct hn_py_value *loader;                        /* DataLoader of the rows of a loop */
     bool sft;           /* TRL's trainer: end tokens are added */
     bool mlx;           /* mlx-lm's config */
+    bool mlx_api;       /* a script that trains with mlx-lm's Python API */
     bool trl;           /* TRL's recipe */
     bool shell_trains;  /* a shell line runs a program that trains */
     bool collator;      /* labels are made by DataCollatorForLanguageModeling */
@@ -28,6 +29,7 @@ struct hn_migrator {
     bool parsed_sft, parsed; /* the arguments are a command line's: SFTConfig's, others */
     const char *model_name;  /* NULL: not known */
     const struct hn_py_value *schedule, *warmup; /* of the arguments that train */
+    const struct hn_py_value *mlx_args;          /* the settings of mlx-lm that have their rows */
 };
 
 enum hn_action {
@@ -60,7 +62,9 @@ extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_
     hn_rules_model, hn_rules_unsloth_model, hn_rules_unsloth_lora, hn_rules_mlx, hn_rules_peft_file,
     hn_rules_trl, hn_rules_trainer, hn_rules_pack, hn_rules_early, hn_rules_tokenizer,
     hn_rules_tokenize, hn_rules_generate, hn_rules_optimizer, hn_rules_adam, hn_rules_rate,
-    hn_rules_batches, hn_rules_clip, hn_rules_accelerator, hn_rules_epochs;
+    hn_rules_batches, hn_rules_clip, hn_rules_accelerator, hn_rules_epochs, hn_rules_mlx_load,
+    hn_rules_mlx_arguments, hn_rules_mlx_layers, hn_rules_mlx_train, hn_rules_mlx_data,
+    hn_rules_mlx_optimizer, hn_rules_mlx_generate;
 
 /* NULL: no table of these has the name. */
 const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);

@@ -264,7 +264,7 @@ static void sampling(struct hn_migrator *m, const struct hn_rule *rule,
 
 static const struct hn_rule generate[] = {
     CALL("max_new_tokens max_length max_tokens", "max-tokens", generation),
-    CALL("temperature", "temp", generation),
+    CALL("temperature temp", "temp", generation),
     CALL("top_p", "top-p", generation),
     CALL("top_k", "top-k", generation),
     CALL("min_p", "min-p", generation),
@@ -407,7 +407,7 @@ static const struct hn_rules rules_mlx_optimizer = {mlx_optimizer_part,
 static void parts(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                   const struct hn_py_value *v)
 {
-    bool lora = strcmp(place->argument, "lora_parameters") == 0;
+    bool lora = strcmp(place->argument, "optimizer_config") != 0;
     const struct hn_py_value *chosen = v;
     if (!lora) {
         const char *name = hn_plan_get(m->plan, "optimizer");
@@ -424,6 +424,7 @@ static void parts(struct hn_migrator *m, const struct hn_rule *rule, const struc
                                                                 (int)HN_MIN(i->key.n, (size_t)80),
                                                                 i->key.p),
                                        .value = i->value,
+                                       .cell = i->cell,
                                        .line = i->line};
         hn_rule_apply(m, hn_rule_find(lora ? &rules_mlx_lora : &rules_mlx_optimizer, i->key),
                       &inner, HN_RANK_USUAL);

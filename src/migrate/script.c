@@ -61,6 +61,11 @@ static void arguments(struct hn_migrator *m, const struct hn_call_info *info,
 
 /* ---- what trains ----------------------------------------------------------------------------- */
 
+static bool is_mlx(enum hn_call_kind kind)
+{
+    return kind == HN_C_MLX_MODEL || kind == HN_C_MLX_TRAIN || kind == HN_C_MLX_PART;
+}
+
 static bool is_trainer(enum hn_call_kind kind)
 {
     return kind == HN_C_TRAINER || kind == HN_C_SFT_TRAINER;
@@ -81,7 +86,7 @@ static const struct hn_py_value *object(const struct hn_migrator *m, const struc
 
 static bool is_model(enum hn_call_kind kind)
 {
-    return kind == HN_C_MODEL || kind == HN_C_UNSLOTH_MODEL;
+    return kind == HN_C_MODEL || kind == HN_C_UNSLOTH_MODEL || kind == HN_C_MLX_MODEL;
 }
 
 /* HfArgumentParser((ModelArguments, SFTConfig)) */
@@ -141,6 +146,8 @@ static void choose(struct hn_migrator *m)
         if (!model && is_model(info->kind))
             model = c->object;
         m->loop = m->loop || info->kind == HN_C_OPTIMIZER;
+        m->mlx_api =
+            m->mlx_api || info->kind == HN_C_MLX_TRAIN || strcmp(info->name, "value_and_grad") == 0;
         if (info->kind == HN_C_LOADER &&
             (!m->loader || (hn_py_truth(hn_py_value_get(c->object, "shuffle")) == 1 &&
                             hn_py_truth(hn_py_value_get(m->loader, "shuffle")) != 1)))
@@ -162,6 +169,7 @@ static void choose(struct hn_migrator *m)
     }
     m->args = m->args ? m->args : args;
     m->loop = m->loop && !m->trainer && !m->args;
+    m->mlx_api = m->mlx_api && !m->trainer && !m->args && !m->loop;
     m->lora = config ? config : lora ? lora : aside;
     if (given && given->type == HN_PY_OBJECT)
         given = object(m, given, is_model);
@@ -323,6 +331,50 @@ static const char *optimizer_of(const char *name)
                                        : NULL;
 }
 
+/* Where the functions' own defaults are not those of mlx_lm.lora. */
+static void mlx_unsaid(struct hn_migrator *m, const struct hn_call_info *info,
+                       const struct hn_py_value *call)
+{
+    const struct hn_place rows = {.call = "train", .argument = "val_dataset"};
+    const struct hn_place iters = {.call = "TrainingArgs", .argument = "iters"};
+    bool train = strcmp(info->name, "train") == 0, args = strcmp(info->name, "TrainingArgs") == 0;
+    if (call->open)
+        return;
+    if (train && !hn_call_argument(info, call, "val_dataset"))
+        hn_plan_set(m->plan, &rows, HN_RANK_DEFAULT, "eval_strategy", "no", HONE_MIGRATE_DEFAULT,
+                    "nothing is given to evaluate on");
+    if ((args && !hn_call_argument(info, call, "iters")) ||
+        (train && !hn_call_argument(info, call, "args") && !hn_plan_get(m->plan, "iters")))
+        hn_plan_set(m->plan, &iters, HN_RANK_DEFAULT, "iters", "100", HONE_MIGRATE_DEFAULT, "");
+}
+
+/* A call of mlx-lm's API; beside another trainer, that one is carried. */
+static void mlx_call(struct hn_migrator *m, const struct hn_call_info *info,
+                     const struct hn_py_value *call)
+{
+    const struct hn_place place = {
+        .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
+    if (!m->mlx_api && info->kind == HN_C_MLX_MODEL) {
+        call_row(m, info, call, HONE_MIGRATE_AUTOMATIC, "not what is trained here");
+        return;
+    }
+    if (!m->mlx_api) {
+        call_row(m, info, call, HONE_MIGRATE_NOT_CARRIED,
+                 "of mlx-lm; hone carries what trains elsewhere in this file");
+        return;
+    }
+    const char *ours = optimizer_of(info->name);
+    if (info->rules == &hn_rules_mlx_optimizer)
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "optimizer", ours ? ours : "adamw",
+                    ours ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
+                    ours ? "" : "hone has Adam, AdamW and SGD: the run will differ");
+    if (info->kind == HN_C_MLX_MODEL)
+        one_of_several(m, info, call);
+    else
+        arguments(m, info, call, HN_RANK_USUAL);
+    mlx_unsaid(m, info, call);
+}
+
 /* A part of a loop of the script's own; beside a trainer, its settings hold. */
 static void own_loop(struct hn_migrator *m, const struct hn_call_info *info,
                      const struct hn_py_value *call)
@@ -330,6 +382,10 @@ static void own_loop(struct hn_migrator *m, const struct hn_call_info *info,
     const struct hn_place place = {
         .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
     const char *name = info->name;
+    if (is_mlx(info->kind)) {
+        mlx_call(m, info, call);
+        return;
+    }
     if (!m->loop) {
         if (info->note)
             call_row(m, info, call, info->fate, info->note);
@@ -367,6 +423,10 @@ static bool is_saved(struct hn_migrator *m, const struct hn_call_info *info,
                 HONE_MIGRATE_CARRIED, "");
     return true;
 }
+
+static const char label_mask[] =
+    "labels of -100 take the prompt out of the loss; hone does so for prompt/completion, task, "
+    "Alpaca and chat rows";
 
 static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
                      const struct hn_py_value *call)
@@ -412,9 +472,7 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
         mask(m, info, call, "loss on the responses only, of prompt/completion, task and chat rows");
         break;
     case HN_C_LABEL_MASK:
-        mask(m, info, call,
-             "labels of -100 take the prompt out of the loss; hone does so for prompt/completion, "
-             "task, Alpaca and chat rows");
+        mask(m, info, call, label_mask);
         break;
     case HN_C_SET_SEED:
         set_seed(m, info, call);
@@ -433,6 +491,9 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
     case HN_C_CLIP:
     case HN_C_ACCELERATOR:
     case HN_C_EPOCHS:
+    case HN_C_MLX_MODEL:
+    case HN_C_MLX_TRAIN:
+    case HN_C_MLX_PART:
         own_loop(m, info, call);
         break;
     case HN_C_MODEL_CONFIG:
@@ -678,7 +739,7 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
             continue;
         }
         found += info->kind != HN_C_READ && info->kind != HN_C_SLICE && info->kind != HN_C_LOADER &&
-                 info->kind != HN_C_EPOCHS;
+                 info->kind != HN_C_EPOCHS && (m.mlx_api || !is_mlx(info->kind));
         one_call(&m, info, c->object);
     }
     size_t before = plan->n_rows;
@@ -686,7 +747,12 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
         hn_shell_migrate(&m, sources, n, false);
     if (plan->arena->failed)
         return hn_fail_memory(err, "reading the source");
-    if (m.mlx || m.trl) { /* all that trains is that line */
+    if (m.mlx_api && !m.mlx && !m.trl) {
+        if (plan->train.n || !hn_plan_get(plan, "data"))
+            hn_data_finish(&m);
+        m.mlx = true;
+    }
+    if (m.mlx || m.trl) { /* all that trains is that line, or mlx-lm's API */
         hn_defaults_apply(&m);
         return plan->arena->failed ? hn_fail_memory(err, "reading the source") : 0;
     }
