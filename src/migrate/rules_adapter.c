@@ -1,5 +1,7 @@
 /* LoraConfig, unsloth's get_peft_model, PEFT's adapter_config.json. */
 #include <string.h>
+#include "migrate/adapter_targets.h"
+#include "migrate/calls.h"
 #include "migrate/rule_rows.h"
 
 static bool is_plain(struct hn_str s)
@@ -18,9 +20,7 @@ static void not_told(struct hn_migrator *m, const struct hn_rule *rule,
                      const struct hn_place *place, const struct hn_py_value *v)
 {
     if (v->type == HN_PY_STR)
-        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-                    "a regular expression: hone takes names, globs or all-linear in "
-                    "target_modules");
+        hn_targets_pattern(m, place, rule->key, v->text);
     else if (m->finds_linear)
         hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, "all-linear", HONE_MIGRATE_CHANGED,
                     "the script has a function that looks for all linear layers, and its result "
@@ -30,12 +30,35 @@ static void not_told(struct hn_migrator *m, const struct hn_rule *rule,
                            " (all-linear takes every linear layer of the blocks)");
 }
 
+/* With layers_to_transform, the whole paths of what has an adapter: is it set, and can they be
+ * told? */
+static bool block_paths(struct hn_migrator *m, struct hn_py_value *out)
+{
+    const struct hn_py_value *blocks = hn_py_value_get(m->lora, "layers_to_transform");
+    const struct hn_py_value *given = hn_py_value_get(m->lora, "target_modules");
+    const struct hn_call_info *info =
+        m->lora && m->lora->type == HN_PY_OBJECT ? hn_call_find(m->lora) : NULL;
+    bool unsloth = info && info->kind == HN_C_UNSLOTH_PEFT;
+    bool list = given && (given->type == HN_PY_LIST || given->type == HN_PY_TUPLE) && !given->open;
+    *out = (struct hn_py_value){.type = HN_PY_LIST};
+    if (!blocks || hn_rule_is_usual("None|[]", blocks))
+        return false;
+    if (!list && given && given->type != HN_PY_NONE)
+        return false;
+    return hn_targets_blocks(m->plan, list ? given : NULL, unsloth ? "all-linear" : "q_proj v_proj",
+                             blocks, out);
+}
+
 static void targets(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                     const struct hn_py_value *v)
 {
     struct hn_plan *p = m->plan;
     bool list = v->type == HN_PY_LIST || v->type == HN_PY_TUPLE;
-    if (v->type == HN_PY_NONE) {
+    struct hn_py_value paths;
+    if ((list || v->type == HN_PY_NONE) && block_paths(m, &paths)) {
+        hn_plan_set_list(p, place, HN_RANK_USUAL, rule->key, &paths, HONE_MIGRATE_CHANGED,
+                         "by whole paths, for the blocks of layers_to_transform alone");
+    } else if (v->type == HN_PY_NONE) {
         hn_plan_set(p, place, HN_RANK_USUAL, rule->key, "q_proj,v_proj", HONE_MIGRATE_CHANGED,
                     "what PEFT takes for Llama, Mistral, Qwen and Gemma models");
     } else if (v->type == HN_PY_STR && is_plain(v->text)) {
@@ -73,12 +96,22 @@ static void misnamed(struct hn_migrator *m, const struct hn_rule *rule,
 static void layers(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                    const struct hn_py_value *v)
 {
-    (void)rule;
-    bool none = hn_rule_is_usual("None|[]", v);
-    hn_plan_row(m->plan, place, none ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
-                none ? "all blocks, as in hone"
-                     : "hone adapts all blocks, or the last N: set num_layers if these are the "
-                       "last");
+    const struct hn_py_value *given = hn_py_value_get(m->lora, "target_modules");
+    struct hn_py_value paths;
+    if (hn_rule_is_usual("None|[]", v))
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "all blocks, as in hone");
+    else if (given && given->type == HN_PY_STR)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "PEFT refuses it beside target_modules that are no list");
+    else if (!block_paths(m, &paths))
+        hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "hone adapts all blocks, or the last N: set num_layers if these are the last");
+    else if (given)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_CHANGED, "",
+                    "target_modules names the layers of these blocks by their whole paths");
+    else
+        hn_plan_set_list(m->plan, place, HN_RANK_USUAL, rule->key, &paths, HONE_MIGRATE_CHANGED,
+                         "PEFT's own layers, by whole paths, of these blocks alone");
 }
 
 static void base_model(struct hn_migrator *m, const struct hn_rule *rule,
@@ -123,8 +156,10 @@ static const struct hn_rule lora[] = {
     LOST("eva_config corda_config lora_ga_config pissa_config", "None|{}", start),
     LOST("velora_config monteclora_config kasa_config arrow_config", "None|{}",
          "hone trains plain LoRA"),
-    CALL("layers_to_transform", NULL, layers),
-    LOST("layers_pattern", "None", "hone knows the blocks of the models that it reads"),
+    CALL("layers_to_transform", "target_modules", layers),
+    LOST("layers_pattern", "None|[]||layers|[\"layers\"]",
+         "the blocks of the models that hone reads are called layers: PEFT would find none in them "
+         "by another name"),
     LOST("rank_pattern alpha_pattern", "None|{}", "hone has one rank and alpha for all layers"),
     LOST("trainable_token_indices", "None", "hone trains no embeddings"),
     LOST("target_parameters", "None|[]", "hone adapts linear layers, not bare parameters"),

@@ -239,6 +239,61 @@ static void test_numbers(void **state)
     }
 }
 
+/* target_modules and layers_to_transform: what the adapter's layers become. */
+static void test_targets(void **state)
+{
+    static const char some[] = "not carried", all[] = "q_proj,k_proj,v_proj,o_proj";
+    static const struct {
+        const char *text, *targets; /* of train.yaml, by commas; or why not */
+    } cases[] = {
+        {"target_modules=r'.*\\.(q|v)_proj'", "q_proj,v_proj"},
+        {"target_modules='.*(self_attn|mlp).*(up|down|k)_proj$'", "k_proj,up_proj,down_proj"},
+        {"target_modules=r'model\\.layers\\.\\d+\\.self_attn\\.[qkvo]_proj'", all},
+        {"target_modules=r'.*\\.\\d{1,2}\\.mlp\\.up_proj'", "up_proj"},
+        {"target_modules=r'.*layers\\.(30|31)\\..*(q|k)_proj'",
+         "model.layers.30.self_attn.q_proj,model.layers.31.self_attn.q_proj,"
+         "model.layers.30.self_attn.k_proj,model.layers.31.self_attn.k_proj"},
+        {"target_modules='.*q_proj|lm_head'", "q_proj"},
+        {"target_modules=r'.*\\.\\d*[02468]\\.self_attn.q_proj'", some},
+        {"target_modules='(q_proj'", some},
+        {"target_modules='(a+)+b|((((.*)*)*)*)*x'", some},
+        {"target_modules='transformer.h.*.attn'", some},
+        {"target_modules=['q_proj', 'lm_head'], layers_to_transform=[1, 2]",
+         "model.layers.1.self_attn.q_proj,model.layers.2.self_attn.q_proj"},
+        {"layers_to_transform=[2], target_modules=['mlp.up_proj'], layers_pattern='layers'",
+         "model.layers.2.mlp.up_proj"},
+        {"layers_to_transform=list(range(7, 9)), target_modules=None",
+         "model.layers.7.self_attn.q_proj,model.layers.7.self_attn.v_proj,"
+         "model.layers.8.self_attn.q_proj,model.layers.8.self_attn.v_proj"},
+        {"layers_to_transform=3",
+         "model.layers.3.self_attn.q_proj,model.layers.3.self_attn.v_proj"},
+        {"layers_to_transform=None, target_modules=['q_proj']", "q_proj"},
+        {"target_modules=['q_proj'], layers_to_transform=[input()]", "q_proj"},
+        {"target_modules=['q_proj'], layers_to_transform=[-1]", "q_proj"},
+        {"target_modules='all-linear', layers_to_transform=[1]", "all-linear"},
+    };
+    (void)state;
+    for (size_t i = 0; i < HN_COUNT(cases); i++) {
+        char source[300], got[1000] = "";
+        struct hone_migration *m = NULL;
+        struct hone_err err = {0};
+        snprintf(source, sizeof source, "LoraConfig(%s)\n", cases[i].text);
+        assert_int_equal(hone_migrate_parse(&m, "x.py", source, strlen(source), &err), 0);
+        assert_accepted(m->yaml);
+        const char *at = strstr(m->yaml, "target_modules:");
+        for (at = at ? strstr(at, "\n  - ") : NULL; at && strncmp(at, "\n  - ", 5) == 0;) {
+            size_t n = strcspn(at + 5, "\n"), used = strlen(got);
+            snprintf(got + used, sizeof got - used, "%s%.*s", used ? "," : "", (int)n, at + 5);
+            at += 5 + n;
+        }
+        for (size_t k = 0; k < m->n_rows && cases[i].targets == some; k++)
+            if (strcmp(m->rows[k].argument, "target_modules") == 0)
+                snprintf(got, sizeof got, "%s", hone_migrate_fate_name(m->rows[k].fate));
+        assert_string_equal(got, cases[i].targets);
+        hone_migrate_close(&m);
+    }
+}
+
 /* ---- every field has a row ---------------------------------------------------------------------
  */
 
@@ -436,7 +491,7 @@ int main(void)
         cmocka_unit_test(test_examples),   cmocka_unit_test(test_values),
         cmocka_unit_test(test_numbers),    cmocka_unit_test(test_fields),
         cmocka_unit_test(test_malformed),  cmocka_unit_test(test_deep),
-        cmocka_unit_test(test_all_fields),
+        cmocka_unit_test(test_all_fields), cmocka_unit_test(test_targets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
