@@ -1,5 +1,5 @@
 /* Configs that are data already: PEFT's and mlx-lm's adapter_config.json, mlx-lm's YAML, TRL's
- * recipes; and the names of those that are not read. */
+ * recipes, axolotl's YAML; and the names of those that are not read. */
 #include <string.h>
 #include "migrate/script.h"
 
@@ -21,7 +21,6 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
         const char *all, *any; /* of all one, and of any one */
         const char *name;
     } others[] = {
-        {"base_model", "sequence_len micro_batch_size adapter datasets val_set_size", "axolotl's"},
         {"stage finetuning_type cutoff_len lora_target", "model_name_or_path dataset template",
          "LLaMA-Factory's"},
         {"compute_environment distributed_type", "num_processes mixed_precision num_machines",
@@ -36,13 +35,19 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
     static const char mlx[] =
         "model data iters lora_parameters num_layers lora_layers adapter_path "
         "fine_tune_type learning_rate optimizer batch_size";
+    if (has(config, "base_model") &&
+        has(config, "sequence_len micro_batch_size adapter datasets val_set_size")) {
+        *out = HN_CONFIG_AXOLOTL;
+        return 0;
+    }
     for (size_t i = 0; i < HN_COUNT(others); i++)
         if (has(config, others[i].all) && has(config, others[i].any))
-            return hn_fail(err, HONE_FAILED,
-                           "%s: this is %s config, which hone migrate does not read; it reads "
-                           "mlx-lm's and TRL's, PEFT's adapter_config.json, scripts and notebooks "
-                           "(for this one, set hone train's own options)",
-                           plan->path, others[i].name);
+            return hn_fail(
+                err, HONE_FAILED,
+                "%s: this is %s config, which hone migrate does not read; it reads "
+                "mlx-lm's, TRL's and axolotl's, PEFT's adapter_config.json, scripts and notebooks "
+                "(for this one, set hone train's own options)",
+                plan->path, others[i].name);
     if (has(config, "peft_type") || (has(config, "target_modules") && !has(config, trl)))
         *out = HN_CONFIG_PEFT;
     else if (has(config, trl))
@@ -50,9 +55,10 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
     else if (has(config, mlx))
         *out = HN_CONFIG_MLX;
     else
-        return hn_fail(err, HONE_FAILED,
-                       "%s: a config with no setting of mlx-lm's, TRL's or PEFT's that hone knows",
-                       plan->path);
+        return hn_fail(
+            err, HONE_FAILED,
+            "%s: a config with no setting of mlx-lm's, TRL's, axolotl's or PEFT's that hone knows",
+            plan->path);
     return 0;
 }
 
@@ -82,6 +88,8 @@ int hn_config_migrate(struct hn_plan *plan, const struct hn_py_value *config,
         .plan = plan, .mlx = kind == HN_CONFIG_MLX, .lora = peft ? config : NULL};
     if (kind == HN_CONFIG_TRL)
         hn_trl_migrate(&m, config);
+    else if (kind == HN_CONFIG_AXOLOTL)
+        hn_axolotl_migrate(&m, config);
     else
         rows(&m, config);
     if (peft) {

@@ -166,10 +166,56 @@ static void quantisation(struct hn_migrator *m)
             "true", "");
 }
 
+static bool given(const struct hn_migrator *m, const char *name)
+{
+    const struct hn_py_value *v = hn_py_value_get(m->args, name);
+    return v && v->type != HN_PY_NONE;
+}
+
+/* axolotl's own, and those that it leaves to transformers and PEFT. */
+static void axolotl(struct hn_migrator *m)
+{
+    static const char call[] = "axolotl";
+    if (!m->lora)
+        put(m, call, "adapter", "fine_tune_type", "full",
+            "without an adapter, all weights are trained");
+    if (m->lora && !hn_plan_get(m->plan, "target_modules") && !given(m, "lora_target_modules"))
+        put(m, call, "lora_target_modules", "target_modules", "q_proj,v_proj",
+            "what PEFT takes for Llama, Mistral, Qwen and Gemma models");
+    if (m->lora)
+        put(m, call, "lora_dropout", "lora_dropout", "0.0", "");
+    put(m, call, "sequence_len", "max_seq_length", "512", "");
+    put(m, call, "micro_batch_size", "batch_size", "1", "");
+    put(m, call, "gradient_accumulation_steps", "grad_accumulation_steps", "1", "");
+    if (!hn_plan_get(m->plan, "max_steps"))
+        put(m, call, "num_epochs", "num_epochs", "1.0", "");
+    put(m, call, "optimizer", "optimizer", "adamw", "");
+    put(m, call, "weight_decay", "weight_decay", "0.0", "");
+    put(m, call, "max_grad_norm", "max_grad_norm", "1.0", "");
+    put(m, call, "lr_scheduler", "lr_scheduler_type", "cosine", "");
+    if (!given(m, "warmup_steps") && !given(m, "warmup_ratio"))
+        put(m, call, "warmup_ratio", "warmup_ratio", "0.03", "at most 100 steps there");
+    if (!m->texts)
+        put(m, call, "train_on_inputs", "mask_prompt", "true", "");
+    put(m, call, "output_dir", "adapter_path", "model-out", "");
+    put(m, call, "seed", "seed", "42", "");
+    put(m, call, "val_set_size", "eval_strategy", m->evaluates ? "epoch" : "no", "");
+    put(m, call, "save_strategy", "save_strategy", "epoch", "");
+    put(m, call, "save_total_limit", "save_total_limit", "4", "");
+    if (is(m, "load_in_4bit", "true")) {
+        put(m, call, "bnb_4bit_quant_type", "bnb_4bit_quant_type", "nf4", "");
+        put(m, call, "bnb_4bit_use_double_quant", "bnb_4bit_use_double_quant", "true", "");
+    }
+}
+
 void hn_defaults_apply(struct hn_migrator *m)
 {
     if (m->mlx) {
         mlx(m);
+        return;
+    }
+    if (m->axolotl) {
+        axolotl(m);
         return;
     }
     lora(m);

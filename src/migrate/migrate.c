@@ -100,7 +100,8 @@ static struct hn_py_value *of_yaml(struct hn_arena *arena, const struct hn_yaml 
 
 static int from_config(struct migration *m, const struct hn_py_value *config, struct hone_err *err)
 {
-    static const char *const kinds[] = {"mlx-lm config", "PEFT adapter", "TRL recipe"};
+    static const char *const kinds[] = {"mlx-lm config", "PEFT adapter", "TRL recipe",
+                                        "axolotl config"};
     enum hn_config_kind kind;
     if (!config)
         return hn_fail_memory(err, "reading the config");

@@ -15,6 +15,8 @@ struct hn_migrator {
     bool mlx;           /* mlx-lm's config */
     bool mlx_api;       /* a script that trains with mlx-lm's Python API */
     bool trl;           /* TRL's recipe */
+    bool axolotl;       /* axolotl's YAML */
+    bool texts;         /* of axolotl: rows of text alone, which have no prompt */
     bool shell_trains;  /* a shell line runs a program that trains */
     bool collator;      /* labels are made by DataCollatorForLanguageModeling */
     bool pad_is_eos;    /* so the end token is padding to that collator */
@@ -64,7 +66,7 @@ extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_
     hn_rules_tokenize, hn_rules_generate, hn_rules_optimizer, hn_rules_adam, hn_rules_rate,
     hn_rules_batches, hn_rules_clip, hn_rules_accelerator, hn_rules_epochs, hn_rules_mlx_load,
     hn_rules_mlx_arguments, hn_rules_mlx_layers, hn_rules_mlx_train, hn_rules_mlx_data,
-    hn_rules_mlx_optimizer, hn_rules_mlx_generate;
+    hn_rules_mlx_optimizer, hn_rules_mlx_generate, hn_rules_axolotl;
 
 /* NULL: no table of these has the name. */
 const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);

@@ -35,9 +35,8 @@ static const char *text_of(const struct hn_plan *p, const struct hn_py_value *co
     return v && v->type == HN_PY_STR ? hn_arena_dup(p->arena, v->text.p, v->text.n) : usual;
 }
 
-/* The line that writes one part of a hub's data set to a file, and the file as an input. */
-static const char *export_of(struct hn_plan *p, const char *name, const char *config,
-                             const char *split, bool valid)
+const char *hn_hub_export(struct hn_plan *p, const char *name, const char *config,
+                          const char *split, bool valid)
 {
     const char *slash = strrchr(name, '/');
     const char *file =
@@ -61,11 +60,11 @@ static void dataset(struct hn_migrator *m, const struct hn_rule *rule, const str
     }
     const char *config = text_of(p, c, "dataset_config", NULL);
     const char *how =
-        export_of(p, name, config, text_of(p, c, "dataset_train_split", "train"), false);
+        hn_hub_export(p, name, config, text_of(p, c, "dataset_train_split", "train"), false);
     if (eval && !hn_rule_is_usual("no|None", eval))
         how = hn_plan_text(
             p, "%s, and %s", how,
-            export_of(p, name, config, text_of(p, c, "dataset_test_split", "test"), true));
+            hn_hub_export(p, name, config, text_of(p, c, "dataset_test_split", "test"), true));
     hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
                 hn_plan_text(p,
                              "hone loads no data set from a hub: write it to a file first, with "
@@ -91,9 +90,10 @@ static void mixture(struct hn_migrator *m, const struct hn_rule *rule, const str
         const char *split = map ? text_of(p, i->value, "split", "train") : "train";
         bool test = strncmp(split, "test", 4) == 0 || strncmp(split, "val", 3) == 0;
         if (name)
-            how = hn_plan_text(
-                p, "%s%s%s", how, *how ? ", " : "",
-                export_of(p, name, map ? text_of(p, i->value, "config", NULL) : NULL, split, test));
+            how = hn_plan_text(p, "%s%s%s", how, *how ? ", " : "",
+                               hn_hub_export(p, name,
+                                             map ? text_of(p, i->value, "config", NULL) : NULL,
+                                             split, test));
     }
     hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
                 hn_plan_text(p,

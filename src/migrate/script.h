@@ -13,6 +13,7 @@ enum hn_config_kind {
     HN_CONFIG_MLX, /* mlx-lm's YAML, or its adapter_config.json */
     HN_CONFIG_PEFT,
     HN_CONFIG_TRL,
+    HN_CONFIG_AXOLOTL,
 };
 /* Fails, and says what else it is. */
 HN_MUST_USE int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
@@ -23,6 +24,13 @@ HN_MUST_USE int hn_config_migrate(struct hn_plan *plan, const struct hn_py_value
                                   enum hn_config_kind kind, struct hone_err *err);
 /* TRL's: sets what m is about, and makes all rows but those of defaults. */
 void hn_trl_migrate(struct hn_migrator *m, const struct hn_py_value *config);
+
+/* axolotl's. */
+void hn_axolotl_migrate(struct hn_migrator *m, const struct hn_py_value *config);
+/* The line of Python that writes one part of a hub's data set to a file, which becomes an input;
+ * config: NULL for none. */
+const char *hn_hub_export(struct hn_plan *p, const char *name, const char *config,
+                          const char *split, bool valid);
 
 /* Rows for the defaults of transformers (or mlx-lm) that differ from hone's and were not set. */
 void hn_defaults_apply(struct hn_migrator *m);

@@ -429,14 +429,14 @@ static void test_malformed(void **state)
         {"a.ipynb", "{\"cells\": [{\"cell_type\": \"code\", \"source\": [\"a\", 1]}]}",
          "a.ipynb: cell 1: \"source\"[1] is an integer, expected a string"},
         {"a.json", "{\"a\": 1}",
-         "a.json: a config with no setting of mlx-lm's, TRL's or PEFT's that hone knows"},
+         "a.json: a config with no setting of mlx-lm's, TRL's, axolotl's or PEFT's that hone "
+         "knows"},
         {"a.json", "[1]",
          "a.json: an array; expected a notebook (with \"cells\"), or an adapter_config.json"},
-        {"a.yaml", "base_model: m\nadapter: qlora\n",
-         "a.yaml: this is axolotl's config, which hone migrate does not read; it reads mlx-lm's "
-         "and "
-         "TRL's, PEFT's adapter_config.json, scripts and notebooks (for this one, set hone train's "
-         "own options)"},
+        {"a.yaml", "model_name_or_path: m\nfinetuning_type: lora\n",
+         "a.yaml: this is LLaMA-Factory's config, which hone migrate does not read; it reads "
+         "mlx-lm's, TRL's and axolotl's, PEFT's adapter_config.json, scripts and notebooks (for "
+         "this one, set hone train's own options)"},
         {"a.ipynb",
          "{\"cells\": [{\"cell_type\": \"code\", \"source\": \"!python train_lora.py\"}]}",
          "a.ipynb: what trains is another program, run by a shell line (cell 1, line 1): give hone "
