@@ -68,7 +68,7 @@ static const struct hn_call_info table[] = {
      .fate = AUTO,
      .note = "hone makes its own batches: labels are the ids, shifted, and there is no padding"},
     {.name = "DataCollatorForCompletionOnlyLM", .kind = HN_C_COMPLETION_COLLATOR},
-    {.name = "train_on_responses_only", .kind = HN_C_RESPONSES_ONLY},
+    {.name = "train_on_responses_only", .kind = HN_C_RESPONSES_ONLY, .rules = &hn_rules_responses},
     {.name = "load_dataset",
      .kind = HN_C_LOAD,
      .positional = "path name data_dir data_files split"},
@@ -91,6 +91,7 @@ static const struct hn_call_info table[] = {
     {.name = "setup_chat_format", .kind = HN_C_CHAT_FORMAT, .positional = "model tokenizer format"},
     {.name = "get_chat_template",
      .kind = HN_C_CHAT_FORMAT,
+     .rules = &hn_rules_chat_format,
      .positional = "tokenizer chat_template"},
     {.name = "set_seed", .kind = HN_C_SET_SEED, .positional = "seed"},
     {.name = "seed_everything", .kind = HN_C_SET_SEED, .positional = "seed"},
@@ -203,6 +204,8 @@ static const struct hn_call_info
                    "of an adapter that is there already; hone knows an adapter's base model"},
     pipe = {"pipeline", HN_C_GENERATE, &hn_rules_generate, "text_inputs", 0, NULL},
     tokenize = {"tokenizer", HN_C_TOKENIZE, &hn_rules_tokenize, "text", 0, NULL},
+    resumed = {"train", HN_C_NOTE, NULL,
+               NULL,    LOST,      "it goes on from a checkpoint: give hone train --resume"},
     other_peft = {"PEFT config", HN_C_OTHER_PEFT, NULL, NULL, LOST, "hone trains LoRA adapters"},
     other_trainer = {"preference training",
                      HN_C_OTHER_TRAINER,
@@ -354,6 +357,9 @@ const struct hn_call_info *hn_call_find(const struct hn_py_value *call)
         return loader(owner);
     if (hn_str_is(last, "get_peft_model") && owner.n > 4 && memcmp(owner.p, "Fast", 4) == 0)
         return &unsloth_peft;
+    if (hn_str_is(last, "train") && hn_py_value_get(call, "resume_from_checkpoint") &&
+        !hn_rule_is_usual("None|False", hn_py_value_get(call, "resume_from_checkpoint")))
+        return &resumed;
     for (size_t i = 0; i < HN_COUNT(trainers); i++)
         if (hn_str_is(last, trainers[i]))
             return &other_trainer;

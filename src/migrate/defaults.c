@@ -148,12 +148,32 @@ static void mlx(struct hn_migrator *m)
     }
 }
 
+/* What unsloth's loader does when it is told nothing else. */
+static void unsloth_model(struct hn_migrator *m)
+{
+    static const char *const others[] = {"load_in_8bit", "load_in_16bit", "load_in_fp8",
+                                         "full_finetuning"};
+    const struct hn_call_info *info =
+        m->model && m->model->type == HN_PY_OBJECT ? hn_call_find(m->model) : NULL;
+    if (!info || info->kind != HN_C_UNSLOTH_MODEL || m->model->open)
+        return;
+    bool said = hn_call_argument(info, m->model, "load_in_4bit") != NULL;
+    for (size_t i = 0; i < HN_COUNT(others); i++) {
+        const struct hn_py_value *v = hn_py_value_get(m->model, others[i]);
+        said = said || (v && !hn_rule_is_usual("False|None", v));
+    }
+    if (!said)
+        put(m, "FastLanguageModel", "load_in_4bit", "load_in_4bit", "true", "");
+    put(m, "FastLanguageModel", "max_seq_length", "max_seq_length", "2048", "");
+}
+
 /* BitsAndBytesConfig's default, that of TRL's ModelConfig, and what unsloth quantises to. */
 static void quantisation(struct hn_migrator *m)
 {
     const struct hn_call_info *info =
         m->lora && m->lora->type == HN_PY_OBJECT ? hn_call_find(m->lora) : NULL;
     bool unsloth = info && info->kind == HN_C_UNSLOTH_PEFT;
+    unsloth_model(m);
     if (!is(m, "load_in_4bit", "true"))
         return;
     put(m,

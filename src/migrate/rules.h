@@ -66,7 +66,8 @@ extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_
     hn_rules_tokenize, hn_rules_generate, hn_rules_optimizer, hn_rules_adam, hn_rules_rate,
     hn_rules_batches, hn_rules_clip, hn_rules_accelerator, hn_rules_epochs, hn_rules_mlx_load,
     hn_rules_mlx_arguments, hn_rules_mlx_layers, hn_rules_mlx_train, hn_rules_mlx_data,
-    hn_rules_mlx_optimizer, hn_rules_mlx_generate, hn_rules_axolotl;
+    hn_rules_mlx_optimizer, hn_rules_mlx_generate, hn_rules_axolotl, hn_rules_responses,
+    hn_rules_chat_format;
 
 /* NULL: no table of these has the name. */
 const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);

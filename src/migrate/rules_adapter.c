@@ -191,6 +191,38 @@ static void unsloth_seed(struct hn_migrator *m, const struct hn_rule *rule,
                      : "hone has one seed; that of the training arguments is taken");
 }
 
+/* get_chat_template(mapping={"role": "from", "content": "value", "user": "human", …}) */
+static void mapping(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                    const struct hn_py_value *v)
+{
+    (void)rule;
+    bool known = v->type == HN_PY_NONE || (v->type == HN_PY_DICT && !v->open);
+    for (const struct hn_py_item *i = known ? v->first : NULL; i; i = i->next)
+        known = known && hn_rule_is_usual("role|from|content|value|user|human|assistant|gpt|system",
+                                          i->value);
+    hn_plan_row(m->plan, place, known ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
+                known
+                    ? "hone reads both forms of chats by their keys"
+                    : "hone knows role and content, from and value, and their usual roles: rename "
+                      "others in the data");
+}
+
+/* Beside the template itself, which has its row. */
+static const struct hn_rule chat_format[] = {
+    CALL("mapping", NULL, mapping),
+    LOST("map_eos_token", "True", "hone ends rows with the model's own end token"),
+    LOST("system_message", "None", "hone adds no system message: write it into the rows"),
+};
+const struct hn_rules hn_rules_chat_format = {chat_format, HN_COUNT(chat_format), NULL};
+
+static const struct hn_rule responses[] = {
+    AUTO("instruction_part response_part", "hone knows the answers by the rows' roles and keys"),
+    AUTO("num_proc tokenizer", "hone encodes rows as it reads them"),
+    LOST("force_match last_response_only", "None|True|False",
+         "hone trains all answers of a chat, or the last alone with train_last_turn"),
+};
+const struct hn_rules hn_rules_responses = {responses, HN_COUNT(responses), NULL};
+
 static const struct hn_rule unsloth[] = {
     AUTO("model", "the model that is trained"),
     AUTO("use_gradient_checkpointing",

@@ -199,12 +199,31 @@ static bool passed_over(struct hn_migrator *m, const struct hn_call_info *info,
 
 /* ---- the calls ------------------------------------------------------------------------------- */
 
+/* Those arguments that have a rule; the call itself has its row. */
+static void ruled(struct hn_migrator *m, const struct hn_call_info *info,
+                  const struct hn_py_value *call)
+{
+    for (const struct hn_py_item *i = info->rules ? call->first : NULL; i; i = i->next) {
+        const struct hn_rule *rule =
+            i->key.p && !i->later ? hn_rule_find(info->rules, i->key) : NULL;
+        const char *name = rule ? hn_arena_dup(m->plan->arena, i->key.p, i->key.n) : NULL;
+        const struct hn_place place = {.call = info->name,
+                                       .argument = name ? name : "",
+                                       .value = i->value,
+                                       .cell = i->cell,
+                                       .line = i->line};
+        if (name)
+            hn_rule_apply(m, rule, &place, HN_RANK_USUAL);
+    }
+}
+
 static void mask(struct hn_migrator *m, const struct hn_call_info *info,
                  const struct hn_py_value *call, const char *note)
 {
     const struct hn_place place = {
         .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
     hn_plan_set(m->plan, &place, HN_RANK_FIRM, "mask_prompt", "true", HONE_MIGRATE_CHANGED, note);
+    ruled(m, info, call);
 }
 
 static void set_seed(struct hn_migrator *m, const struct hn_call_info *info,
@@ -238,8 +257,14 @@ static void tokenize(struct hn_migrator *m, const struct hn_call_info *info,
 static void template(struct hn_migrator *m, const struct hn_call_info *info,
                      const struct hn_py_value *call)
 {
-    call_row(m, info, call, HONE_MIGRATE_AUTOMATIC,
-             "hone puts chat rows (messages, conversations) through the model's own template");
+    const struct hn_py_value *own = hn_py_value_get(call, "chat_template");
+    if (own && own->type != HN_PY_NONE)
+        call_row(m, info, call, HONE_MIGRATE_NOT_CARRIED,
+                 "a chat template of the script's own: write it to a file, and give that as "
+                 "chat_template");
+    else
+        call_row(m, info, call, HONE_MIGRATE_AUTOMATIC,
+                 "hone puts chat rows (messages, conversations) through the model's own template");
 }
 
 static void adapter(struct hn_migrator *m, const struct hn_call_info *info,
@@ -290,6 +315,7 @@ static void chat_format(struct hn_migrator *m, const struct hn_call_info *info,
         hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
                     "hone uses the chat template in the model's folder; chat_template takes a "
                     "Jinja file, or chatml, zephyr, vicuna or alpaca");
+    ruled(m, info, call);
 }
 
 /* The one of its kind that the run is made with; NULL: not known. */
@@ -632,6 +658,13 @@ static void unread(struct hn_plan *plan, const struct hn_py_module *module)
     }
 }
 
+/* instruction_part = "…", of train_on_responses_only: no text that rows are made of */
+static bool is_part(const struct hn_py_tokens *tokens, size_t i)
+{
+    return i >= 2 && hn_str_is(tokens->items[i - 1].text, "=") &&
+           hn_str_ends(tokens->items[i - 2].text, "_part");
+}
+
 /* The forms in which scripts write their rows, by what stands in their strings. */
 static void forms(struct hn_plan *plan, const struct hn_py_source *source,
                   const struct hn_py_tokens *tokens, unsigned *seen)
@@ -662,7 +695,7 @@ static void forms(struct hn_plan *plan, const struct hn_py_source *source,
     for (size_t i = 0; i < tokens->n; i++) {
         const struct hn_py_token *t = &tokens->items[i];
         for (size_t k = 0; k < HN_COUNT(known) && t->type == HN_PY_STRING; k++) {
-            if (*seen >> k & 1 || !hn_str_contains(t->text, known[k].text))
+            if (*seen >> k & 1 || is_part(tokens, i) || !hn_str_contains(t->text, known[k].text))
                 continue;
             struct hn_py_value v = {.type = HN_PY_STR, .text = hn_str_of(known[k].text)};
             const struct hn_place place = {.call = "prompt",
