@@ -37,7 +37,8 @@ HN_MUST_USE int hn_cli_print_json(struct hn_buf *out, struct hone_err *err);
 void hn_cli_json_plan(struct hn_json_writer *w, const char *key,
                       const struct hone_memory_plan *plan);
 
-/* From the first call on, the first Ctrl-C asks for an orderly stop and the second one kills. */
+/* From the first call on, the first Ctrl-C asks for an orderly stop and the second one kills.  A
+ * terminal that is closed (SIGHUP) asks for one too, unless that is ignored (nohup). */
 void hn_cli_catch_interrupts(void);
 bool hn_cli_interrupted(void);
 /* Nobody reads standard output any more (hone train | head): an orderly stop too, not the death

@@ -1,7 +1,8 @@
-/* Ctrl-C and SIGTERM.  For most commands the first asks for an orderly stop, through a flag that
- * the commands look at between steps; the second ends the program at once.  What comes within a
- * third of a second of the first is its echo (timeout and some shells signal a program and its
- * group), not a second one. */
+/* Ctrl-C, SIGTERM and SIGHUP.  For most commands the first asks for an orderly stop, through a flag
+ * that the commands look at between steps; the second ends the program at once.  What comes within
+ * a third of a second of the first is its echo (timeout and some shells signal a program and its
+ * group), not a second one.  SIGHUP (the terminal is gone: its shell and the system may each say
+ * so) never ends it at once. */
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -90,12 +91,22 @@ void hn_cli_forget_interrupts(void)
     stop_requested = 0;
 }
 
+/* nohup has SIGHUP ignored: the program is to outlive its terminal. */
+static void catch_hangup(void)
+{
+    struct sigaction action = {.sa_handler = on_each, .sa_flags = SA_RESTART}, old;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        (void)sigaction(SIGHUP, &action, NULL);
+}
+
 void hn_cli_catch_interrupts(void)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
+    catch_hangup();
 }
 
 bool hn_cli_interrupted(void)

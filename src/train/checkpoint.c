@@ -319,6 +319,16 @@ int hn_checkpoint_set_aside(const struct hn_checkpoint *c, char **to, struct hon
     return rc;
 }
 
+int hn_checkpoint_try(const struct hn_checkpoint *c, struct hone_err *err)
+{
+    char *path = checkpoint_path(c, "unfinished-", 0);
+    int rc = path ? hn_dir_make(path, err) : hn_fail_memory(err, "looking for checkpoints");
+    if (!rc)
+        rc = hn_dir_remove(path, err);
+    hn_free(path);
+    return rc;
+}
+
 int hn_checkpoint_take(const struct hn_checkpoint *c, int64_t step, struct hone_err *err)
 {
     struct hn_progress then;

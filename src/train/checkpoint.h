@@ -32,6 +32,8 @@ HN_MUST_USE int hn_checkpoint_load(const struct hn_checkpoint *c, struct hn_prog
  * nothing to move. */
 HN_MUST_USE int hn_checkpoint_set_aside(const struct hn_checkpoint *c, char **to,
                                         struct hone_err *err);
+/* Can a checkpoint be written?  Before the work that would be lost. */
+HN_MUST_USE int hn_checkpoint_try(const struct hn_checkpoint *c, struct hone_err *err);
 /* Take the parameters and moments of the checkpoint of this step. */
 HN_MUST_USE int hn_checkpoint_take(const struct hn_checkpoint *c, int64_t step,
                                    struct hone_err *err);

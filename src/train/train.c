@@ -551,6 +551,8 @@ static int start(struct hn_run *r, const char *yaml, struct hone_err *err)
         rc = hn_dir_lock(o->adapter_path, &r->lock, err);
     if (!rc && !o->resume)
         rc = set_aside(r, err);
+    if (!rc)
+        rc = hn_checkpoint_try(&r->checkpoint, err);
     if (!rc && o->resume) {
         rc = hn_checkpoint_load(&r->checkpoint, &r->progress, &r->saved_path, err);
         if (rc == HONE_NOT_FOUND) {

@@ -84,6 +84,17 @@ Go on with: hone train --config stopped/train.yaml --resume
 2> hone: stopped at step * of 1000000 and saved to stopped/checkpoints/*; the same command with --resume goes on from there (glob)
 $ hone train --config stopped/train.yaml --resume --max-steps 1 | grep -c Going
 1
+# A terminal that is closed does the same, however often it is said; under nohup the run goes on.
+$ timeout --preserve-status -s HUP 1 hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1000000 --save-strategy no --steps-per-report 1000000 --adapter-path hung --threads 1 | tail -1; echo ${PIPESTATUS[0]}
+Go on with: hone train --config hung/train.yaml --resume
+130
+2> hone: stopped at step * of 1000000 and saved to hung/checkpoints/*; the same command with --resume goes on from there (glob)
+$ mkfifo calls; (trap '' HUP; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 300 --save-strategy no --steps-per-report 1 --adapter-path nohup --threads 1 > calls & echo $! > pid); exec 3< calls; while read -r line <&3; do case $line in 'Iter 1:'*) kill -HUP $(cat pid) ;; 'Iter 300: Saved'*) echo "$line" ;; esac; done
+Iter 300: Saved adapter weights to nohup/checkpoints/0000300.
+# Checkpoints that cannot be written are said before the first step.
+$ mkdir nowhere; ln -s gone/checkpoints nowhere/checkpoints; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --adapter-path nowhere
+2> hone: cannot make the directory nowhere/checkpoints/unfinished-0000000: No such file or directory
+? 1
 # A second run in a folder that is being written is refused.
 $ mkfifo lines; (hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1000000 --save-strategy no --steps-per-report 1 --adapter-path held --threads 1 > lines 2> /dev/null & echo $! > pid); exec 3< lines; while read -r line <&3; do case $line in Iter*) break ;; esac; done; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --adapter-path held; kill -9 $(cat pid)
 2> hone: held is being written by another program: wait for its end, or choose another folder
