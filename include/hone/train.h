@@ -85,6 +85,7 @@ struct hone_train_options {
                                    holds in the first step too, as mlx.optimizers.SGD */
     bool nesterov;              /* of SGD */
     bool bias_correction;       /* true */
+    bool decay_norms;           /* weight decay of norms and biases too (HONE_FULL) */
     double max_grad_norm;       /* 1.0; 0: off */
     int64_t batch_size;         /* 1 */
     int64_t grad_accumulation_steps; /* 1 */

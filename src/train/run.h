@@ -35,8 +35,8 @@ struct hn_run {
     struct hn_batch_rows batch;
     struct hone_row row;
     float *losses;                              /* [max rows of a batch] */
-    struct hn_tensor **param, **grad, **m, **v; /* [n_params] each */
-    size_t n_params;
+    struct hn_tensor **param, **grad, **m, **v; /* [n_params] each, those that decay first */
+    size_t n_params, n_decayed;
 
     struct hn_checkpoint checkpoint;
     struct hn_progress progress;

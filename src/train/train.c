@@ -179,8 +179,8 @@ static double rate_now(const struct hn_run *r)
                                         : hn_rate_at(&r->rate, r->progress.step);
 }
 
-/* The optimizer's step on gradients that are multiplied by scale first. */
-static void apply(struct hn_run *r, double rate, double scale)
+/* The optimizer's step on n of the parameters, whose gradients are multiplied by scale first. */
+static void apply(struct hn_run *r, size_t from, size_t n, double decay, double rate, double scale)
 {
     const struct hone_train_options *o = r->o;
     const struct hn_backend *be = r->model->backend;
@@ -191,11 +191,11 @@ static void apply(struct hn_run *r, double rate, double scale)
             .learning_rate = rate,
             .momentum = o->momentum,
             .dampening = first ? 0 : o->dampening,
-            .weight_decay = o->weight_decay,
+            .weight_decay = decay,
             .nesterov = o->nesterov,
             .grad_scale = scale,
         };
-        be->sgd(dev, r->param, r->grad, r->m, r->n_params, &s);
+        be->sgd(dev, r->param + from, r->grad + from, r->m + from, n, &s);
         return;
     }
     const struct hn_adamw a = {
@@ -203,13 +203,13 @@ static void apply(struct hn_run *r, double rate, double scale)
         .beta1 = o->adam_beta1,
         .beta2 = o->adam_beta2,
         .eps = o->adam_epsilon,
-        .weight_decay = o->weight_decay,
+        .weight_decay = decay,
         .step = r->progress.step + 1,
         .bias_correction = o->bias_correction,
         .grad_scale = scale,
     };
-    (o->optimizer == HONE_ADAMW_8BIT ? be->adamw8 : be->adamw)(dev, r->param, r->grad, r->m, r->v,
-                                                               r->n_params, &a);
+    (o->optimizer == HONE_ADAMW_8BIT ? be->adamw8 : be->adamw)(dev, r->param + from, r->grad + from,
+                                                               r->m + from, r->v + from, n, &a);
 }
 
 /* Scale, clip and apply the gradient sums, then empty them. */
@@ -231,7 +231,9 @@ static int update(struct hn_run *r, const struct window *w, struct hone_err *err
         return fail_not_finite(r, "the gradient", err);
     if (o->max_grad_norm > 0) /* torch.nn.utils.clip_grad_norm_ */
         scale *= HN_MIN(1.0, o->max_grad_norm / (p->norm + 1e-6));
-    apply(r, p->rate, scale);
+    apply(r, 0, r->n_decayed, o->weight_decay, p->rate, scale);
+    if (r->n_decayed < r->n_params)
+        apply(r, r->n_decayed, r->n_params - r->n_decayed, 0, p->rate, scale);
     hn_adapters_refresh(r->model);
     for (size_t i = 0; i < r->n_params; i++)
         be->zero(dev, r->grad[i]);

@@ -341,6 +341,32 @@ static int plan(struct hn_run *r, int64_t tokens, int64_t longest, int64_t eval_
     return rc || fits ? rc : refuse(r, longest, eval_tokens, limit, err);
 }
 
+/* transformers' Trainer spares norms and biases, which are the vectors among a model's weights; of
+ * an adapter everything decays. */
+static bool decays(const struct hn_run *r, const struct hn_param *p)
+{
+    return !r->model->adapters.full || r->o->decay_norms || p->part[HN_PART_PARAM].rows > 1;
+}
+
+static void list_params(struct hn_run *r)
+{
+    struct hn_adapter_set *set = &r->model->adapters;
+    size_t n = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < set->n_params; i++) {
+            struct hn_param *p = &set->params[i];
+            if (decays(r, p) != (pass == 0))
+                continue;
+            r->param[n] = &p->part[HN_PART_PARAM];
+            r->grad[n] = &p->part[HN_PART_GRAD];
+            r->m[n] = &p->part[HN_PART_M];
+            r->v[n++] = &p->part[HN_PART_V];
+        }
+        if (pass == 0)
+            r->n_decayed = n;
+    }
+}
+
 static int bind(struct hn_run *r, struct hone_err *err)
 {
     struct hn_plan *plans[] = {&r->train_plan, &r->eval_plan};
@@ -358,8 +384,8 @@ static int bind(struct hn_run *r, struct hone_err *err)
         *lists[i] = hn_calloc(r->n_params, sizeof(struct hn_tensor *));
         if (!*lists[i] || !r->losses)
             return hn_fail_memory(err, "preparing a run");
-        hn_adapters_list(m, (enum hn_adapter_part)i, *lists[i]);
     }
+    list_params(r);
     return 0;
 }
 
@@ -380,15 +406,13 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
         int rc = hn_adapter_read(&m->adapter_file, from, err);
         static const char *const names[] = {"lora", "dora", "full"};
         const struct hn_adapter_file *f = &m->adapter_file;
-        enum hone_fine_tune_type type = f->full       ? HONE_FULL
-                                        : f->use_dora ? HONE_DORA
-                                                      : HONE_LORA;
+        enum hone_fine_tune_type type = f->full ? HONE_FULL : f->use_dora ? HONE_DORA : HONE_LORA;
         if (!rc && type != o->fine_tune_type)
-            rc = hn_fail(err, HONE_FAILED,
-                         "%s is the result of fine-tune-type %s, but %s is set: give "
-                         "--fine-tune-type %s",
-                         o->resume_adapter_file, names[type], names[o->fine_tune_type],
-                         names[type]);
+            rc =
+                hn_fail(err, HONE_FAILED,
+                        "%s is the result of fine-tune-type %s, but %s is set: give "
+                        "--fine-tune-type %s",
+                        o->resume_adapter_file, names[type], names[o->fine_tune_type], names[type]);
         return rc ? rc : hn_adapters_load(m, &m->adapter_file, true, (float)o->lora_dropout, err);
     }
     const struct hn_adapter_config c = {

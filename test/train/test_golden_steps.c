@@ -156,6 +156,7 @@ static void set_options(const struct golden *g, const struct hn_json *steps,
     o->adam_beta2 = golden_number(g, hn_json_at(betas, 1), "betas");
     o->adam_epsilon = golden_number(g, hn_json_get(steps, "eps"), "eps");
     o->weight_decay = golden_number(g, hn_json_get(steps, "weight_decay"), "weight_decay");
+    o->decay_norms = true; /* the goldens' AdamW has one group */
     o->max_grad_norm = golden_number(g, hn_json_get(steps, "max_grad_norm"), "max_grad_norm");
     o->max_steps = (int64_t)golden_number(g, hn_json_get(steps, "n"), "n");
     o->eval_strategy = HONE_NEVER;
