@@ -118,7 +118,7 @@ struct hone_train_options {
     int64_t save_total_limit;         /* 0: keep all checkpoints; else the newest N and the best */
     int64_t
         early_stopping_patience; /* 0: off; else stop after N validations without a lower loss */
-    double early_stopping_threshold; /* 0: how much lower counts */
+    double early_stopping_threshold; /* 0: how much lower than the best counts */
     bool load_best_model_at_end;     /* the adapter that is left is the best checkpoint's */
 
     uint64_t memory; /* 0: what the machine has; else refuse or fit below it */

@@ -224,9 +224,8 @@ const struct hn_option hn_options_train[] = {
              "loss does"},
     {.name = "chat-template",
      .aliases = "chat-template-path",
-     .commands =
-         TRAIN | HN_BIT(HN_GENERATE) | HN_BIT(HN_CHAT) | HN_BIT(HN_TEST) | HN_BIT(HN_PREPARE) |
-         HN_BIT(HN_COMPARE),
+     .commands = TRAIN | HN_BIT(HN_GENERATE) | HN_BIT(HN_CHAT) | HN_BIT(HN_TEST) |
+                 HN_BIT(HN_PREPARE) | HN_BIT(HN_COMPARE),
      STRING("FILE|NAME"),
      AT(train.chat_template),
      .group = "Data",
@@ -674,7 +673,8 @@ const struct hn_option hn_options_train[] = {
      AT(train.early_stopping_threshold),
      .def = "0.0",
      .group = "Evaluation and saving",
-     .help = "how much lower a validation loss must be to count"},
+     .help = "how much lower than the lowest before it a validation loss must be to count for the "
+             "patience; the best is the lowest all the same"},
     {.name = "load-best-model-at-end",
      .commands = TRAIN,
      BOOL,

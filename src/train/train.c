@@ -287,17 +287,16 @@ static int validate(struct hn_run *r, int64_t iter, struct hone_err *err)
         .epoch = epoch_at(r),
         .val_loss = loss,
         .val_seconds = hn_now() - start,
-        .best =
-            r->progress.step > 0 && loss < r->progress.best_loss - r->o->early_stopping_threshold,
+        .best = r->progress.step > 0 && loss < r->progress.best_loss,
     };
     if (r->progress.step > 0) { /* the base's own loss is no result of the run */
-        r->progress.worse++;
+        bool counts = loss < r->progress.best_loss - r->o->early_stopping_threshold;
+        r->progress.worse = counts ? 0 : r->progress.worse + 1;
         hn_plateau_step(&r->rate, &r->progress.plateau, loss);
     }
     if (e.best) {
         r->progress.best_loss = loss;
         r->progress.best_step = r->progress.step;
-        r->progress.worse = 0;
     }
     hn_run_tell(r, &e);
     e.peak_memory = hn_peak_rss();

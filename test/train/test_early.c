@@ -92,8 +92,43 @@ static void stops_and_leaves_the_best(void **state)
     hn_buf_release(&last);
 }
 
+/* As transformers' EarlyStoppingCallback: a loss that falls, but by less than the threshold, is the
+ * best, and does not count for the patience. */
+static void falls_too_slowly(void **state)
+{
+    (void)state;
+    static const char rows[] = "{\"text\": \"aaaa bbbb aaaa bbbb aaaa bbbb\"}\n";
+    char root[] = "/tmp/hone-early-XXXXXX", out[96], path[160];
+    struct hone_err err = {0};
+    struct seen s = {0};
+    struct hone_train_options o;
+    assert_non_null(mkdtemp(root));
+    snprintf(path, sizeof path, "%s/rows.jsonl", root);
+    assert_int_equal(hn_file_write(path, rows, sizeof rows - 1, &err), 0);
+    snprintf(out, sizeof out, "%s/out", root);
+    hone_train_defaults(&o);
+    o.model = HN_TEST_DIR "/golden/mlx-q4";
+    o.data = o.valid_data = path; /* a loss that is learnt by heart falls every time */
+    o.adapter_path = out;
+    o.learning_rate = 1e-3;
+    o.max_steps = 20;
+    o.eval_strategy = HONE_STEPS;
+    o.steps_per_eval = 1;
+    o.save_strategy = HONE_NEVER;
+    o.early_stopping_patience = 3;
+    o.early_stopping_threshold = 100;
+    o.device.n_threads = 1;
+    if (hone_train(&o, NULL, watch, &s, &err))
+        fail_msg("%s", err.message);
+    assert_true(s.early);
+    assert_int_equal(s.steps, 4); /* the first counts, the next three do not */
+    assert_int_equal(s.best_step, 4);
+    assert_int_equal(hn_dir_remove(root, &err), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(stops_and_leaves_the_best)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(stops_and_leaves_the_best),
+                                       cmocka_unit_test(falls_too_slowly)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
