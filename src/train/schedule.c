@@ -22,6 +22,20 @@ static int64_t micro_of(const struct hn_run_length *r, int64_t steps, int64_t ac
     return epochs * r->micro_per_epoch + HN_MIN(rest * accumulation, r->micro_per_epoch);
 }
 
+static int64_t part_of(double epochs, int64_t n)
+{
+    return HN_MAX(1, (int64_t)ceil(epochs * (double)n - 1e-9));
+}
+
+/* Part of an epoch is so many whole steps, as in transformers' Trainer; mlx_lm's rule knows
+ * micro-batches alone. */
+static int64_t micro_of_epochs(const struct hone_train_options *o, const struct hn_run_length *r)
+{
+    if (o->step_rule == HONE_STEPS_MLX)
+        return part_of(o->num_epochs, r->micro_per_epoch);
+    return micro_of(r, part_of(o->num_epochs, r->steps_per_epoch), o->grad_accumulation_steps);
+}
+
 void hn_run_length(const struct hone_train_options *o, int64_t rows, struct hn_run_length *out)
 {
     int64_t accumulation = o->grad_accumulation_steps;
@@ -35,7 +49,7 @@ void hn_run_length(const struct hone_train_options *o, int64_t rows, struct hn_r
     else if (o->iters > 0)
         r.total_micro = o->iters;
     else
-        r.total_micro = HN_MAX(1, (int64_t)ceil(o->num_epochs * (double)r.micro_per_epoch - 1e-9));
+        r.total_micro = micro_of_epochs(o, &r);
     r.total_steps = o->max_steps > 0 ? o->max_steps : steps_of(&r, r.total_micro, accumulation);
     if (o->step_rule == HONE_STEPS_MLX) {
         r.total_micro = o->max_steps > 0 ? o->max_steps * accumulation : r.total_micro;

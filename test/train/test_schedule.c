@@ -35,9 +35,18 @@ static void lengths(void **state)
     o.iters = 0, o.max_steps = 5;
     hn_run_length(&o, 29, &r);
     assert_true(r.total_micro == 14 && r.total_steps == 5);
-    o.max_steps = 0, o.num_epochs = 0.5;
+    o.max_steps = 0, o.num_epochs = 0.5; /* of 3 steps: 2, whole as transformers' */
     hn_run_length(&o, 29, &r);
-    assert_true(r.total_micro == 4 && r.total_steps == 2);
+    assert_true(r.total_micro == 6 && r.total_steps == 2);
+    o.num_epochs = 0.4; /* of 8 micro-batches that would be 4 */
+    hn_run_length(&o, 29, &r);
+    assert_true(r.total_micro == 6 && r.total_steps == 2);
+    o.num_epochs = 1.7;
+    hn_run_length(&o, 29, &r);
+    assert_true(r.total_micro == 16 && r.total_steps == 6);
+    o.num_epochs = 1.3;
+    hn_run_length(&o, 29, &r);
+    assert_true(r.total_micro == 11 && r.total_steps == 4);
 }
 
 static void lengths_as_mlx_lm(void **state)
