@@ -343,7 +343,8 @@ struct hn_backend {
                   struct hn_tensor *const *grad, struct hn_tensor *const *m,
                   struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);
     /* The same with moments of hn_state8_words, as bitsandbytes' AdamW8bit: block by block they are
-     * widened, stepped in float32, and rounded to the nearest codes. */
+     * widened, stepped in float32, and rounded to the nearest codes.  Moments of as many words as
+     * numbers are float32, as adamw's. */
     void (*adamw8)(struct hn_device *dev, struct hn_tensor *const *param,
                    struct hn_tensor *const *grad, struct hn_tensor *const *m,
                    struct hn_tensor *const *v, size_t n, const struct hn_adamw *o);

@@ -219,6 +219,14 @@ static bool chosen(const struct hone_model *m, const struct place *p, int64_t nu
     return num_layers <= 0 || p->block >= m->spec.n_layers - num_layers;
 }
 
+/* The embedding's moments stay in float32, as transformers' Trainer has bitsandbytes keep them:
+ * most of its rows have no gradient, and a second moment that is rounded to 0 makes steps of m/eps.
+ */
+static enum hn_moments moments_of(const struct hone_model *m, int64_t place)
+{
+    return place == 0 && m->moments == HN_MOMENTS_8BIT ? HN_MOMENTS_TWO : m->moments;
+}
+
 /* The parameters of the set, with their names and their places in the decoder. */
 static int list_params(struct hone_model *m, int64_t num_layers, const struct hn_adapter_file *f,
                        struct hone_err *err)
@@ -237,7 +245,7 @@ static int list_params(struct hone_model *m, int64_t num_layers, const struct hn
         for (int part = 0; part < HN_PART_COUNT; part++) {
             struct hn_tensor *t = &param->part[part];
             *t = (struct hn_tensor){.rows = p.rows, .cols = p.cols};
-            hn_moment_shape(t, m->moments, part);
+            hn_moment_shape(t, moments_of(m, i), part);
             shape(t, t->rows, t->cols, &offset);
         }
         set->n_parameters += p.rows * p.cols;

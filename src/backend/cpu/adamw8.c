@@ -69,7 +69,7 @@ static void step_part(const struct job *j, int64_t part, int64_t n_parts)
 {
     for (size_t k = 0; k < j->n; k++) {
         int64_t n = j->x[k]->rows * j->x[k]->cols, i, end;
-        if (n >= HN_STATE8_MIN) {
+        if (j->m[k]->rows * j->m[k]->cols != n) {
             step_blocks(j, k, part, n_parts);
             continue;
         }
@@ -96,9 +96,10 @@ void hn_cpu_adamw8(struct hn_device *dev, struct hn_tensor *const *param,
     hn_nearest8_make(&j.of_signed, hn_dynamic_map_signed);
     hn_nearest8_make(&j.of_unsigned, hn_dynamic_map_unsigned);
     for (size_t k = 0; k < n; k++) {
-        int64_t size = param[k]->rows * param[k]->cols, words = hn_state8_words(size);
+        int64_t size = param[k]->rows * param[k]->cols, words = m[k]->rows * m[k]->cols;
         HN_ASSERT(grad[k]->rows * grad[k]->cols == size);
-        HN_ASSERT(m[k]->rows * m[k]->cols == words && v[k]->rows * v[k]->cols == words);
+        HN_ASSERT(words == size || words == hn_state8_words(size));
+        HN_ASSERT(v[k]->rows * v[k]->cols == words);
         total += size;
     }
     hn_cpu_run(dev, step_job, &j, total * 16);

@@ -1,6 +1,4 @@
-/* Which weights decay in full fine-tuning: one step of SGD with decay, beside the same step
- * without: p' - p'_decayed = rate * decay * p where a weight decays, 0 to the last bit where it
- * does not. */
+/* Full fine-tuning: which weights decay, and that the embedding's moments are float32. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,6 +44,8 @@ static float at(const struct hn_st_tensor *t, int64_t i)
     return hn_dtype_load(t->dtype, t->data, (size_t)i);
 }
 
+/* One step of SGD with decay, beside the same step without: p' - p'_decayed = rate * decay * p
+ * where a weight decays, 0 to the last bit where it does not. */
 static void decays_what_is_asked_for(void **state)
 {
     (void)state;
@@ -88,8 +88,50 @@ static void decays_what_is_asked_for(void **state)
     assert_int_equal(hn_dir_remove(root, &err), 0);
 }
 
+/* A second moment in 8 bits rounds to 0 beside the large ones of its block, and the step becomes
+ * m/eps.  A step of AdamW is at most rate (1 - beta1)/sqrt(1 - beta2), about 3.2 rates. */
+static void embedding_takes_small_steps(void **state)
+{
+    (void)state;
+    enum { STEPS = 4 };
+    static const char rows[] = "{\"text\": \"abcdefgh\"}\n{\"text\": \"ghijkl\"}\n";
+    char root[] = "/tmp/hone-embed-XXXXXX", data[96], out[96], file[160];
+    struct hone_train_options o;
+    struct hone_err err = {0};
+    struct hn_safetensors base, tuned;
+    assert_non_null(mkdtemp(root));
+    snprintf(data, sizeof data, "%s/rows.jsonl", root);
+    snprintf(out, sizeof out, "%s/out", root);
+    snprintf(file, sizeof file, "%s/adapters.safetensors", out);
+    assert_int_equal(hn_file_write(data, rows, sizeof rows - 1, &err), 0);
+    hone_train_defaults(&o);
+    o.model = HN_TEST_DIR "/golden/llama-tied";
+    o.data = data;
+    o.adapter_path = out;
+    o.fine_tune_type = HONE_FULL;
+    o.optimizer = HONE_ADAMW_8BIT;
+    o.learning_rate = 1e-3;
+    o.max_steps = STEPS;
+    o.device.n_threads = 1;
+    if (hone_train(&o, NULL, NULL, NULL, &err) || hn_st_open(&tuned, file, &err) ||
+        hn_st_open(&base, HN_TEST_DIR "/golden/llama-tied/model.safetensors", &err))
+        fail_msg("%s", err.message);
+    const struct hn_st_tensor *b = hn_st_find(&base, "model.embed_tokens.weight"),
+                              *t = hn_st_find(&tuned, "model.embed_tokens.weight");
+    assert_true(b && t && b->n_elements == t->n_elements && t->n_elements >= 4096);
+    double most = 0;
+    for (int64_t i = 0; i < t->n_elements; i++)
+        most = fmax(most, fabs((double)at(t, i) - (double)at(b, i)));
+    if (most == 0 || most > STEPS * 3.2 * o.learning_rate)
+        fail_msg("the embedding moved by %g", most);
+    hn_st_release(&base);
+    hn_st_release(&tuned);
+    assert_int_equal(hn_dir_remove(root, &err), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(decays_what_is_asked_for)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(decays_what_is_asked_for),
+                                       cmocka_unit_test(embedding_takes_small_steps)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
