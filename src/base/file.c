@@ -149,6 +149,25 @@ static bool is_temp_of(const char *entry, const char *name)
     return digits > 0 && strcmp(entry + n + 1 + digits, ".tmp") == 0;
 }
 
+/* A file, or a folder of files (one that holds folders is none of ours, and stays). */
+static void remove_left(int parent, const char *name, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        (void)unlinkat(parent, name, 0);
+        return;
+    }
+    int copy = dup(fd); /* closedir closes it */
+    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));)
+        (void)unlinkat(fd, e->d_name, 0);
+    if (d)
+        closedir(d);
+    else if (copy >= 0)
+        close(copy);
+    (void)unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 void hn_file_sweep(const char *path)
 {
     const char *name = hn_path_name(path);
@@ -163,7 +182,7 @@ void hn_file_sweep(const char *path)
             continue;
         int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_CLOEXEC);
         if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-            (void)unlinkat(dirfd(d), e->d_name, 0);
+            remove_left(dirfd(d), e->d_name, fd);
         if (fd >= 0)
             close(fd);
     }

@@ -37,8 +37,9 @@ HN_MUST_USE int hn_file_writer_open(struct hn_file_writer *w, const char *path,
 void hn_file_writer_add(struct hn_file_writer *w, const void *p, size_t n);
 HN_MUST_USE int hn_file_writer_commit(struct hn_file_writer *w, struct hone_err *err);
 void hn_file_writer_cancel(struct hn_file_writer *w);
-/* Remove what writers of this path left behind when they were killed (a writer locks its file, so
- * those at work are told from them). */
+/* Remove what writers of this path left behind when they were killed: the files PATH.PID.tmp, and
+ * folders of that name with the files in them (a writer locks its own, so those at work are told
+ * from them). */
 void hn_file_sweep(const char *path);
 
 /* Lines of any length, streamed; the newline (and a CR before it) is cut off. */

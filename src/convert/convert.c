@@ -158,7 +158,7 @@ static int write_output(struct hn_converter *c)
                                c->o->overwrite, c->err);
     if (rc)
         return rc;
-    rc = dir ? hn_converter_write_dir(c, place.temp) : hn_converter_write_gguf(c, place.temp);
+    rc = dir ? hn_converter_write_dir(c, place.temp) : hn_converter_write_gguf(c, place.path);
     rc = rc ? rc : hn_out_place_commit(&place, c->err);
     hn_out_place_close(&place);
     return rc;

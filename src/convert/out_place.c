@@ -114,10 +114,23 @@ static int check(const struct hn_out_place *p, const char *mark, bool overwrite,
     return overwrite ? 0 : refuse(p, "exists already; --overwrite replaces it", err);
 }
 
+/* The folder beside the output, held so that hn_file_sweep leaves it alone while it is at work. */
+static int make_temp(struct hn_out_place *p, struct hone_err *err)
+{
+    char *temp = beside(p->path, "tmp");
+    int rc = temp ? hn_dir_make(temp, err) : hn_fail_memory(err, "writing a model");
+    rc = rc ? rc : hn_dir_lock(temp, &p->lock, err);
+    if (rc)
+        hn_free(temp);
+    else
+        p->temp = temp;
+    return rc;
+}
+
 int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir, const char *mark,
                       const char *source, bool overwrite, struct hone_err *err)
 {
-    *p = (struct hn_out_place){.dir = dir};
+    *p = (struct hn_out_place){.dir = dir, .lock = -1};
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
@@ -129,29 +142,26 @@ int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir, const 
     int rc = check_kind(p, err);
     rc = rc ? rc : check(p, mark, overwrite, err);
     rc = rc ? rc : check_source(p, source, err);
-    char *temp = rc ? NULL : beside(p->path, "tmp");
-    if (!rc && !temp)
-        rc = hn_fail_memory(err, "writing a model");
     if (!rc && dir)
-        rc = hn_dir_make(temp, err);
-    p->temp = temp;
-    if (rc) {
-        hn_free(p->temp);
-        p->temp = NULL;
+        rc = make_temp(p, err);
+    if (!rc)
+        hn_file_sweep(p->path);
+    if (rc)
         hn_out_place_close(p);
-    }
     return rc;
 }
 
 int hn_out_place_commit(struct hn_out_place *p, struct hone_err *err)
 {
-    char *old = p->dir ? beside(p->path, "old") : NULL;
+    if (!p->dir)
+        return 0;
+    char *old = beside(p->path, "old");
     bool moved = false, done = false;
-    if (p->dir && !old)
+    if (!old)
         return hn_fail_memory(err, "writing a model");
     /* An empty directory gives way to a rename; one with files is moved aside first. */
     done = rename(p->temp, p->path) == 0;
-    if (!done && p->dir && (errno == ENOTEMPTY || errno == EEXIST)) {
+    if (!done && (errno == ENOTEMPTY || errno == EEXIST)) {
         moved = rename(p->path, old) == 0;
         done = moved && rename(p->temp, p->path) == 0;
     }
@@ -170,11 +180,10 @@ int hn_out_place_commit(struct hn_out_place *p, struct hone_err *err)
 
 void hn_out_place_close(struct hn_out_place *p)
 {
-    if (p->temp && p->dir)
+    if (p->temp)
         remove_dir(p->temp);
-    else if (p->temp)
-        unlink(p->temp);
+    hn_dir_unlock(&p->lock);
     hn_free(p->temp);
     hn_free(p->path);
-    *p = (struct hn_out_place){0};
+    *p = (struct hn_out_place){.lock = -1};
 }

@@ -1,4 +1,5 @@
-/* Where an output goes: written under a temporary name beside it, and given its own when whole. */
+/* Where an output goes: a folder is written under a temporary name beside it, and given its own
+ * when whole; a file's writer does the same by itself. */
 #ifndef HN_CONVERT_OUT_PLACE_H
 #define HN_CONVERT_OUT_PLACE_H
 
@@ -6,14 +7,16 @@
 
 struct hn_out_place {
     char *path; /* as given, without a trailing slash */
-    char *temp; /* beside it: a directory that was made, or a file that is to be made */
+    char *temp; /* the folder to write into, PATH.PID.tmp; NULL for a file, written as path */
     bool dir;
+    int lock; /* of temp; -1: not held */
 };
 
 /* Refuses an output that is there, unless it is an empty directory or overwrite is set; then it
  * must be of the kind that will replace it: a file, or a directory that holds the file `mark`
  * (config.json) and no directories.  What is read, `source` (a directory or file), is never
- * replaced, nor the folder that it lies in. */
+ * replaced, nor the folder that it lies in.  What a writer of this output left beside it when it
+ * was killed is removed. */
 HN_MUST_USE int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir,
                                   const char *mark, const char *source, bool overwrite,
                                   struct hone_err *err);

@@ -72,3 +72,9 @@ $ cd empty; hone convert --model ../own --output .
 $ mkfifo pipe.gguf; hone convert --model own/model.gguf --output pipe.gguf
 2> hone: pipe.gguf is a device or pipe, expected a name to write to
 ? 1
+# What a killed run left beside the output is removed by the next; other names are not its own.
+$ mkdir y.99999999.tmp y.99999999.tmp.1.tmp y.x.tmp; touch y.99999999.tmp/config.json y.gguf.99999999.tmp; hone convert --model m --output y > log; hone convert --model $TEST/golden/gguf-f16/model.gguf --output y.gguf >> log; ls -d y*
+y
+y.99999999.tmp.1.tmp
+y.gguf
+y.x.tmp
