@@ -7,8 +7,32 @@
 #include "cli/run_report.h"
 #include "report/report.h"
 
+/* Load the base as the run did: its compute and quantisation, where the command line says nothing
+ * else. */
+static int take_settings(struct hn_conf *c, const struct hn_json *run, struct hone_err *err)
+{
+    const struct hn_json *list = hn_json_get(run, "settings"), *j;
+    const struct hn_option *o;
+    struct hn_str name, value;
+    char key[64];
+    for (size_t i = 0; (o = hn_option_at(i)); i++) {
+        if (!(o->commands & HN_BIT(HN_TRAIN)) || o->offset == HN_OPTION_NOWHERE ||
+            (strcmp(o->group, "Quantisation") != 0 && strcmp(o->name, "compute") != 0))
+            continue;
+        hn_option_key(o, key, sizeof key);
+        for (size_t k = 0; (j = hn_json_at(list, k)); k++) {
+            bool mine = hn_json_str(hn_json_get(j, "name"), &name) && hn_str_is(name, key) &&
+                        hn_json_str(hn_json_get(j, "value"), &value) && value.n;
+            int rc = mine ? hn_conf_set(c, i, value.p, value.n, false, HN_FROM_FILE, key, err) : 0;
+            if (rc)
+                return hn_fail_prefix(err, "run.json");
+        }
+    }
+    return 0;
+}
+
 /* Fill the samples of run.json; run's own tree is left as it was. */
-static int fill_samples(const struct hn_conf *c, const char *dir, const struct hn_json *run,
+static int fill_samples(struct hn_conf *c, const char *dir, const struct hn_json *run,
                         struct hn_ui *ui, struct hone_err *err)
 {
     struct hn_samples s = {0};
@@ -18,7 +42,8 @@ static int fill_samples(const struct hn_conf *c, const char *dir, const struct h
     int rc = hn_samples_read(&s, run, err);
     s.n = rc ? 0 : s.n;
     if (!rc && base.n) {
-        int written = hn_run_report_samples(&s, c, base.p, dir, 0, ui, &reason);
+        int written = take_settings(c, run, &reason);
+        written = written ? written : hn_run_report_samples(&s, c, base.p, dir, 0, ui, &reason);
         if (written)
             hn_ui_say(ui, HN_YELLOW, "note: not all samples were written: %s", reason.message);
         rc = hn_report_put_samples(dir, run, &s, err);

@@ -22,6 +22,10 @@ Wrote adapters/report.html
 $ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --report-samples 0 --adapter-path none > log; grep -c 'Before and after' none/report.html
 0
 ? 1
+# The base that writes samples anew is the run's, quantised as it was.
+$ sum() { grep -oE '"(base|tuned)": *"[^"]*"' $1/run.json | cksum; }; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 4 --learning-rate 1e-2 --load-in-4bit --adapter-path four > log; sum four > a; sed -i -E 's/, *"(base|tuned)": *"([^"\\]|\\.)*"//g' four/run.json; grep -c '"tuned"' four/run.json; hone report four; sum four > b; cmp a b
+0
+Wrote four/report.html
 # A killed run has a report too.
 $ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 100000000 --save-strategy no --adapter-path killed > log & sleep 1; kill -9 $!; wait $! 2>/dev/null; grep -o '>running<' killed/report.html; hone report killed --report-samples 0
 >running<
