@@ -182,6 +182,10 @@ static int compare_with(const struct hn_adapter_file *f, const char *dir, const 
 {
     struct hn_adapter_file other = {0};
     struct hone_err inner = {0};
+    struct hn_map map;
+    if (hn_map_open(&map, path, err)) /* nothing can be said of what is in it */
+        return HONE_FAILED;
+    hn_map_close(&map);
     hn_arena_init(&other.arena, 0);
     other.config = f->config;
     bool peft = f->layout != HN_ADAPTER_PEFT;

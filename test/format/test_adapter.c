@@ -5,6 +5,7 @@
 #include "format/adapter.h"
 #include <math.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void check_modules(const struct hn_adapter_file *f, const char *goldens)
@@ -455,6 +456,11 @@ static void test_stale(void **state)
     check_made(&m, 2, "");
     assert_int_equal(hn_file_write(in_scratch(path, "adapter_model.safetensors"), "", 0, &err), 0);
     refuse(scratch, "different adapters|too few");
+    /* what cannot be read is not said to differ (root reads all) */
+    assert_int_equal(chmod(path, 0), 0);
+    if (access(path, R_OK) != 0)
+        refuse(scratch, "cannot open|adapter_model.safetensors");
+    assert_int_equal(chmod(path, 0600), 0);
     hn_buf_release(&old);
 }
 
