@@ -174,7 +174,10 @@ static int check(const struct hn_conf *c, struct hone_err *err)
     if (!t->data)
         return hn_fail(err, HONE_USAGE,
                        "--data is missing: a folder with train.jsonl, or one file of rows");
-    if (!hn_dir_exists(t->data) && !hn_file_exists(t->data))
+    int found = hn_dir_exists(t->data) ? 1 : hn_file_find(t->data, err);
+    if (found < 0)
+        return hn_fail_prefix(err, "--data");
+    if (!found)
         return hn_fail(
             err, HONE_FAILED,
             "--data %s: there is no such folder or file here (a data set of a hub has to "

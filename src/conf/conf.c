@@ -316,6 +316,8 @@ static int resolve(struct hn_conf *c, struct hone_err *err)
 {
     if (!has_training_rows(c->command))
         return 0;
+    if (c->command == HN_TRAIN && !c->set.config && given(c, "config"))
+        return hn_fail(err, HONE_USAGE, "--config is empty: it takes the name of a YAML file");
     int rc = c->set.config ? hn_config_read(c, c->set.config, err) : 0;
     rc = rc ? rc : apply_preset(c, err);
     return rc ? rc : train_rules(c, err);

@@ -26,6 +26,8 @@ $ hone train --model m
 $ hone train --model m --data nowhere
 2> hone: --data nowhere: there is no such folder or file here (a data set of a hub has to be written to a .jsonl file first)
 ? 1
+$ mkfifo rows; timeout 5 hone train --model $TEST/golden/llama-tied --data rows; rm rows
+2> hone: --data: rows is not a regular file
 $ hone lora --optimizer muon
 2> hone: --optimizer muon is not there yet; this version has adamw, adam, sgd, adamw_8bit
 ? 2
@@ -56,6 +58,9 @@ $ hone prepare --input a.jsonl --output b --max-seq-length 100
 $ printf 'lora_rank: 8\nleraning_rate: 1\n' > x.yaml; hone train --config x.yaml
 2> hone: x.yaml:2: unknown key "leraning_rate"; did you mean learning_rate?
 ? 1
+$ hone train --config "" --model m --data x
+2> hone: --config is empty: it takes the name of a YAML file
+? 2
 $ hone train --config none.yaml
 2> hone: *none.yaml* (glob)
 ? 1
