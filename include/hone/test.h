@@ -21,10 +21,12 @@ struct hone_test_row {
     int64_t tokens; /* positions with loss */
     double loss;    /* mean over them, natural logarithm */
     bool generated;
-    const char *prompt, *expected, *output; /* when generated */
-    bool exact;                             /* output equals expected, outer white space apart */
-    bool has_json;                          /* the expected answer holds JSON */
-    bool json_valid;                        /* the output's JSON part parses */
+    const char *prompt, *expected,
+        *output; /* when generated; each ends in a NUL, and may hold one */
+    size_t prompt_size, expected_size, output_size;
+    bool exact;      /* output equals expected, outer white space apart */
+    bool has_json;   /* the expected answer holds JSON */
+    bool json_valid; /* the output's JSON part parses */
     int64_t json_fields_right,
         json_fields; /* leaves of the expected JSON found equal at their path */
     double rouge_l;  /* F1 over words */

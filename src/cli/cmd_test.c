@@ -36,11 +36,11 @@ static void json_row(struct hn_json_writer *w, const struct hone_test_row *r)
     json_int(w, "line", (int64_t)r->line);
     if (r->generated) {
         hn_jw_key(w, "prompt");
-        hn_jw_str(w, r->prompt);
+        hn_jw_strn(w, r->prompt, r->prompt_size);
         hn_jw_key(w, "expected");
-        hn_jw_str(w, r->expected);
+        hn_jw_strn(w, r->expected, r->expected_size);
         hn_jw_key(w, "output");
-        hn_jw_str(w, r->output);
+        hn_jw_strn(w, r->output, r->output_size);
         hn_jw_key(w, "exact");
         hn_jw_bool(w, r->exact);
         hn_jw_key(w, "has_json");

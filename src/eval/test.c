@@ -25,6 +25,7 @@ struct result {
     int64_t tokens;
     double loss;  /* the sum over them */
     char *output; /* NULL until it is written; owned */
+    size_t output_size;
     bool done;
 };
 
@@ -160,6 +161,7 @@ static int end(struct test *t, struct job *j)
     int rc = hn_writer_end(&j->writer, t->err);
     struct result *r = &t->results[j->row];
     if (!rc) {
+        r->output_size = j->writer.text.len;
         r->output = hn_buf_take(&j->writer.text);
         rc = r->output ? 0 : hn_fail_memory(t->err, "keeping an answer");
     }
@@ -176,7 +178,7 @@ static int tell(struct test *t, uint64_t i)
     struct hn_score score = {0};
     int rc = read_row(t, i);
     if (!rc && r->output)
-        rc = hn_score_answer(t->row.expected, t->row.expected_size, r->output, strlen(r->output),
+        rc = hn_score_answer(t->row.expected, t->row.expected_size, r->output, r->output_size,
                              &score, t->err);
     if (rc)
         return rc;
@@ -190,6 +192,9 @@ static int tell(struct test *t, uint64_t i)
         .prompt = r->output ? t->row.prompt : NULL,
         .expected = r->output ? t->row.expected : NULL,
         .output = r->output,
+        .prompt_size = r->output ? t->row.prompt_size : 0,
+        .expected_size = r->output ? t->row.expected_size : 0,
+        .output_size = r->output ? r->output_size : 0,
         .exact = score.exact,
         .has_json = score.has_json,
         .json_valid = score.json_valid,

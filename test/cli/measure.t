@@ -80,3 +80,7 @@ Classes of arithmetic; likelihoods beside float32's on 16 tokens of English, eig
 $ hone bench $TEST/golden/llama-tied --decode-batch 65
 2> hone: --decode-batch: * (glob)
 ? 2
+# A text goes on after a NUL in it.
+$ printf '%s\n' '{"prompt": "a\u0000b", "completion": "c\u0000d"}' > nul.jsonl; hone test --model $TEST/golden/llama-tied --data nul.jsonl --json --max-tokens 1 | grep -oE '"(prompt|expected)": "[^"]*"'
+"prompt": "a\u0000b"
+"expected": "c\u0000d"
