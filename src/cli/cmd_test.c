@@ -169,7 +169,10 @@ static int check(const struct hn_conf *c, struct hone_err *err)
 {
     if (!c->set.data)
         return hn_fail(err, HONE_USAGE, "--data is missing: which held-out rows?");
-    if (!hn_file_exists(c->set.data) && !hn_dir_exists(c->set.data))
+    int found = hn_dir_exists(c->set.data) ? 1 : hn_file_find(c->set.data, err);
+    if (found < 0)
+        return hn_fail_prefix(err, "--data");
+    if (!found)
         return hn_fail(err, HONE_FAILED, "--data %s: there is no such file or folder", c->set.data);
     if (c->set.json && c->set.compare_with)
         return hn_fail(err, HONE_USAGE, "--json and --compare-with cannot both be printed");

@@ -26,7 +26,10 @@ $ hone train --model m
 $ hone train --model m --data nowhere
 2> hone: --data nowhere: there is no such folder or file here (a data set of a hub has to be written to a .jsonl file first)
 ? 1
-$ mkfifo rows; timeout 5 hone train --model $TEST/golden/llama-tied --data rows; rm rows
+$ mkfifo rows; timeout 5 hone train --model $TEST/golden/llama-tied --data rows
+2> hone: --data: rows is not a regular file
+? 1
+$ timeout 5 hone test --model $TEST/golden/llama-tied --data rows; rm rows
 2> hone: --data: rows is not a regular file
 $ hone lora --optimizer muon
 2> hone: --optimizer muon is not there yet; this version has adamw, adam, sgd, adamw_8bit
