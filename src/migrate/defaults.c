@@ -219,7 +219,8 @@ static void axolotl(struct hn_migrator *m)
         put(m, call, "train_on_inputs", "mask_prompt", "true", "");
     put(m, call, "output_dir", "adapter_path", "model-out", "");
     put(m, call, "seed", "seed", "42", "");
-    put(m, call, "val_set_size", "eval_strategy", m->evaluates ? "epoch" : "no", "");
+    put(m, call, "eval_strategy", "eval_strategy", "no",
+        m->evaluates ? "rows are held out, but nothing says when to evaluate on them" : "");
     put(m, call, "save_strategy", "save_strategy", "epoch", "");
     put(m, call, "save_total_limit", "save_total_limit", "4", "");
     if (is(m, "load_in_4bit", "true")) {
