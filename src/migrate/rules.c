@@ -133,3 +133,18 @@ void hn_rule_apply(struct hn_migrator *m, const struct hn_rule *rule, const stru
         break;
     }
 }
+
+void hn_rule_by_name(struct hn_migrator *m, const struct hn_rule *rule,
+                     const struct hn_place *place, const struct hn_py_value *v)
+{
+    const struct hn_rules *tables[] = {&hn_rules_model, &hn_rules_lora, &hn_rules_bnb,
+                                       &hn_rules_sft};
+    (void)v;
+    for (size_t i = 0; i < HN_COUNT(tables); i++) {
+        const struct hn_rule *of = hn_rule_find(tables[i], hn_str_of(rule->key));
+        if (!of)
+            continue;
+        hn_rule_apply(m, of, place, HN_RANK_USUAL);
+        return;
+    }
+}

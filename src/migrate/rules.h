@@ -74,6 +74,9 @@ const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str n
 /* Do what the rule says; rule NULL: a row "not known to hone". */
 void hn_rule_apply(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                    enum hn_rank rank);
+/* The action of a setting that the tables of scripts know by another name, the rule's key. */
+void hn_rule_by_name(struct hn_migrator *m, const struct hn_rule *rule,
+                     const struct hn_place *place, const struct hn_py_value *v);
 /* Is v one of the values in `usual`? */
 bool hn_rule_is_usual(const char *usual, const struct hn_py_value *v);
 

@@ -3,24 +3,6 @@
 #include "migrate/rule_rows.h"
 #include "migrate/script.h"
 
-/* A setting that other tables know by another name. */
-static void by_name(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
-                    const struct hn_py_value *v)
-{
-    const struct hn_rules *tables[] = {&hn_rules_model, &hn_rules_lora, &hn_rules_sft};
-    if (v->type == HN_PY_NONE) {
-        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "not set");
-        return;
-    }
-    for (size_t i = 0; i < HN_COUNT(tables); i++) {
-        const struct hn_rule *of = hn_rule_find(tables[i], hn_str_of(rule->key));
-        if (!of)
-            continue;
-        hn_rule_apply(m, of, place, HN_RANK_USUAL);
-        return;
-    }
-}
-
 static void adapter(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                     const struct hn_py_value *v)
 {
@@ -134,7 +116,7 @@ static void every(struct hn_migrator *m, const struct hn_rule *rule, const struc
     if (hn_py_is_number(v, &x) && x >= 1)
         hn_plan_set(m->plan, place, HN_RANK_FIRM, saves ? "save_strategy" : "eval_strategy",
                     "steps", HONE_MIGRATE_CARRIED, "");
-    by_name(m, rule, place, v);
+    hn_rule_by_name(m, rule, place, v);
 }
 
 /* ---- data sets ------------------------------------------------------------------------------- */
@@ -262,12 +244,12 @@ static const char ours[] = "hone's own business";
 static const char start[] = "hone starts as PEFT does by default: the run will begin elsewhere";
 
 static const struct hn_rule axolotl[] = {
-    CALL("base_model", "pretrained_model_name_or_path", by_name),
-    CALL("revision_of_model", "revision", by_name),
+    CALL("base_model", "pretrained_model_name_or_path", hn_rule_by_name),
+    CALL("revision_of_model", "revision", hn_rule_by_name),
     CALL("adapter", "fine_tune_type", adapter),
-    CALL("load_in_4bit", "load_in_4bit", by_name),
-    CALL("load_in_8bit", "load_in_8bit", by_name),
-    CALL("trust_remote_code", "trust_remote_code", by_name),
+    CALL("load_in_4bit", "load_in_4bit", hn_rule_by_name),
+    CALL("load_in_8bit", "load_in_8bit", hn_rule_by_name),
+    CALL("trust_remote_code", "trust_remote_code", hn_rule_by_name),
     {.names = "sequence_len",
      .action = HN_ACT_CARRY,
      .key = "max_seq_length",
@@ -275,13 +257,13 @@ static const struct hn_rule axolotl[] = {
     CARRY("lora_r", "lora_rank"),
     CARRY("lora_alpha", "lora_alpha"),
     CARRY("lora_dropout", "lora_dropout"),
-    CALL("lora_target_modules", "target_modules", by_name),
+    CALL("lora_target_modules", "target_modules", hn_rule_by_name),
     CALL("lora_target_linear", "target_modules", all_linear),
-    CALL("lora_target_parameters", "target_parameters", by_name),
-    CALL("lora_modules_to_save", "modules_to_save", by_name),
-    CALL("lora_fan_in_fan_out", "fan_in_fan_out", by_name),
-    CALL("peft_use_dora", "use_dora", by_name),
-    CALL("peft_use_rslora", "use_rslora", by_name),
+    CALL("lora_target_parameters", "target_parameters", hn_rule_by_name),
+    CALL("lora_modules_to_save", "modules_to_save", hn_rule_by_name),
+    CALL("lora_fan_in_fan_out", "fan_in_fan_out", hn_rule_by_name),
+    CALL("peft_use_dora", "use_dora", hn_rule_by_name),
+    CALL("peft_use_rslora", "use_rslora", hn_rule_by_name),
     LOST("peft_layers_to_transform peft_layers_pattern", "None|[]",
          "hone adapts all blocks, or the last N: set num_layers, or whole paths in target_modules"),
     LOST("peft_init_lora_weights", "None|True", start),
@@ -296,8 +278,8 @@ static const struct hn_rule axolotl[] = {
          "of all GPUs and accumulated steps: set grad_accumulation_steps to it, divided by "
          "batch_size"),
     CARRY("num_epochs", "num_epochs"),
-    CALL("optimizer", "optim", by_name),
-    CALL("lr_scheduler", "lr_scheduler_type", by_name),
+    CALL("optimizer", "optim", hn_rule_by_name),
+    CALL("lr_scheduler", "lr_scheduler_type", hn_rule_by_name),
     LOST("cosine_min_lr_ratio cosine_constant_lr_ratio lr_quadratic_warmup lr_div_factor lr_groups "
          "embedding_lr embedding_lr_scale adam_epsilon2 adam_beta3",
          "None|False", "hone's schedules and optimizers are transformers' own"),
@@ -308,7 +290,7 @@ static const struct hn_rule axolotl[] = {
     CALL("chat_template", "chat_template", chat_template),
     LOST("chat_template_jinja", "None", "write it to a file, and give that as chat_template"),
     LOST("default_system_message", "None", "hone adds no system message: write it into the rows"),
-    CALL("sample_packing", "packing", by_name),
+    CALL("sample_packing", "packing", hn_rule_by_name),
     AUTO("eval_sample_packing pad_to_sequence_len sample_packing_* multipack_real_batches",
          "hone pads nothing"),
     LOST("excess_length_strategy", "truncate", "hone cuts the end of a row that is too long"),

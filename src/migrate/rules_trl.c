@@ -13,21 +13,6 @@ static void use_peft(struct hn_migrator *m, const struct hn_rule *rule,
                 on ? "what hone trains" : "all weights are trained there; hone trains an adapter");
 }
 
-/* A setting that other tables know by another name. */
-static void by_name(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
-                    const struct hn_py_value *v)
-{
-    (void)v;
-    const struct hn_rules *tables[] = {&hn_rules_model, &hn_rules_lora, &hn_rules_bnb};
-    for (size_t i = 0; i < HN_COUNT(tables); i++) {
-        const struct hn_rule *of = hn_rule_find(tables[i], hn_str_of(rule->key));
-        if (!of)
-            continue;
-        hn_rule_apply(m, of, place, HN_RANK_USUAL);
-        return;
-    }
-}
-
 static const char *text_of(const struct hn_plan *p, const struct hn_py_value *config,
                            const char *name, const char *usual)
 {
@@ -103,19 +88,19 @@ static void mixture(struct hn_migrator *m, const struct hn_rule *rule, const str
 }
 
 static const struct hn_rule trl[] = {
-    CALL("model_name_or_path", "pretrained_model_name_or_path", by_name),
-    CALL("model_revision", "revision", by_name),
+    CALL("model_name_or_path", "pretrained_model_name_or_path", hn_rule_by_name),
+    CALL("model_revision", "revision", hn_rule_by_name),
     CALL("use_peft", NULL, use_peft),
     CARRY("lora_r", "lora_rank"),
     CARRY("lora_alpha", "lora_alpha"),
     CARRY("lora_dropout", "lora_dropout"),
-    CALL("lora_target_modules", "target_modules", by_name),
-    CALL("lora_modules_to_save", "modules_to_save", by_name),
-    CALL("lora_target_parameters", "target_parameters", by_name),
-    CALL("lora_task_type", "task_type", by_name),
-    CALL("use_rslora", "use_rslora", by_name),
-    CALL("use_dora", "use_dora", by_name),
-    CALL("use_bnb_nested_quant", "bnb_4bit_use_double_quant", by_name),
+    CALL("lora_target_modules", "target_modules", hn_rule_by_name),
+    CALL("lora_modules_to_save", "modules_to_save", hn_rule_by_name),
+    CALL("lora_target_parameters", "target_parameters", hn_rule_by_name),
+    CALL("lora_task_type", "task_type", hn_rule_by_name),
+    CALL("use_rslora", "use_rslora", hn_rule_by_name),
+    CALL("use_dora", "use_dora", hn_rule_by_name),
+    CALL("use_bnb_nested_quant", "bnb_4bit_use_double_quant", hn_rule_by_name),
     CALL("dataset_name", NULL, dataset),
     CALL("dataset_mixture dataset_mixer datasets", NULL, mixture),
     AUTO("dataset_config dataset_train_split dataset_test_split dataset_splits dataset_configs",
