@@ -347,14 +347,17 @@ static void one_of_several(struct hn_migrator *m, const struct hn_call_info *inf
         arguments(m, info, call, HN_RANK_USUAL);
 }
 
-/* Which optimizer a call makes, in hone's words; NULL: none that hone has. */
-static const char *optimizer_of(const char *name)
+/* The optimizer that a call of the place's name makes; other: what is told of one that hone has
+ * not. */
+static void set_optimizer(struct hn_migrator *m, const struct hn_place *place, const char *other)
 {
-    return strstr(name, "8bit")        ? "adamw_8bit"
-           : strcmp(name, "SGD") == 0  ? "sgd"
-           : strcmp(name, "Adam") == 0 ? "adam"
-           : strstr(name, "AdamW")     ? "adamw"
-                                       : NULL;
+    const char *name = place->call, *ours = strstr(name, "8bit")        ? "adamw_8bit"
+                                            : strcmp(name, "SGD") == 0  ? "sgd"
+                                            : strcmp(name, "Adam") == 0 ? "adam"
+                                            : strstr(name, "AdamW")     ? "adamw"
+                                                                        : NULL;
+    hn_plan_set(m->plan, place, HN_RANK_USUAL, "optimizer", ours ? ours : "adamw",
+                ours ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED, ours ? "" : other);
 }
 
 /* Where the functions' own defaults are not those of mlx_lm.lora. */
@@ -389,11 +392,8 @@ static void mlx_call(struct hn_migrator *m, const struct hn_call_info *info,
                  "of mlx-lm; hone carries what trains elsewhere in this file");
         return;
     }
-    const char *ours = optimizer_of(info->name);
     if (info->rules == &hn_rules_mlx_optimizer)
-        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "optimizer", ours ? ours : "adamw",
-                    ours ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
-                    ours ? "" : "hone has Adam, AdamW and SGD: the run will differ");
+        set_optimizer(m, &place, "hone has Adam, AdamW and SGD: the run will differ");
     if (info->kind == HN_C_MLX_MODEL)
         one_of_several(m, info, call);
     else
@@ -408,10 +408,6 @@ static void own_loop(struct hn_migrator *m, const struct hn_call_info *info,
     const struct hn_place place = {
         .call = info->name, .argument = "", .value = call, .cell = call->cell, .line = call->line};
     const char *name = info->name;
-    if (is_mlx(info->kind)) {
-        mlx_call(m, info, call);
-        return;
-    }
     if (!m->loop) {
         if (info->note)
             call_row(m, info, call, info->fate, info->note);
@@ -421,11 +417,8 @@ static void own_loop(struct hn_migrator *m, const struct hn_call_info *info,
         call_row(m, info, call, HONE_MIGRATE_AUTOMATIC, "not the rows that are trained on");
         return;
     }
-    const char *ours = optimizer_of(name);
     if (info->kind == HN_C_OPTIMIZER)
-        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "optimizer", ours ? ours : "adamw",
-                    ours ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
-                    ours ? "" : "another optimizer, so the run will differ");
+        set_optimizer(m, &place, "another optimizer, so the run will differ");
     if (info->kind == HN_C_RATE && strcmp(name, "get_scheduler") != 0)
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "lr_scheduler_type",
                     strstr(name, "cosine")   ? "cosine"
@@ -490,9 +483,6 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
     case HN_C_PEFT_MODEL:
         adapter(m, info, call);
         break;
-    case HN_C_GET_PEFT:
-        call_row(m, info, call, HONE_MIGRATE_AUTOMATIC, "hone train adds the adapter");
-        break;
     case HN_C_COMPLETION_COLLATOR:
     case HN_C_RESPONSES_ONLY:
         mask(m, info, call, "loss on the responses only, of prompt/completion, task and chat rows");
@@ -517,11 +507,14 @@ static void one_call(struct hn_migrator *m, const struct hn_call_info *info,
     case HN_C_CLIP:
     case HN_C_ACCELERATOR:
     case HN_C_EPOCHS:
+        own_loop(m, info, call);
+        break;
     case HN_C_MLX_MODEL:
     case HN_C_MLX_TRAIN:
     case HN_C_MLX_PART:
-        own_loop(m, info, call);
+        mlx_call(m, info, call);
         break;
+    case HN_C_GET_PEFT:
     case HN_C_MODEL_CONFIG:
     case HN_C_OTHER_PEFT:
     case HN_C_OTHER_TRAINER:
@@ -679,12 +672,10 @@ static void forms(struct hn_plan *plan, const struct hn_py_source *source,
     } known[] = {
         {"### TASK", HONE_MIGRATE_AUTOMATIC,
          "hone prepare writes task records in a form with such headings: lay its --preview beside "
-         "the "
-         "script's text"},
+         "the script's text"},
         {"Below is an instruction that describes a task", HONE_MIGRATE_AUTOMATIC,
          "hone writes Alpaca rows (instruction, input, output) in Stanford's form, which has "
-         "another "
-         "beginning without input: lay hone prepare --preview beside the script's text"},
+         "another beginning without input: lay hone prepare --preview beside the script's text"},
         {"[INST]", HONE_MIGRATE_CHANGED, own},
         {"<|im_start|>", HONE_MIGRATE_CHANGED, own},
         {"<|start_header_id|>", HONE_MIGRATE_CHANGED, own},
