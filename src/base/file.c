@@ -301,6 +301,12 @@ bool hn_file_exists(const char *path)
     return hn_file_size(path) >= 0;
 }
 
+bool hn_file_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int hn_file_find(const char *path, struct hone_err *err)
 {
     struct stat st;

@@ -59,6 +59,8 @@ HN_MUST_USE int hn_lines_next(struct hn_lines *l, struct hone_err *err);
 void hn_lines_close(struct hn_lines *l);
 
 bool hn_file_exists(const char *path);
+/* Do both lead to the same file, folder or device? */
+bool hn_file_same(const char *a, const char *b);
 /* For a file that may be missing: 1 when it is there, 0 when nothing has its name; an error when
  * what has it is no file (a link to nothing, a directory, a pipe). */
 HN_MUST_USE int hn_file_find(const char *path, struct hone_err *err);

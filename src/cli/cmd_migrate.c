@@ -258,15 +258,14 @@ static int run(const struct hone_migration *m, const char *output, struct hn_ui 
 /* What is read, and what standard output goes to (/dev/stdout), is not what a file may replace. */
 static int check_output(const char *output, const char *input, struct hone_err *err)
 {
-    struct stat to, other;
-    if (stat(output, &to) != 0)
-        return 0;
-    for (int i = 0; i < 2; i++)
-        if ((i ? fstat(STDOUT_FILENO, &other) : stat(input, &other)) == 0 &&
-            to.st_dev == other.st_dev && to.st_ino == other.st_ino)
-            return hn_fail(
-                err, HONE_USAGE, "the output %s is %s: choose another name with -o", output,
-                i ? "what standard output goes to" : "the file that is read, and would replace it");
+    struct stat to, out;
+    bool onto_input = hn_file_same(output, input);
+    bool onto_output = stat(output, &to) == 0 && fstat(STDOUT_FILENO, &out) == 0 &&
+                       to.st_dev == out.st_dev && to.st_ino == out.st_ino;
+    if (onto_input || onto_output)
+        return hn_fail(err, HONE_USAGE, "the output %s is %s: choose another name with -o", output,
+                       onto_input ? "the file that is read, and would replace it"
+                                  : "what standard output goes to");
     return 0;
 }
 

@@ -1,7 +1,6 @@
 /* hone prepare: runs it with a line of progress, says what was found, and shows rows as a model
  * sees them. */
 #include <string.h>
-#include <sys/stat.h>
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -178,13 +177,6 @@ static int preview(const struct hn_conf *c, const char *const *paths, size_t n,
 /* ---- the command ------------------------------------------------------------------------------
  */
 
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
-           x.st_ino == y.st_ino;
-}
-
 /* No file that is read may be replaced by what is written: --output, or a file of its folder. */
 static int keep_input(const struct hone_prepare_options *p, const char *input, struct hone_err *err)
 {
@@ -195,7 +187,9 @@ static int keep_input(const struct hone_prepare_options *p, const char *input, s
                  {"valid.jsonl", p->valid_fraction > 0 || p->valid_rows > 0},
                  {"test.jsonl", p->test_fraction > 0 || p->test_rows > 0}};
     int rc = 0;
-    if (same_file(input, p->output))
+    if (!hn_file_exists(input))
+        return 0;
+    if (hn_file_same(input, p->output))
         return hn_fail(err, HONE_USAGE,
                        "--output %s is one of the inputs, and would replace it: choose another "
                        "name",
@@ -204,7 +198,7 @@ static int keep_input(const struct hone_prepare_options *p, const char *input, s
         char *path = files[i].written ? hn_path_join(p->output, files[i].name) : NULL;
         if (files[i].written && !path)
             return hn_fail_memory(err, "reading options");
-        if (path && same_file(input, path))
+        if (path && hn_file_same(input, path))
             rc = hn_fail(err, HONE_USAGE,
                          "--output %s: its %s is one of the inputs, and would be replaced: choose "
                          "another folder",

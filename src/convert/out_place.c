@@ -68,12 +68,6 @@ static int check_dir(const struct hn_out_place *p, const char *mark, bool overwr
     return nested ? refuse(p, "holds directories, so it is not replaced", err) : 0;
 }
 
-static bool same(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* Would the source go with what is replaced? */
 static int check_source(const struct hn_out_place *p, const char *source, struct hone_err *err)
 {
@@ -82,7 +76,8 @@ static int check_source(const struct hn_out_place *p, const char *source, struct
     if (!folder)
         return hn_fail_memory(err, "writing a model");
     memcpy(folder, name > source ? source : ".", HN_MAX((size_t)(name - source), (size_t)1));
-    bool within = same(p->path, source) || (!hn_dir_exists(source) && same(p->path, folder));
+    bool within =
+        hn_file_same(p->path, source) || (!hn_dir_exists(source) && hn_file_same(p->path, folder));
     hn_free(folder);
     return within ? refuse(p, "holds what is read, and would replace it: choose another name", err)
                   : 0;
@@ -94,7 +89,7 @@ static int check_kind(const struct hn_out_place *p, struct hone_err *err)
     struct stat st;
     if (p->dir && lstat(p->path, &st) == 0 && S_ISLNK(st.st_mode))
         return refuse(p, "is a link: give the name of the folder itself", err);
-    if (p->dir && same(p->path, "."))
+    if (p->dir && hn_file_same(p->path, "."))
         return refuse(p, "is the folder hone was started in: give the name of another", err);
     if (stat(p->path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return refuse(p, "is a device or pipe, expected a name to write to", err);
