@@ -216,7 +216,7 @@ static size_t take(const struct hn_device *dev, const struct hn_mm_kernel *kerne
     for (size_t i = 0; i < desks; i++) {
         struct desk desk = {.logits = piece(s, &total, rows * BLOCK)};
         desk.exps = piece(s, &total, hn_mm_packed_floats(kernel, chunk, BLOCK));
-        desk.panels = piece(s, &total, HN_MAX(hn_mm_panel_floats(), d));
+        desk.panels = piece(s, &total, HN_MAX(hn_mm_panel_floats(kernel), d));
         if (s)
             p->desks[i] = desk;
     }

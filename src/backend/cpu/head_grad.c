@@ -32,7 +32,7 @@ static size_t desk_floats(const struct hn_mm_kernel *kernel, int64_t chunk, int6
 {
     size_t rows = (size_t)chunk, packed = hn_mm_packed_floats(kernel, BLOCK, HN_MM_DEPTH_MAX);
     return 2 * hn_mm_scratch_floats(rows * BLOCK) + hn_mm_scratch_floats(packed) +
-           hn_mm_scratch_floats(HN_MAX(hn_mm_panel_floats(), (size_t)d));
+           hn_mm_scratch_floats(HN_MAX(hn_mm_panel_floats(kernel), (size_t)d));
 }
 
 static struct desk desk_of(const struct head *p, int64_t chunk, int thread)

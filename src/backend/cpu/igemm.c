@@ -122,7 +122,7 @@ int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n
     bool generates = dev->batch && dev->batch->slots, int8 = dev->compute == HN_CLASS_INT8;
     bool streams = dev->matmul->gemv.layout[w->layout].rows;
     int most = int8 ? MOST_8 : MOST_16;
-    if (!may_round(dev) || (!int8 && !generates))
+    if (!may_round(dev) || (!int8 && !generates) || hn_mm_rounds(dev, n_tokens))
         return 0;
     if (n_tokens <= few_tokens(dev, w, int8) && generates && streams)
         return 0;

@@ -28,15 +28,16 @@ static void overlay_gemv(struct hn_cpu_gemv *out, const struct hn_cpu_gemv *tabl
             out->layout[i] = table->layout[i];
 }
 
-/* A kernel that takes panels as plain makes them, and so has the same nr. */
-static void put_main(struct hn_cpu_matmul *out, const struct hn_mm_kernel *kernel)
+/* *to = a kernel that takes panels as plain makes them, and so has the same nr. */
+static void put(struct hn_mm_kernel *to, const struct hn_mm_kernel *kernel,
+                const struct hn_mm_kernel *plain)
 {
     if (!kernel->tile)
         return;
-    out->main = *kernel;
-    out->main.transpose = out->plain.transpose;
-    out->main.spread = out->plain.spread;
-    HN_ASSERT(out->main.nr == out->plain.nr);
+    *to = *kernel;
+    to->transpose = plain->transpose;
+    to->spread = plain->spread;
+    HN_ASSERT(to->nr == plain->nr);
 }
 
 void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level, enum hn_class compute)
@@ -73,9 +74,15 @@ void hn_cpu_matmul_select(struct hn_cpu_matmul *out, enum hn_cpu_level level, en
         overlay_gemv(&out->gemv, &hn_cpu_gemv_bytes_avx2);
     out->main = out->plain;
     if (compute == HN_CLASS_BF16 && bf16[level]) /* a lower level's would be slower than exact */
-        put_main(out, bf16[level]);
+        put(&out->main, bf16[level], &out->plain);
     else if (level == HN_CPU_AMX)
-        put_main(out, &hn_mm_kernel_amx);
+        put(&out->main, &hn_mm_kernel_amx, &out->plain);
+    if (compute == HN_CLASS_EXACT && level == HN_CPU_AMX)
+        put(&out->rounded, &hn_mm_kernel_amx_rounded, &out->plain);
+    else if (compute == HN_CLASS_INT8 && level == HN_CPU_AMX) {
+        put(&out->rounded, &hn_mm_kernel_bf16_amx, &out->plain); /* nearer than bytes are */
+        out->rounded.least_tokens = 128;                         /* with fewer, they are faster */
+    }
     if (out->plain.tile == hn_cpu_matmul_avx512.plain.tile && out->plain.tile)
         out->panel = hn_cpu_panel_avx512; /* of the same nr */
     else if (out->plain.tile == hn_cpu_matmul_avx2.plain.tile && out->plain.tile)
@@ -116,6 +123,13 @@ static int64_t round_up(int64_t n, int64_t grain)
 const struct hn_mm_kernel *hn_mm_pick(const struct hn_cpu_matmul *mm, int64_t n_tokens)
 {
     return n_tokens < mm->main.least_tokens ? &mm->plain : &mm->main;
+}
+
+bool hn_mm_rounds(const struct hn_device *dev, int64_t n_tokens)
+{
+    const struct hn_mm_kernel *rounded = &dev->matmul->rounded;
+    bool may = dev->compute == HN_CLASS_INT8 || (dev->batch && dev->batch->slots);
+    return may && rounded->tile && n_tokens >= rounded->least_tokens;
 }
 
 int64_t hn_mm_depth_block(const struct hn_device *dev, const struct hn_mm_kernel *kernel, int64_t n,
@@ -231,16 +245,26 @@ static void fetch_rows(const struct ahead *a, int64_t begin, int64_t end)
     }
 }
 
-/* One thread's memory: decoded rows, panels, and the panel in use as the kernel wants it. */
+/* Panels of a kernel with forms of its own that the tokens meet together: those live in the second
+ * cache beside a tile of the tokens, which then come from further away once for all of them. */
+enum { GROUP = 8 };
+
+/* One thread's memory: decoded rows, panels, and a group of panels as the kernel wants them. */
 enum {
     ROWS_FLOATS = HN_MM_PANEL_MAX * HN_MM_STRIP,
-    SETTLED_FLOATS = HN_MM_PANEL_MAX * HN_MM_DEPTH_MAX * 2 + HN_MM_HEAD,
     PANEL_FLOATS = (HN_MM_STRIP + HN_MM_PANEL_MAX) * HN_MM_DEPTH_MAX,
 };
 
-size_t hn_mm_panel_floats(void)
+/* The most that settle writes, in whole lines. */
+static int64_t settled_floats(const struct hn_mm_kernel *kernel)
 {
-    return ROWS_FLOATS + SETTLED_FLOATS + PANEL_FLOATS;
+    int64_t n = packed_floats(kernel, kernel->nr, HN_MM_DEPTH_MAX);
+    return kernel->settle ? HN_MM_HEAD + round_up(n, LINE) : 0;
+}
+
+size_t hn_mm_panel_floats(const struct hn_mm_kernel *kernel)
+{
+    return ROWS_FLOATS + PANEL_FLOATS + GROUP * (size_t)settled_floats(kernel);
 }
 
 /* Packed tokens, and where a thread keeps panels. */
@@ -248,7 +272,7 @@ struct strip {
     const struct hn_mm_kernel *kernel;
     const float *a;
     int64_t n_tokens, depth;
-    float *decoded, *settled, *panel;
+    float *decoded, *panel, *settled;
 };
 
 static struct strip strip_of(const struct hn_mm_kernel *kernel, const float *a, int64_t n_tokens,
@@ -259,31 +283,75 @@ static struct strip strip_of(const struct hn_mm_kernel *kernel, const float *a, 
                           .n_tokens = n_tokens,
                           .depth = depth,
                           .decoded = panels,
-                          .settled = panels + ROWS_FLOATS,
-                          .panel = panels + ROWS_FLOATS + SETTLED_FLOATS};
+                          .panel = panels + ROWS_FLOATS,
+                          .settled = panels + ROWS_FLOATS + PANEL_FLOATS};
 }
 
-/* All tiles of packed tokens times one panel, which is panel number i of n before what is ahead. */
-static void sweep(const struct strip *b, const float *panel, float *c, int64_t ldc, int cols,
+/* Columns whose panels the tokens meet together. */
+static int64_t group_cols(const struct hn_mm_kernel *kernel)
+{
+    return kernel->settle ? GROUP * kernel->nr : kernel->nr;
+}
+
+/* What a tile will take up: it reads its sums before all else, from lines that lie far apart. */
+static void fetch_output(const float *c, int64_t ldc, int64_t rows, int64_t cols)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j += LINE)
+            HN_PREFETCH(c + i * ldc + j);
+}
+
+/* All tiles of packed tokens times the panels of cols columns, at most group_cols, which are group
+ * number i of n before what is ahead. */
+static void sweep(const struct strip *b, const float *panels, float *c, int64_t ldc, int64_t cols,
                   bool add, const struct ahead *ahead, int64_t i, int64_t n)
 {
     const struct hn_mm_kernel *kernel = b->kernel;
-    int64_t n_tiles = hn_mm_n_tiles(kernel, b->n_tokens);
+    int64_t n_tiles = hn_mm_n_tiles(kernel, b->n_tokens), nr = kernel->nr;
     int64_t some = (ahead->rows + n * n_tiles - 1) / (n * n_tiles), row = some * n_tiles * i;
     int64_t grains = (b->n_tokens + kernel->row_grain - 1) / kernel->row_grain;
     int64_t least = grains / n_tiles, longer = grains % n_tiles; /* as tile_bound */
     int64_t row_floats = packed_floats(kernel, 1, b->depth), t = 0;
-    if (kernel->settle) {
-        kernel->settle(b->depth, panel, b->settled);
-        panel = b->settled;
-    }
     for (int64_t k = 0; k < n_tiles; k++, row += some) {
         int64_t rows = (k < longer ? least + 1 : least) * kernel->row_grain;
         rows = HN_MIN(rows, b->n_tokens - t);
         fetch_rows(ahead, row, row + some);
-        kernel->tile((int)rows, b->depth, b->a + t * row_floats, panel, c + t * ldc, ldc, cols,
-                     add);
+        for (int64_t j = 0; j < cols; j += nr) {
+            const float *panel = panels + j / nr * settled_floats(kernel);
+            float *to = c + t * ldc + j;
+            if (kernel->settle && j + nr < cols)
+                fetch_output(to + nr, ldc, rows, HN_MIN(nr, cols - j - nr));
+            else if (kernel->settle)
+                fetch_output(c + (t + rows) * ldc, ldc, HN_MIN(rows, b->n_tokens - t - rows),
+                             HN_MIN(nr, cols));
+            kernel->tile((int)rows, b->depth, b->a + t * row_floats, panel, to, ldc,
+                         (int)HN_MIN(nr, cols - j), add);
+        }
         t += rows;
+    }
+}
+
+/* Panel number i of a group in the kernel's own form, if it has one.  Returns the group's first. */
+static const float *settle(const struct strip *b, int64_t i, const float *panel)
+{
+    if (!b->kernel->settle)
+        return panel;
+    b->kernel->settle(b->depth, panel, b->settled + i * settled_floats(b->kernel));
+    return b->settled;
+}
+
+/* b.panel = w's rows [row, row + cols), columns from k0 on. */
+static void fill_panel(const struct hn_cpu_matmul *mm, const struct strip *b,
+                       const struct hn_matrix *w, int64_t row, int cols, int64_t k0)
+{
+    hn_panel_fn *direct = mm->panel.layout[w->layout];
+    if (direct && direct(w, row, cols, k0, b->depth, b->panel))
+        return;
+    for (int64_t k = 0; k < b->depth; k += HN_MM_STRIP) {
+        int64_t n = HN_MIN(HN_MM_STRIP, b->depth - k);
+        for (int i = 0; i < cols; i++)
+            mm->decode[w->layout](w, row + i, k0 + k, n, b->decoded + i * HN_MM_STRIP);
+        b->kernel->transpose(cols, b->decoded, HN_MM_STRIP, n, b->panel + k * b->kernel->nr);
     }
 }
 
@@ -292,22 +360,17 @@ void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kern
                          int64_t depth, const float *a, int64_t n_tokens, float *panels, float *y,
                          int64_t ldy, bool add)
 {
-    hn_mm_decode_fn *decode = mm->decode[w->layout];
-    hn_panel_fn *direct = mm->panel.layout[w->layout];
     struct strip b = strip_of(kernel, a, n_tokens, depth, panels);
-    int nr = kernel->nr;
-    for (int64_t j = 0; j < rows; j += nr) {
-        int cols = (int)HN_MIN(nr, rows - j);
-        bool done = direct && direct(w, row + j, cols, k0, depth, b.panel);
-        for (int64_t k = 0; !done && k < depth; k += HN_MM_STRIP) {
-            int64_t n = HN_MIN(HN_MM_STRIP, depth - k);
-            for (int i = 0; i < cols; i++)
-                decode(w, row + j + i, k0 + k, n, b.decoded + i * HN_MM_STRIP);
-            kernel->transpose(cols, b.decoded, HN_MM_STRIP, n, b.panel + k * nr);
+    int64_t nr = kernel->nr, group = group_cols(kernel);
+    for (int64_t j0 = 0; j0 < rows; j0 += group) {
+        int64_t cols = HN_MIN(group, rows - j0), next = j0 + cols;
+        const float *first = NULL;
+        for (int64_t j = 0; j < cols; j += nr) {
+            fill_panel(mm, &b, w, row + j0 + j, (int)HN_MIN(nr, cols - j), k0);
+            first = settle(&b, j / nr, b.panel);
         }
-        int64_t next = row + j + cols;
-        struct ahead ahead = look_ahead(w, next, HN_MIN(nr, row + rows - next), k0, depth);
-        sweep(&b, b.panel, y + j, ldy, cols, add, &ahead, 0, 1);
+        struct ahead ahead = look_ahead(w, row + next, HN_MIN(group, rows - next), k0, depth);
+        sweep(&b, first, y + j0, ldy, cols, add, &ahead, 0, 1);
     }
 }
 
@@ -331,17 +394,22 @@ void hn_mm_backward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_ker
                           int64_t ldx, bool add)
 {
     struct strip b = strip_of(kernel, a, n_tokens, depth, panels);
-    int nr = kernel->nr;
+    int64_t nr = kernel->nr, group = group_cols(kernel);
     /* What needs no decoded rows is made a few panels at a time, and found in the second cache. */
     int64_t width = mm->panel.across[w->layout] ? HN_MAX(64, hn_mm_grain(w)) : HN_MM_STRIP;
-    for (int64_t j0 = 0; j0 < cols; j0 += width) {
-        int64_t strip = HN_MIN(width, cols - j0);
-        fill_across(mm, &b, w, col + j0, strip, n0);
-        int64_t next = j0 + strip, n_panels = (strip + nr - 1) / nr;
-        struct ahead ahead = look_ahead(w, n0, depth, col + next, HN_MIN(width, cols - next));
-        for (int64_t j = 0; j < strip; j += nr)
-            sweep(&b, b.panel + j * depth, dx + j0 + j, ldx, (int)HN_MIN(nr, strip - j), add,
-                  &ahead, j / nr, n_panels);
+    int64_t span = HN_MAX(width, group);
+    for (int64_t j0 = 0; j0 < cols; j0 += span) {
+        int64_t strip = HN_MIN(span, cols - j0), next = j0 + strip;
+        int64_t n_groups = (strip + group - 1) / group;
+        struct ahead ahead = look_ahead(w, n0, depth, col + next, HN_MIN(span, cols - next));
+        for (int64_t j = 0; j < strip; j += nr) {
+            int64_t from = j / group * group, end = HN_MIN(j + nr, strip);
+            if (j % width == 0)
+                fill_across(mm, &b, w, col + j0 + j, HN_MIN(width, strip - j), n0);
+            const float *first = settle(&b, (j - from) / nr, b.panel + j % width * depth);
+            if (end == strip || end == from + group)
+                sweep(&b, first, dx + j0 + from, ldx, end - from, add, &ahead, j / group, n_groups);
+        }
     }
 }
 
@@ -456,7 +524,7 @@ static size_t block_floats(const struct hn_mm_kernel *kernel, int64_t n_tokens)
 static struct blocks open_blocks(const struct hn_device *dev, struct hn_mm_scratch *s,
                                  const struct hn_mm_kernel *kernel, int64_t units, int64_t n_tokens)
 {
-    size_t panels = hn_mm_panel_floats() * (size_t)hn_pool_size(dev->pool);
+    size_t panels = hn_mm_panel_floats(kernel) * (size_t)hn_pool_size(dev->pool);
     struct blocks b = {.kernel = kernel};
     b.units = units;
     b.packed = hn_mm_scratch_take(s, block_floats(kernel, n_tokens));
@@ -539,7 +607,7 @@ static int64_t forward_grain(const struct forward *f)
 static void forward_job(void *arg, struct hn_parts *parts)
 {
     struct forward *f = arg;
-    float *panels = f->blocks.panels + (size_t)parts->thread * hn_mm_panel_floats();
+    float *panels = f->blocks.panels + (size_t)parts->thread * hn_mm_panel_floats(f->kernel);
     hn_mm_enter(f->kernel);
     while (hn_parts_next(parts))
         forward_part_of_block(f, parts->at, panels);
@@ -670,7 +738,8 @@ static int64_t vectors_cut(const struct forward *f, int64_t panels)
 void hn_mm_forward(struct hn_device *dev, struct hn_mm_scratch s, const float *x, int64_t n_tokens,
                    int64_t depth, const struct hn_mm_out *out, int n, bool add)
 {
-    const struct hn_mm_kernel *kernel = hn_mm_pick(dev->matmul, n_tokens);
+    const struct hn_mm_kernel *kernel =
+        hn_mm_rounds(dev, n_tokens) ? &dev->matmul->rounded : hn_mm_pick(dev->matmul, n_tokens);
     struct forward f = {.dev = dev,
                         .kernel = kernel,
                         .x = x,
@@ -708,7 +777,7 @@ static void backward_job(void *arg, struct hn_parts *parts)
     const struct backward *p = arg;
     const struct block *b = &p->blocks.now;
     const struct cut *cut = &p->blocks.cut;
-    float *panels = p->blocks.panels + (size_t)parts->thread * hn_mm_panel_floats();
+    float *panels = p->blocks.panels + (size_t)parts->thread * hn_mm_panel_floats(p->kernel);
     hn_mm_enter(p->kernel);
     while (hn_parts_next(parts)) {
         struct span t = tokens_of(&p->blocks, parts->at / cut->columns);
@@ -766,7 +835,7 @@ size_t hn_mm_scratch_needed(const struct hn_device *dev, int64_t n_tokens, int64
     size_t block = HN_MAX(block_floats(&dev->matmul->main, n_tokens),
                           block_floats(&dev->matmul->plain, n_tokens));
     size_t vectors = hn_mm_scratch_floats(vectors_floats(width, threads));
-    size_t blocked =
-        hn_mm_scratch_floats(block) + hn_mm_scratch_floats(hn_mm_panel_floats() * threads);
+    size_t blocked = hn_mm_scratch_floats(block) +
+                     hn_mm_scratch_floats(hn_mm_panel_floats(&dev->matmul->main) * threads);
     return HN_MAX(vectors, blocked);
 }

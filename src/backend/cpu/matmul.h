@@ -65,9 +65,11 @@ struct hn_mm_kernel {
 };
 
 struct hn_cpu_matmul {
-    struct hn_mm_kernel plain; /* float32 as it lies; a level sets all of it or nothing */
-    struct hn_mm_kernel main;  /* of the frozen weights' products; select: plain, if no level has
-                                  a better one, which may then leave out transpose and spread */
+    struct hn_mm_kernel plain;   /* float32 as it lies; a level sets all of it or nothing */
+    struct hn_mm_kernel main;    /* of the frozen weights' products; select: plain, if no level has
+                                    a better one, which may then leave out transpose and spread */
+    struct hn_mm_kernel rounded; /* of linears whose tokens may be rounded (hn_mm_rounds), where a
+                                    level has a faster one than integers are; tile NULL: none */
 
     hn_mm_decode_fn *decode[HN_LAYOUT_COUNT];
     hn_mm_dots_fn *dots;
@@ -96,7 +98,7 @@ struct hn_cpu_decode {
 extern const struct hn_cpu_decode hn_cpu_decode_avx2;
 extern const struct hn_cpu_matmul hn_cpu_matmul_c, hn_cpu_matmul_neon, hn_cpu_matmul_avx2,
     hn_cpu_matmul_avx512;
-extern const struct hn_mm_kernel hn_mm_kernel_amx;
+extern const struct hn_mm_kernel hn_mm_kernel_amx, hn_mm_kernel_amx_rounded;
 /* Of the class bf16: C's is the specification. */
 extern const struct hn_mm_kernel hn_mm_kernel_bf16_c, hn_mm_kernel_bf16_neon, hn_mm_kernel_bf16_amx;
 
@@ -122,6 +124,9 @@ size_t hn_mm_scratch_floats(size_t n);
 
 /* The kernel for so many tokens; one operation uses one. */
 const struct hn_mm_kernel *hn_mm_pick(const struct hn_cpu_matmul *mm, int64_t n_tokens);
+/* Whether a linear of so many tokens goes through the table's rounded kernel: in the class int8,
+ * and behind a cache. */
+bool hn_mm_rounds(const struct hn_device *dev, int64_t n_tokens);
 /* Steps of depth per block for a weight whose depth is [0, n) in whole multiples of grain. */
 int64_t hn_mm_depth_block(const struct hn_device *dev, const struct hn_mm_kernel *kernel, int64_t n,
                           int64_t grain);
@@ -137,7 +142,7 @@ int64_t hn_mm_n_tiles(const struct hn_mm_kernel *kernel, int64_t n_tokens);
 void hn_mm_pack(const struct hn_mm_kernel *kernel, const float *x, int64_t ldx, int64_t n_tokens,
                 int64_t tile_begin, int64_t tile_end, int64_t depth, float *a);
 /* Floats that one thread needs for panels of either direction. */
-size_t hn_mm_panel_floats(void);
+size_t hn_mm_panel_floats(const struct hn_mm_kernel *kernel);
 /* y[:, row..row+rows) (= or +=) packed x[:, k0..k0+depth) * W[row..row+rows, k0..k0+depth)^T */
 void hn_mm_forward_strip(const struct hn_cpu_matmul *mm, const struct hn_mm_kernel *kernel,
                          const struct hn_matrix *w, int64_t row, int64_t rows, int64_t k0,

@@ -83,17 +83,22 @@ static void test_tile(void **state)
             check_tile(level, mm, rows, 1 + (int64_t)hn_rng_below(&rng, 70), cols, cols % 2);
 }
 
-/* ---- the class bf16 ------------------------------------------------------------------------ */
+/* ---- kernels with forms of their own ------------------------------------------------------- */
 
 static double to_bf16(float v)
 {
     return (double)hn_bf16_to_f32(hn_bf16_from_f32(v));
 }
 
-/* Operands rounded to nearest even, then the bound of any order of float32 sums: a kernel that
- * rounded otherwise, or not at all, would miss it. */
-static void check_bf16_tile(int level, const struct hn_mm_kernel *kernel, int rows, int64_t depth,
-                            int cols, bool add)
+static double as_it_is(float v)
+{
+    return (double)v;
+}
+
+/* The products of operands, as off as off of the terms' magnitudes, then the bound of any order of
+ * float32 sums. */
+static void check_own_tile(int level, const struct hn_mm_kernel *kernel, double (*operand)(float),
+                           double off, int rows, int64_t depth, int cols, bool add)
 {
     int64_t ldx = depth + 2, ldc = cols + 3, grain = kernel->depth_grain;
     int64_t deep = (depth + grain - 1) / grain * grain;
@@ -117,13 +122,14 @@ static void check_bf16_tile(int level, const struct hn_mm_kernel *kernel, int ro
             double old = (double)before[i * ldc + j], want = add || j >= cols ? old : 0, mag = 0;
             for (int64_t k = 0; k < depth && j < cols; k++) {
                 double term =
-                    to_bf16(floats(&x)[i * ldx + k]) * to_bf16(floats(&panel)[k * kernel->nr + j]);
+                    operand(floats(&x)[i * ldx + k]) * operand(floats(&panel)[k * kernel->nr + j]);
                 want += term;
                 mag += fabs(term);
             }
             if (!(fabs((double)at[i * ldc + j] - want) <=
-                  (double)(depth + 2) * 0x1p-24 * (mag + (add && mag > 0 ? fabs(old) : 0))))
-                fail_msg("%s bf16 tile %d x %d, depth %lld: [%d, %d] is %.9g, expected %.9g",
+                  off * mag +
+                      (double)(depth + 2) * 0x1p-24 * (mag + (add && mag > 0 ? fabs(old) : 0))))
+                fail_msg("%s own tile %d x %d, depth %lld: [%d, %d] is %.9g, expected %.9g",
                          hn_cpu_level_name((enum hn_cpu_level)level), rows, cols, (long long)depth,
                          i, j, (double)at[i * ldc + j], want);
         }
@@ -136,6 +142,33 @@ static void check_bf16_tile(int level, const struct hn_mm_kernel *kernel, int ro
     guarded_close(&c);
 }
 
+static void check_own_tiles(int level, const struct hn_mm_kernel *kernel, double (*operand)(float),
+                            double off)
+{
+    for (int rows = 1; rows <= kernel->mr; rows++)
+        for (int cols = 1; cols <= kernel->nr; cols += 1 + rows % 3)
+            check_own_tile(level, kernel, operand, off, rows, 1 + (int64_t)hn_rng_below(&rng, 70),
+                           cols, cols % 2);
+}
+
+/* Of the class exact: all three terms of both operands, or two behind a cache. */
+static void test_split_tile(void **state)
+{
+    (void)state;
+    for (int level = 0; level < HN_CPU_LEVEL_COUNT; level++) {
+        struct hn_cpu_matmul mm;
+        if (!level_tested((enum hn_cpu_level)level))
+            continue;
+        hn_cpu_matmul_select(&mm, (enum hn_cpu_level)level, HN_CLASS_EXACT);
+        if (mm.main.settle)
+            check_own_tiles(level, &mm.main, as_it_is, 0x1p-22);
+        if (mm.rounded.settle)
+            check_own_tiles(level, &mm.rounded, as_it_is, 3 * 0x1p-16);
+    }
+}
+
+/* Operands rounded to nearest even: a kernel that rounded otherwise, or not at all, would miss the
+ * bound. */
 static void test_bf16_tile(void **state)
 {
     (void)state;
@@ -150,10 +183,7 @@ static void test_bf16_tile(void **state)
             continue;
         }
         served++;
-        for (int rows = 1; rows <= mm.main.mr; rows++)
-            for (int cols = 1; cols <= mm.main.nr; cols += 1 + rows % 3)
-                check_bf16_tile(level, &mm.main, rows, 1 + (int64_t)hn_rng_below(&rng, 70), cols,
-                                cols % 2);
+        check_own_tiles(level, &mm.main, to_bf16, 0);
     }
     assert_true(served > 0 || getenv("HONE_TEST_LEVEL"));
 }
@@ -657,12 +687,13 @@ int main(void)
 {
     seed_rng();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tile),      cmocka_unit_test(test_pack),
-        cmocka_unit_test(test_bf16_tile), cmocka_unit_test(test_transpose),
-        cmocka_unit_test(test_spread),    cmocka_unit_test(test_panel),
-        cmocka_unit_test(test_decode),    cmocka_unit_test(test_decode_halves),
-        cmocka_unit_test(test_dots),      cmocka_unit_test(test_gemv),
-        cmocka_unit_test(test_dropout),   cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_tile),          cmocka_unit_test(test_pack),
+        cmocka_unit_test(test_split_tile),    cmocka_unit_test(test_bf16_tile),
+        cmocka_unit_test(test_transpose),     cmocka_unit_test(test_spread),
+        cmocka_unit_test(test_panel),         cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_decode_halves), cmocka_unit_test(test_dots),
+        cmocka_unit_test(test_gemv),          cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_softmax),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
