@@ -2,10 +2,10 @@
 
 Their sources are read, not run, so that several versions can be read at once:
 
-    pip download --no-deps trl transformers==4.57.6 transformers peft    (and unzip each)
+    pip download --no-deps trl transformers==4.57.6 transformers peft llamafactory  (unzip each)
     tools/make_migrate_fields.py DIR... > test/migrate/fields.txt
 
-DIR is a folder with transformers/, peft/ or trl/ in it (site-packages, or an unzipped wheel); what
+DIR is a folder with transformers/, peft/, trl/ or llamafactory/ in it (site-packages, or an unzipped wheel); what
 one version has is enough.  test/migrate/test_migrate.c looks for a rule for each.
 """
 
@@ -26,6 +26,18 @@ SOURCES = [
     ("lora", "peft/config.py", "PeftConfigMixin"),
     ("lora", "peft/config.py", "PeftConfig"),
     ("bnb", "transformers/utils/quantization_config.py", "BitsAndBytesConfig"),
+    *[
+        ("llama_factory", f"llamafactory/hparams/{file}_args.py", f"{name}Arguments")
+        for file, names in {
+            "data": "Data",
+            "finetuning": "Freeze Lora OFT RLHF Galore Apollo SwanLab Finetuning",
+            "generating": "Generating",
+            "model": "BaseModel Quantization Processor Export Vllm SGLang KTransformers",
+            "training": "Ray Profiler Fp8 Training",
+        }.items()
+        for name in names.split()
+    ],
+    ("llama_factory", "llamafactory/hparams/finetuning_args.py", "BAdamArgument"),
 ]
 # within a mixture; hone reads the parts that it knows
 SKIPPED = {"DatasetMixtureConfig": {"streaming", "test_split_size"}}

@@ -1,5 +1,5 @@
 /* Configs that are data already: PEFT's and mlx-lm's adapter_config.json, mlx-lm's YAML, TRL's
- * recipes, axolotl's YAML; and the names of those that are not read. */
+ * recipes, axolotl's and LLaMA-Factory's YAML; and the names of those that are not read. */
 #include <string.h>
 #include "migrate/script.h"
 
@@ -21,8 +21,8 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
         const char *all, *any; /* of all one, and of any one */
         const char *name;
     } others[] = {
-        {"stage finetuning_type cutoff_len lora_target", "model_name_or_path dataset template",
-         "LLaMA-Factory's"},
+        {"peft_config init_config kernel_config dist_config", "train_dataset model_class",
+         "LLaMA-Factory's v1"},
         {"compute_environment distributed_type", "num_processes mixed_precision num_machines",
          "accelerate's"},
         {"zero_optimization train_micro_batch_size_per_gpu",
@@ -40,13 +40,18 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
         *out = HN_CONFIG_AXOLOTL;
         return 0;
     }
+    if (has(config, "stage finetuning_type cutoff_len lora_target quantization_bit") &&
+        has(config, "model_name_or_path")) {
+        *out = HN_CONFIG_LLAMA_FACTORY;
+        return 0;
+    }
     for (size_t i = 0; i < HN_COUNT(others); i++)
         if (has(config, others[i].all) && has(config, others[i].any))
             return hn_fail(
                 err, HONE_FAILED,
                 "%s: this is %s config, which hone migrate does not read; it reads "
-                "mlx-lm's, TRL's and axolotl's, PEFT's adapter_config.json, scripts and notebooks "
-                "(for this one, set hone train's own options)",
+                "mlx-lm's, TRL's, axolotl's and LLaMA-Factory's, PEFT's adapter_config.json, "
+                "scripts and notebooks (for this one, set hone train's own options)",
                 plan->path, others[i].name);
     if (has(config, "peft_type") || (has(config, "target_modules") && !has(config, trl)))
         *out = HN_CONFIG_PEFT;
@@ -57,7 +62,8 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
     else
         return hn_fail(
             err, HONE_FAILED,
-            "%s: a config with no setting of mlx-lm's, TRL's, axolotl's or PEFT's that hone knows",
+            "%s: a config with no setting of mlx-lm's, TRL's, axolotl's, LLaMA-Factory's or PEFT's "
+            "that hone knows",
             plan->path);
     return 0;
 }
@@ -90,6 +96,8 @@ int hn_config_migrate(struct hn_plan *plan, const struct hn_py_value *config,
         hn_trl_migrate(&m, config);
     else if (kind == HN_CONFIG_AXOLOTL)
         hn_axolotl_migrate(&m, config);
+    else if (kind == HN_CONFIG_LLAMA_FACTORY)
+        hn_llama_factory_migrate(&m, config);
     else
         rows(&m, config);
     if (peft) {

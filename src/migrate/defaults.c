@@ -1,5 +1,6 @@
 /* What a script leaves unsaid: the other system's defaults, where hone's are different. */
 #include <string.h>
+#include "conf/value.h"
 #include "migrate/script.h"
 
 static void put(struct hn_migrator *m, const char *call, const char *argument, const char *key,
@@ -229,6 +230,42 @@ static void axolotl(struct hn_migrator *m)
     }
 }
 
+/* LLaMA-Factory's own, before those that it leaves to transformers. */
+static void llama_factory(struct hn_migrator *m)
+{
+    static const char call[] = "LLaMA-Factory";
+    const struct hn_place packing = {.call = call, .argument = "packing"};
+    const char *type = hn_plan_get(m->plan, "fine_tune_type");
+    double rank;
+    if (m->lora) {
+        put(m, call, "lora_rank", "lora_rank", "8", "");
+        const char *r = hn_plan_get(m->plan, "lora_rank");
+        if (r && hn_text_float(r, strlen(r), &rank))
+            put(m, call, "lora_alpha", "lora_alpha", hn_plan_text(m->plan, "%.17g", 2 * rank),
+                "twice the rank");
+        put(m, call, "lora_target", "target_modules", "all-linear", "");
+    } else if (type && hn_py_is_text(hn_py_value_get(m->args, "finetuning_type"), "freeze")) {
+        put(m, call, "freeze_trainable_layers", "num_layers", "2", "");
+    }
+    if (is(m, "load_in_4bit", "true")) {
+        put(m, call, "quantization_type", "bnb_4bit_quant_type", "nf4", "");
+        put(m, call, "double_quantization", "bnb_4bit_use_double_quant", "true", "");
+    }
+    if (!m->texts)
+        put(m, call, "train_on_prompt", "mask_prompt", "true", "");
+    else if (!given(m, "packing"))
+        hn_plan_row(m->plan, &packing, HONE_MIGRATE_CHANGED, "",
+                    "texts are joined there and cut into pieces of cutoff_len; hone trains each "
+                    "by itself, and leaves out what is beyond max_seq_length: cut long ones up");
+    put(m, call, "cutoff_len", "max_seq_length", "2048", "");
+    if (m->evaluates)
+        put(m, call, "eval_strategy", "eval_strategy", "no",
+            "rows are held out, but nothing says when to evaluate on them");
+    if (m->lora)
+        lora(m);
+    training(m);
+}
+
 void hn_defaults_apply(struct hn_migrator *m)
 {
     if (m->mlx) {
@@ -237,6 +274,10 @@ void hn_defaults_apply(struct hn_migrator *m)
     }
     if (m->axolotl) {
         axolotl(m);
+        return;
+    }
+    if (m->llama_factory) {
+        llama_factory(m);
         return;
     }
     lora(m);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "conf/value.h"
 #include "conf/yaml.h"
+#include "migrate/config_values.h"
 #include "migrate/notebook.h"
 #include "migrate/script.h"
 
@@ -24,84 +25,12 @@ const char *hone_migrate_fate_name(enum hone_migrate_fate fate)
     return fate >= 0 && (size_t)fate < HN_COUNT(names) ? names[fate] : "unknown";
 }
 
-/* ---- JSON and YAML as values -------------------------------------------------------------------
- */
-
-static struct hn_py_value *of_text(struct hn_arena *arena, struct hn_str text,
-                                   const struct hn_py_node *where)
-{
-    struct hn_py_value *v = hn_py_value_str(arena, text.p, text.n);
-    if (v) {
-        v->line = where->line;
-        v->source = v->text;
-    }
-    return v;
-}
-
-/* A number, true, false, null; else text. */
-static struct hn_py_value *of_scalar(struct hn_arena *arena, struct hn_str text, bool quoted,
-                                     const struct hn_py_node *where)
-{
-    if (quoted)
-        return of_text(arena, text, where);
-    struct hn_py_value *v = hn_py_value_scalar(arena, text);
-    if (v && v->type == HN_PY_STR)
-        v->source = v->text;
-    if (v)
-        v->line = where->line;
-    return v;
-}
-
-static struct hn_py_value *of_json(struct hn_arena *arena, const struct hn_json *j, unsigned depth)
-{
-    const struct hn_py_node where = {.text = {"", 0}};
-    struct hn_py_value *v;
-    switch (depth > HN_YAML_MAX_DEPTH ? HN_JSON_NULL : j->type) {
-    case HN_JSON_BOOL:
-        return of_scalar(arena, hn_str_of(j->boolean ? "true" : "false"), false, &where);
-    case HN_JSON_INT:
-    case HN_JSON_FLOAT:
-        return of_scalar(arena, j->text, false, &where);
-    case HN_JSON_STRING:
-        return of_scalar(arena, j->text, true, &where);
-    case HN_JSON_ARRAY:
-        v = hn_py_value_new(arena, HN_PY_LIST, &where);
-        for (size_t i = 0; i < j->n && v; i++)
-            hn_py_value_add(arena, v, (struct hn_str){0}, of_json(arena, &j->items[i], depth + 1),
-                            &where);
-        return v;
-    case HN_JSON_OBJECT:
-        v = hn_py_value_new(arena, HN_PY_DICT, &where);
-        for (size_t i = 0; i < j->n && v; i++)
-            hn_py_value_add(arena, v, j->members[i].key,
-                            of_json(arena, &j->members[i].value, depth + 1), &where);
-        return v;
-    case HN_JSON_NULL:
-        break;
-    }
-    return hn_py_value_new(arena, HN_PY_NONE, &where);
-}
-
-static struct hn_py_value *of_yaml(struct hn_arena *arena, const struct hn_yaml *y)
-{
-    const struct hn_py_node where = {.line = y->line, .text = {"", 0}};
-    if (y->kind == HN_YAML_SCALAR)
-        return of_scalar(arena, y->text, y->quoted, &where);
-    bool map = y->kind == HN_YAML_MAP;
-    struct hn_py_value *v = hn_py_value_new(arena, map ? HN_PY_DICT : HN_PY_LIST, &where);
-    for (const struct hn_yaml *c = y->first; c && v; c = c->next) {
-        const struct hn_py_node at = {.line = c->line};
-        hn_py_value_add(arena, v, map ? c->key : (struct hn_str){0}, of_yaml(arena, c), &at);
-    }
-    return v;
-}
-
 /* ---- what a file is -------------------------------------------------------------------------- */
 
 static int from_config(struct migration *m, const struct hn_py_value *config, struct hone_err *err)
 {
     static const char *const kinds[] = {"mlx-lm config", "PEFT adapter", "TRL recipe",
-                                        "axolotl config"};
+                                        "axolotl config", "LLaMA-Factory config"};
     enum hn_config_kind kind;
     if (!config)
         return hn_fail_memory(err, "reading the config");
@@ -131,7 +60,7 @@ static int from_json(struct migration *m, const char *text, size_t n, struct hon
         return hn_fail(err, HONE_FAILED,
                        "%s: %s; expected a notebook (with \"cells\"), or an adapter_config.json",
                        m->plan.path, hn_json_type_name(root));
-    return from_config(m, of_json(&m->arena, root, 0), err);
+    return from_config(m, hn_values_of_json(&m->arena, root), err);
 }
 
 static int from_yaml(struct migration *m, const char *text, size_t n, struct hone_err *err)
@@ -143,7 +72,7 @@ static int from_yaml(struct migration *m, const char *text, size_t n, struct hon
     if (root->kind != HN_YAML_MAP)
         return hn_fail(err, HONE_FAILED, "%s:%u: a config file is a map of settings (key: value)",
                        m->plan.path, root->line);
-    return from_config(m, of_yaml(&m->arena, root), err);
+    return from_config(m, hn_values_of_yaml(&m->arena, root), err);
 }
 
 static int from_python(struct migration *m, const char *text, size_t n, struct hone_err *err)

@@ -148,3 +148,38 @@ void hn_rule_by_name(struct hn_migrator *m, const struct hn_rule *rule,
         return;
     }
 }
+
+void hn_rule_on_inputs(struct hn_migrator *m, const struct hn_rule *rule,
+                       const struct hn_place *place, const struct hn_py_value *v)
+{
+    if (m->texts)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "rows of text have no prompt");
+    else
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key,
+                    hn_py_truth(v) == 1 ? "false" : "true", HONE_MIGRATE_CARRIED,
+                    "the other way round");
+}
+
+void hn_rule_held_out(struct hn_migrator *m, const struct hn_rule *rule,
+                      const struct hn_place *place, const struct hn_py_value *v)
+{
+    struct hn_plan *p = m->plan;
+    double x = 0;
+    const char *text = hn_plan_value(p, v);
+    (void)rule;
+    if (v->type == HN_PY_NONE || (hn_py_is_number(v, &x) && x <= 0)) {
+        hn_plan_row(p, place, HONE_MIGRATE_AUTOMATIC, "", "nothing is held out");
+        return;
+    }
+    if (!text || p->n_held || x <= 0 || (x < 1 ? x > 0.9 : v->type != HN_PY_INT)) {
+        hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
+                    "set hone prepare --valid-fraction or --valid-rows");
+        return;
+    }
+    const char *flag = x < 1 ? "--valid-fraction" : "--valid-rows";
+    m->evaluates = true;
+    p->held[p->n_held++] =
+        (struct hn_held){.part = x < 1 ? x : 0, .flag = flag, .amount = text, .row = p->n_rows};
+    hn_plan_row(p, place, HONE_MIGRATE_CARRIED, hn_plan_text(p, "hone prepare %s %s", flag, text),
+                "as many, but other rows: the shuffles differ");
+}

@@ -16,7 +16,8 @@ struct hn_migrator {
     bool mlx_api;       /* a script that trains with mlx-lm's Python API */
     bool trl;           /* TRL's recipe */
     bool axolotl;       /* axolotl's YAML */
-    bool texts;         /* of axolotl: rows of text alone, which have no prompt */
+    bool llama_factory; /* LLaMA-Factory's */
+    bool texts;         /* of these two: rows of text alone, which have no prompt */
     bool shell_trains;  /* a shell line runs a program that trains */
     bool collator;      /* labels are made by DataCollatorForLanguageModeling */
     bool pad_is_eos;    /* so the end token is padding to that collator */
@@ -66,8 +67,8 @@ extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_
     hn_rules_tokenize, hn_rules_generate, hn_rules_optimizer, hn_rules_adam, hn_rules_rate,
     hn_rules_batches, hn_rules_clip, hn_rules_accelerator, hn_rules_epochs, hn_rules_mlx_load,
     hn_rules_mlx_arguments, hn_rules_mlx_layers, hn_rules_mlx_train, hn_rules_mlx_data,
-    hn_rules_mlx_optimizer, hn_rules_mlx_generate, hn_rules_axolotl, hn_rules_responses,
-    hn_rules_chat_format;
+    hn_rules_mlx_optimizer, hn_rules_mlx_generate, hn_rules_axolotl, hn_rules_llama_factory,
+    hn_rules_responses, hn_rules_chat_format;
 
 /* NULL: no table of these has the name. */
 const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);
@@ -77,6 +78,12 @@ void hn_rule_apply(struct hn_migrator *m, const struct hn_rule *rule, const stru
 /* The action of a setting that the tables of scripts know by another name, the rule's key. */
 void hn_rule_by_name(struct hn_migrator *m, const struct hn_rule *rule,
                      const struct hn_place *place, const struct hn_py_value *v);
+/* Whether the prompt is trained on: mask_prompt is the other way round. */
+void hn_rule_on_inputs(struct hn_migrator *m, const struct hn_rule *rule,
+                       const struct hn_place *place, const struct hn_py_value *v);
+/* The rows that are held out, a part of all or a number of them. */
+void hn_rule_held_out(struct hn_migrator *m, const struct hn_rule *rule,
+                      const struct hn_place *place, const struct hn_py_value *v);
 /* Is v one of the values in `usual`? */
 bool hn_rule_is_usual(const char *usual, const struct hn_py_value *v);
 

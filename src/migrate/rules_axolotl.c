@@ -25,18 +25,6 @@ static void all_linear(struct hn_migrator *m, const struct hn_rule *rule,
         hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "changes nothing");
 }
 
-/* Whether the prompt is trained on. */
-static void on_inputs(struct hn_migrator *m, const struct hn_rule *rule,
-                      const struct hn_place *place, const struct hn_py_value *v)
-{
-    if (m->texts)
-        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "rows of text have no prompt");
-    else
-        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key,
-                    hn_py_truth(v) == 1 ? "false" : "true", HONE_MIGRATE_CARRIED,
-                    "the other way round");
-}
-
 static void chat_template(struct hn_migrator *m, const struct hn_rule *rule,
                           const struct hn_place *place, const struct hn_py_value *v)
 {
@@ -63,31 +51,6 @@ static void special_tokens(struct hn_migrator *m, const struct hn_rule *rule,
     hn_plan_row(m->plan, place, padding ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED, "",
                 padding ? "hone pads nothing, so it needs no padding token"
                         : "hone takes the special tokens as the model's folder has them");
-}
-
-/* A part of the rows, or a number of them. */
-static void val_set_size(struct hn_migrator *m, const struct hn_rule *rule,
-                         const struct hn_place *place, const struct hn_py_value *v)
-{
-    struct hn_plan *p = m->plan;
-    double x = 0;
-    const char *text = hn_plan_value(p, v);
-    (void)rule;
-    if (v->type == HN_PY_NONE || (hn_py_is_number(v, &x) && x <= 0)) {
-        hn_plan_row(p, place, HONE_MIGRATE_AUTOMATIC, "", "nothing is held out");
-        return;
-    }
-    if (!text || p->n_held || x <= 0 || (x < 1 ? x > 0.9 : v->type != HN_PY_INT)) {
-        hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
-                    "set hone prepare --valid-fraction or --valid-rows");
-        return;
-    }
-    const char *flag = x < 1 ? "--valid-fraction" : "--valid-rows";
-    m->evaluates = true;
-    p->held[p->n_held++] =
-        (struct hn_held){.part = x < 1 ? x : 0, .flag = flag, .amount = text, .row = p->n_rows};
-    hn_plan_row(p, place, HONE_MIGRATE_CARRIED, hn_plan_text(p, "hone prepare %s %s", flag, text),
-                "as many, but other rows: the shuffles differ");
 }
 
 /* Once an epoch is a strategy; more often is a number of steps that only the data tells. */
@@ -283,8 +246,8 @@ static const struct hn_rule axolotl[] = {
     LOST("cosine_min_lr_ratio cosine_constant_lr_ratio lr_quadratic_warmup lr_div_factor lr_groups "
          "embedding_lr embedding_lr_scale adam_epsilon2 adam_beta3",
          "None|False", "hone's schedules and optimizers are transformers' own"),
-    CALL("train_on_inputs", "mask_prompt", on_inputs),
-    CALL("val_set_size", NULL, val_set_size),
+    CALL("train_on_inputs", "mask_prompt", hn_rule_on_inputs),
+    CALL("val_set_size", NULL, hn_rule_held_out),
     CALL("datasets test_datasets", NULL, datasets),
     LOST("pretraining_dataset", "None", "give its file of texts to hone prepare --input"),
     CALL("chat_template", "chat_template", chat_template),

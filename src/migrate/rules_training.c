@@ -1,4 +1,5 @@
 /* TrainingArguments, newest and v4 names, and what SFTConfig adds. */
+#include <math.h>
 #include <string.h>
 #include "migrate/rule_rows.h"
 
@@ -166,24 +167,25 @@ static void warmup(struct hn_migrator *m, const struct hn_rule *rule, const stru
     }
 }
 
-/* Whole steps; transformers also takes a part of all steps, below 1. */
+/* Steps, or below 1 a part of all, which only max_steps tells. */
 static void steps(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                   const struct hn_py_value *v)
 {
-    double x;
+    double x, all;
     const char *text = hn_plan_value(m->plan, v);
+    bool known = hn_py_is_number(hn_py_value_get(m->args, "max_steps"), &all) && all > 0;
     if (v->type == HN_PY_NONE) {
         hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "not set");
     } else if (!text || !hn_py_is_number(v, &x)) {
         unknown_value(m, rule, place);
-    } else if (x > 0 && x < 1) {
-        hn_plan_row(
-            m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-            hn_plan_text(m->plan, "a part of all steps: hone counts them, so set %s", rule->key));
+    } else if (x > 0 && x < 1 && !known) {
+        hn_plan_unresolved(m->plan, place, rule->key, ": a part of all steps there");
     } else {
+        bool part = x > 0 && x < 1;
+        x = HN_MIN(part ? ceil(all * x) : HN_MAX(x, 0.0), 1e15);
         hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key,
-                    hn_plan_text(m->plan, "%lld", (long long)HN_MIN(HN_MAX(x, 0.0), 1e15)),
-                    HONE_MIGRATE_CARRIED, "");
+                    hn_plan_text(m->plan, "%lld", (long long)x), HONE_MIGRATE_CARRIED,
+                    part ? "that part of max_steps" : "");
     }
 }
 
@@ -421,7 +423,8 @@ static const struct hn_rule training[] = {
          "--resume always goes on where the run stopped"),
     LOST("resume_from_checkpoint", "None|False", "give hone train --resume"),
     LOST("full_determinism", "True|False", "a run of hone is deterministic"),
-    CALL("deepspeed fsdp* ddp_* local_rank accelerator_config parallelism_config mp_parameters "
+    AUTO("ddp_*", "of several processes alone"),
+    CALL("deepspeed fsdp* local_rank accelerator_config parallelism_config mp_parameters "
          "ray_scope tpu_* dispatch_batches split_batches past_index sharded_ddp",
          NULL, distributed),
 };

@@ -4,6 +4,7 @@
 #define HN_MIGRATE_SCRIPT_H
 
 #include "migrate/calls.h"
+#include "migrate/config_values.h"
 
 HN_MUST_USE int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources,
                                   size_t n, struct hone_err *err);
@@ -14,6 +15,7 @@ enum hn_config_kind {
     HN_CONFIG_PEFT,
     HN_CONFIG_TRL,
     HN_CONFIG_AXOLOTL,
+    HN_CONFIG_LLAMA_FACTORY,
 };
 /* Fails, and says what else it is. */
 HN_MUST_USE int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
@@ -25,8 +27,9 @@ HN_MUST_USE int hn_config_migrate(struct hn_plan *plan, const struct hn_py_value
 /* TRL's: sets what m is about, and makes all rows but those of defaults. */
 void hn_trl_migrate(struct hn_migrator *m, const struct hn_py_value *config);
 
-/* axolotl's. */
+/* axolotl's, and LLaMA-Factory's. */
 void hn_axolotl_migrate(struct hn_migrator *m, const struct hn_py_value *config);
+void hn_llama_factory_migrate(struct hn_migrator *m, const struct hn_py_value *config);
 /* The line of Python that writes one part of a hub's data set to a file, which becomes an input;
  * config: NULL for none. */
 const char *hn_hub_export(struct hn_plan *p, const char *name, const char *config,
@@ -51,6 +54,8 @@ void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call);
 /* Are the rows that are trained on of prompt and completion?  1, 0, or -1 where that cannot be read
  * in the first of them. */
 int hn_data_is_completion(const struct hn_plan *p);
+/* A file where it is now: as written, beside the script, or there by its name alone. */
+const char *hn_data_locate(struct hn_plan *p, const char *path);
 /* When all calls have been seen: which files, and where from. */
 void hn_data_finish(struct hn_migrator *m);
 

@@ -44,8 +44,7 @@ static bool is_config(struct hn_str s)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* The file where it is now: as written, beside the script, or there by its name alone. */
-static const char *locate(struct hn_plan *p, const char *path)
+const char *hn_data_locate(struct hn_plan *p, const char *path)
 {
     const char *slash = strrchr(p->path, '/'), *name = hn_path_name(path);
     const char *found = path;
@@ -73,7 +72,7 @@ static void add_file(struct hn_plan *p, struct hn_files *files, struct hn_str pa
         return;
     if (files == &p->train && hn_files_has(&p->written, name))
         files = &p->derived;
-    hn_files_add(p, files, files == &p->written ? name : locate(p, name));
+    hn_files_add(p, files, files == &p->written ? name : hn_data_locate(p, name));
 }
 
 /* One path, or a list of them, or what a loop runs over; returns how many. */

@@ -40,7 +40,7 @@ $ echo 'print(1)' > other.py; hone migrate other.py
 2> hone: other.py: no call was found that hone knows (from_pretrained, LoraConfig, TrainingArguments, SFTTrainer…): is this the file that trains?
 ? 1
 $ hone migrate
-2> hone: which file? A notebook (.ipynb), a Python or shell script, PEFT's adapter_config.json, mlx-lm's, TRL's or axolotl's YAML
+2> hone: which file? A notebook (.ipynb), a Python or shell script, PEFT's adapter_config.json, mlx-lm's, TRL's, axolotl's or LLaMA-Factory's YAML
 ? 2
 # TRL trains the completion alone where rows are of prompt and completion; rows of its own folder stay as they are.
 $ mkdir -p data; echo '{"prompt": "a", "completion": "b"}' > data/train.jsonl; cat > sft.py <<'S'
@@ -71,3 +71,27 @@ $ cat train.yaml
 model: m
 train: true
 iters: 5
+# LLaMA-Factory's data sets are looked up in its dataset_info.json.
+$ mkdir -p lf/data; cat > lf/data/dataset_info.json <<'S'
+> {"chats": {"file_name": "chats.jsonl", "formatting": "sharegpt", "columns": {"messages": "messages"},
+>            "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "bot"}},
+>  "facts": {"file_name": "facts.json", "columns": {"prompt": "question", "query": "input", "response": "output",
+>            "system": "system"}, "num_samples": 9},
+>  "zh": {"hf_hub_url": "org/zh", "subset": "small"}, "pairs": {"file_name": "p.json", "ranking": true},
+>  "old": {"file_name": "old.parquet"}, "made": {"script_url": "made"}}
+> S
+$ printf '%s\n' 'model_name_or_path: org/name' 'stage: sft' 'dataset: chats, facts,zh,pairs' 'eval_dataset: old,made,none' > lf/lf.yaml
+$ touch lf/data/chats.jsonl; hone migrate lf/lf.yaml | grep -E 'dataset|^  hone' | sed 's/\([^ ]\)   */\1 | /g'
+  line 3 | LLaMA-Factory.dataset.chats | "chats" | hone prepare --input (changed) | rename in the data: bot to assistant
+  line 3 | LLaMA-Factory.dataset.facts | "facts" | hone prepare --input (changed) | rename in the data: question to instruction; hone does not read system
+  line 3 | LLaMA-Factory.dataset.facts.num_samples | 9 | not carried | so many rows at random: cut the file the same way
+  line 3 | LLaMA-Factory.dataset.zh | "zh" | not carried | hone loads no data set from a hub: write it to a file first, with Python's datasets: load_dataset("org/zh", "small", split="train").to_json("zh.jsonl")
+  line 3 | LLaMA-Factory.dataset.pairs | "pairs" | not carried | rows of preferences, which hone does not train on
+  line 3 | LLaMA-Factory.dataset | "chats, facts,zh,pairs" | changed | LLaMA-Factory words Alpaca rows as chats in its template, hone in Stanford Alpaca's form; for chats, write them first: * (glob)
+  line 4 | LLaMA-Factory.eval_dataset.old | "old" | not carried | hone prepare takes files of .jsonl, .json, .csv and .tsv, one by one: convert others, with Python's datasets: load_dataset(…).to_json(…)
+  line 4 | LLaMA-Factory.eval_dataset.made | "made" | not carried | made by a script, or in a cloud: write its rows to a file, and give that to hone prepare --input
+  line 4 | LLaMA-Factory.eval_dataset.none | "none" | not carried | data/dataset_info.json, which says what it is, has no such name: give its file to hone prepare --input
+  line 4 | LLaMA-Factory.eval_dataset | "old,made,none" | changed | LLaMA-Factory words Alpaca rows as chats * (glob)
+  hone prepare --input lf/data/chats.jsonl --input data/facts.json --input zh.jsonl --output data
+  hone train --config train.yaml
+  hone test --model trainer_output --data data/train.jsonl --limit 20 --mask-prompt --max-seq-length 2048

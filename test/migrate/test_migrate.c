@@ -216,6 +216,7 @@ static void test_numbers(void **state)
         {"save_strategy=SaveStrategy.BEST", "save_strategy: best"},
         {"optim=OptimizerNames.ADAMW_TORCH", "optimizer: adamw"},
         {"eval_steps=0.1", ""},
+        {"eval_steps=0.1, max_steps=55", "steps_per_eval: 6"},
         {"evaluation_strategy='epoch'", "eval_strategy: epoch"},
         {"evaluate_during_training=True", "eval_strategy: steps"},
     };
@@ -314,11 +315,9 @@ static void test_all_fields(void **state)
     static const struct {
         const char *name;
         const struct hn_rules *rules;
-    } tables[] = {{"training", &hn_rules_training},
-                  {"sft", &hn_rules_sft},
-                  {"trl", &hn_rules_trl},
-                  {"lora", &hn_rules_lora},
-                  {"bnb", &hn_rules_bnb}};
+    } tables[] = {{"training", &hn_rules_training}, {"sft", &hn_rules_sft},
+                  {"trl", &hn_rules_trl},           {"lora", &hn_rules_lora},
+                  {"bnb", &hn_rules_bnb},           {"llama_factory", &hn_rules_llama_factory}};
     struct hn_buf text = {0};
     struct hone_err err = {0};
     size_t n = 0, missing = 0;
@@ -429,14 +428,14 @@ static void test_malformed(void **state)
         {"a.ipynb", "{\"cells\": [{\"cell_type\": \"code\", \"source\": [\"a\", 1]}]}",
          "a.ipynb: cell 1: \"source\"[1] is an integer, expected a string"},
         {"a.json", "{\"a\": 1}",
-         "a.json: a config with no setting of mlx-lm's, TRL's, axolotl's or PEFT's that hone "
-         "knows"},
+         "a.json: a config with no setting of mlx-lm's, TRL's, axolotl's, LLaMA-Factory's or "
+         "PEFT's that hone knows"},
         {"a.json", "[1]",
          "a.json: an array; expected a notebook (with \"cells\"), or an adapter_config.json"},
-        {"a.yaml", "model_name_or_path: m\nfinetuning_type: lora\n",
-         "a.yaml: this is LLaMA-Factory's config, which hone migrate does not read; it reads "
-         "mlx-lm's, TRL's and axolotl's, PEFT's adapter_config.json, scripts and notebooks (for "
-         "this one, set hone train's own options)"},
+        {"a.yaml", "model: m\ntemplate: qwen3\ntrain_dataset: d\npeft_config: {name: lora}\n",
+         "a.yaml: this is LLaMA-Factory's v1 config, which hone migrate does not read; it reads "
+         "mlx-lm's, TRL's, axolotl's and LLaMA-Factory's, PEFT's adapter_config.json, scripts and "
+         "notebooks (for this one, set hone train's own options)"},
         {"a.ipynb",
          "{\"cells\": [{\"cell_type\": \"code\", \"source\": \"!python train_lora.py\"}]}",
          "a.ipynb: what trains is another program, run by a shell line (cell 1, line 1): give hone "
