@@ -1,4 +1,5 @@
 /* axolotl's YAML: its own names, then those that it hands on to transformers as they are. */
+#include <math.h>
 #include <string.h>
 #include "migrate/rule_rows.h"
 #include "migrate/script.h"
@@ -15,14 +16,20 @@ static void adapter(struct hn_migrator *m, const struct hn_rule *rule, const str
         hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "", "hone trains LoRA adapters");
 }
 
+/* Beside some blocks alone, what stands in lora for all linear layers. */
 static void all_linear(struct hn_migrator *m, const struct hn_rule *rule,
                        const struct hn_place *place, const struct hn_py_value *v)
 {
-    if (hn_py_truth(v) == 1)
+    if (hn_py_truth(v) != 1) {
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "changes nothing");
+    } else if (hn_py_value_get(m->lora, "layers_to_transform")) {
+        struct hn_place inner = *place;
+        inner.value = hn_py_value_get(m->lora, rule->key);
+        hn_rule_by_name(m, rule, &inner, inner.value);
+    } else {
         hn_plan_set(m->plan, place, HN_RANK_FIRM, rule->key, "all-linear", HONE_MIGRATE_CARRIED,
                     "");
-    else
-        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "changes nothing");
+    }
 }
 
 static void chat_template(struct hn_migrator *m, const struct hn_rule *rule,
@@ -70,15 +77,30 @@ static void per_epoch(struct hn_migrator *m, const struct hn_rule *rule,
                               "steps_per_eval");
 }
 
-/* eval_steps and save_steps choose their strategy too. */
+/* eval_steps and save_steps choose their strategy too.  Below 1 they are a part of all steps, which
+ * only max_steps tells. */
 static void every(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                   const struct hn_py_value *v)
 {
     bool saves = strcmp(rule->key, "save_steps") == 0;
-    double x;
-    if (hn_py_is_number(v, &x) && x >= 1)
-        hn_plan_set(m->plan, place, HN_RANK_FIRM, saves ? "save_strategy" : "eval_strategy",
-                    "steps", HONE_MIGRATE_CARRIED, "");
+    const char *strategy = saves ? "save_strategy" : "eval_strategy";
+    const struct hn_py_value *n = hn_py_value_get(m->args, "num_epochs");
+    double x, all, epochs = 1;
+    bool number = hn_py_is_number(v, &x) && x > 0;
+    bool known = hn_py_is_number(hn_py_value_get(m->args, "max_steps"), &all) && all > 0;
+    if (number && x < 1 && !known) {
+        bool once = (!n || hn_py_is_number(n, &epochs)) && fabs(x * epochs - 1) < 1e-6;
+        hn_plan_set(m->plan, place, HN_RANK_FIRM, strategy, "epoch",
+                    once ? HONE_MIGRATE_CARRIED : HONE_MIGRATE_CHANGED,
+                    once ? "that part of all steps is an epoch"
+                         : hn_plan_text(m->plan,
+                                        "a part of all steps there; for other than once an epoch, "
+                                        "set %s: steps and %s",
+                                        strategy, saves ? "save_every" : "steps_per_eval"));
+        return;
+    }
+    if (number)
+        hn_plan_set(m->plan, place, HN_RANK_FIRM, strategy, "steps", HONE_MIGRATE_CARRIED, "");
     hn_rule_by_name(m, rule, place, v);
 }
 
@@ -190,6 +212,7 @@ static void datasets(struct hn_migrator *m, const struct hn_rule *rule,
                 .argument = hn_plan_text(p, "%s[%zu].%.*s", place->argument, n,
                                          (int)HN_MIN(k->key.n, (size_t)80), k->key.p),
                 .value = k->value,
+                .cell = k->cell,
                 .line = k->line};
             if (hn_str_is(k->key, "path"))
                 dataset_path(m, &inner, i->value, valid);
@@ -227,8 +250,8 @@ static const struct hn_rule axolotl[] = {
     CALL("lora_fan_in_fan_out", "fan_in_fan_out", hn_rule_by_name),
     CALL("peft_use_dora", "use_dora", hn_rule_by_name),
     CALL("peft_use_rslora", "use_rslora", hn_rule_by_name),
-    LOST("peft_layers_to_transform peft_layers_pattern", "None|[]",
-         "hone adapts all blocks, or the last N: set num_layers, or whole paths in target_modules"),
+    CALL("peft_layers_to_transform", "layers_to_transform", hn_rule_by_name),
+    CALL("peft_layers_pattern", "layers_pattern", hn_rule_by_name),
     LOST("peft_init_lora_weights", "None|True", start),
     LOST("peft_layer_replication peft_trainable_token_indices peft peft_ensure_weight_tying",
          "None|{}|[]|False", "hone trains plain LoRA"),
@@ -273,8 +296,23 @@ static const struct hn_rule axolotl[] = {
          "None|{}", "hone goes by the model's own config.json"),
     LOST("shuffle_merged_datasets", "None|True", "hone shuffles all rows: shuffle: false does not"),
     LOST("curriculum_sampling", "None|False", "set shuffle: false for rows in the file's order"),
+    CALL("lora_rank_pattern", "rank_pattern", hn_rule_by_name),
+    CALL("lora_alpha_pattern", "alpha_pattern", hn_rule_by_name),
+    LOST("min_sample_len", "None|1", "hone trains on short rows too"),
+    LOST("eot_tokens", "None|[]", "hone trains the end of each answer, as the template writes it"),
+    LOST("eval_sequence_len", "None", "hone evaluates at max_seq_length"),
+    LOST("noisy_embedding_alpha", "None", "hone adds no noise to embeddings: the run will differ"),
+    LOST("fix_untrained_tokens reinit_weights resize_token_embeddings_to_32x", "None|False|[]",
+         "hone trains the model as it is"),
+    LOST("use_eaft scaling_softmax use_pose role_boundaries trainer_cls qat quantization",
+         "None|False|[]|{}", "hone has no such thing: the run will differ"),
+    LOST("save_first_step", "None|False", "the first checkpoint is after save_every steps"),
+    LOST("tensor_parallel_size context_parallel_size sequence_parallel_degree dp_*", "None|1",
+         "hone trains on one machine"),
+    LOST("sweep cloud", "None", "hone makes one run, on this machine"),
     LOST("plugins", "None|[]", "hone runs no plugins; those of speed and memory are not needed"),
-    LOST("wandb_* mlflow_* comet_* use_wandb use_mlflow use_comet use_tensorboard swanlab_* "
+    LOST("wandb_* mlflow_* comet_* use_wandb use_mlflow use_comet use_tensorboard use_trackio "
+         "swanlab_* "
          "trackio_*",
          "None|False|", services),
     LOST("eval_table_size eval_causal_lm_metrics do_causal_lm_eval do_bench_eval",
@@ -293,24 +331,52 @@ static const struct hn_rule axolotl[] = {
     AUTO("flash_attention flash_attn_* xformers_attention sdp_attention s2_attention "
          "eager_attention flex_attention attn_implementation sage_attention",
          "hone's attention is its own"),
-    AUTO("bfloat16 float16 bf16 fp16 tf32",
+    AUTO("bfloat16 float16 float32 bf16 fp16 tf32",
          "hone computes as exactly as float32 whatever the weights are stored in"),
     AUTO("liger_* cut_cross_entropy lora_mlp_kernel lora_qkv_kernel lora_o_kernel "
          "unsloth_lora_* activation_offloading gpu_memory_limit lora_on_cpu device_map max_memory "
          "low_cpu_mem_usage gc_steps qlora_sharded_model_loading torch_compile* eval_batch_size "
-         "local_rank device world_size ddp use_ray ray_* profiler_* chunked_cross_entropy*",
+         "pad_to_multiple_of batch_flattening tiled_mlp* layer_offloading use_kernels "
+         "lora_embedding_kernel local_rank device world_size ddp use_ray ray_* profiler_* "
+         "chunked_cross_entropy* launcher",
          ours),
-    AUTO("eval_max_new_tokens merge_lora merge_method inference debug auto_resume_from_checkpoints",
+    AUTO("eval_max_new_tokens gradio_* generate_samples num_generation_samples generation_* "
+         "merge_lora merge_method inference debug auto_resume_from_checkpoints",
          "not of the training"),
 };
 const struct hn_rules hn_rules_axolotl = {axolotl, HN_COUNT(axolotl), &hn_rules_training};
+
+/* What rules of a LoraConfig look up in it, by PEFT's names. */
+static const struct hn_py_value *lora_of(struct hn_migrator *m, const struct hn_py_value *config)
+{
+    const struct hn_py_node where = {.text = {"", 0}};
+    struct hn_arena *arena = m->plan->arena;
+    struct hn_py_value *lora = hn_py_value_new(arena, HN_PY_DICT, &where);
+    struct hn_py_value *list = hn_py_value_new(arena, HN_PY_LIST, &where);
+    struct hn_py_value *all = hn_py_value_str(arena, "all-linear", 10);
+    const struct hn_py_value *given = hn_py_value_get(config, "lora_target_modules");
+    const struct hn_py_value *linear = hn_py_value_get(config, "lora_target_linear");
+    const struct hn_py_value *blocks = hn_py_value_get(config, "peft_layers_to_transform");
+    if (!lora || !list || !all)
+        return NULL;
+    hn_py_value_add(arena, list, (struct hn_str){0}, all, &where);
+    if (linear && hn_py_truth(linear) == 1)
+        given = list;
+    if (given)
+        hn_py_value_add(arena, lora, hn_str_of("target_modules"),
+                        (struct hn_py_value *)(uintptr_t)given, &where);
+    if (blocks && blocks->type != HN_PY_NONE)
+        hn_py_value_add(arena, lora, hn_str_of("layers_to_transform"),
+                        (struct hn_py_value *)(uintptr_t)blocks, &where);
+    return lora;
+}
 
 void hn_axolotl_migrate(struct hn_migrator *m, const struct hn_py_value *config)
 {
     const struct hn_py_value *adapter_of = hn_py_value_get(config, "adapter");
     double steps;
     m->args = config;
-    m->lora = adapter_of && adapter_of->type != HN_PY_NONE ? config : NULL;
+    m->lora = adapter_of && adapter_of->type != HN_PY_NONE ? lora_of(m, config) : NULL;
     m->axolotl = true;
     m->texts = all_texts(config);
     m->schedule = hn_py_value_get(config, "lr_scheduler");
@@ -318,8 +384,11 @@ void hn_axolotl_migrate(struct hn_migrator *m, const struct hn_py_value *config)
     m->warmup = m->warmup && hn_py_is_number(m->warmup, &steps) && steps > 0 ? m->warmup : NULL;
     for (const struct hn_py_item *i = config->first; i; i = i->next) {
         const char *name = hn_arena_dup(m->plan->arena, i->key.p, HN_MIN(i->key.n, (size_t)100));
-        const struct hn_place place = {
-            .call = "axolotl", .argument = name ? name : "", .value = i->value, .line = i->line};
+        const struct hn_place place = {.call = "axolotl",
+                                       .argument = name ? name : "",
+                                       .value = i->value,
+                                       .cell = i->cell,
+                                       .line = i->line};
         const struct hn_rule *rule = hn_rule_find(&hn_rules_axolotl, i->key);
         if (rule && i->value->type == HN_PY_NONE && rule->action == HN_ACT_CALL &&
             rule->fn != adapter)

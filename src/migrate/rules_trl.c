@@ -130,8 +130,11 @@ void hn_trl_migrate(struct hn_migrator *m, const struct hn_py_value *config)
     for (const struct hn_py_item *i = config->first; i; i = i->next) {
         const struct hn_rule *rule = NULL;
         const char *name = hn_arena_dup(m->plan->arena, i->key.p, HN_MIN(i->key.n, (size_t)100));
-        const struct hn_place place = {
-            .call = "TRL", .argument = name ? name : "", .value = i->value, .line = i->line};
+        const struct hn_place place = {.call = "TRL",
+                                       .argument = name ? name : "",
+                                       .value = i->value,
+                                       .cell = i->cell,
+                                       .line = i->line};
         for (size_t k = 0; k < HN_COUNT(tables) && !rule; k++)
             rule = hn_rule_find(tables[k], i->key);
         hn_rule_apply(m, rule, &place, HN_RANK_USUAL);

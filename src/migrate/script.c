@@ -771,20 +771,18 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
         hn_shell_migrate(&m, sources, n, false);
     if (plan->arena->failed)
         return hn_fail_memory(err, "reading the source");
-    if (m.mlx_api && !m.mlx && !m.trl) {
+    if (m.mlx_api && !m.mlx && !hn_shell_has_config(&m)) {
         if (plan->train.n || !hn_plan_get(plan, "data"))
             hn_data_finish(&m);
         m.mlx = true;
     }
-    if (m.mlx || m.trl) { /* all that trains is that line, or mlx-lm's API */
+    if (m.mlx || hn_shell_has_config(&m)) { /* all that trains is that line, or mlx-lm's API */
         hn_defaults_apply(&m);
         return plan->arena->failed ? hn_fail_memory(err, "reading the source") : 0;
     }
     if (!found && plan->n_rows > before)
-        return hn_fail(err, HONE_FAILED,
-                       "%s: what trains is another program, run by a shell line (cell %u, line "
-                       "%u): give hone migrate its script, or its config",
-                       plan->path, plan->rows[before].cell, plan->rows[before].line);
+        return hn_fail(err, HONE_FAILED, "%s, cell %u, line %u: %s", plan->path,
+                       plan->rows[before].cell, plan->rows[before].line, plan->rows[before].note);
     if (!found)
         return hn_fail(err, HONE_FAILED,
                        "%s: no call was found that hone knows (from_pretrained, LoraConfig, "

@@ -38,8 +38,10 @@ const char *hn_hub_export(struct hn_plan *p, const char *name, const char *confi
 /* Rows for the defaults of transformers (or mlx-lm) that differ from hone's and were not set. */
 void hn_defaults_apply(struct hn_migrator *m);
 
+/* Were the settings of trl sft, llamafactory-cli or axolotl found? */
+bool hn_shell_has_config(const struct hn_migrator *m);
 /* The shell lines that train, marked as such in a notebook, or all; m->mlx when mlx_lm.lora is
- * called, m->trl when trl sft is. */
+ * called. */
 void hn_shell_migrate(struct hn_migrator *m, const struct hn_py_source *sources, size_t n,
                       bool all);
 /* A shell script: its lines that train. */

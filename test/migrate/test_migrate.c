@@ -438,8 +438,14 @@ static void test_malformed(void **state)
          "notebooks (for this one, set hone train's own options)"},
         {"a.ipynb",
          "{\"cells\": [{\"cell_type\": \"code\", \"source\": \"!python train_lora.py\"}]}",
-         "a.ipynb: what trains is another program, run by a shell line (cell 1, line 1): give hone "
-         "migrate its script, or its config"},
+         "a.ipynb, cell 1, line 1: another program trains here: give hone migrate its script, or "
+         "its config"},
+        {"a.sh", "axolotl train none.yml\n",
+         "a.sh, line 1: its settings are in none.yml, which cannot be read here: give that file to "
+         "hone migrate"},
+        {"a.sh", "echo a\n",
+         "a.sh: no line was found that trains (mlx_lm.lora --train, trl sft, llamafactory-cli "
+         "train, axolotl train)"},
         {"a.yaml", "- 1\n", "a.yaml:1: a config file is a map of settings (key: value)"},
         {"a.py", "x = 'abc\n", "a.py, line 1: found a string that does not end; this is no Python"},
         {"a.py", "x = (1,\n2\n",
