@@ -19,14 +19,26 @@ static bool is(const struct hn_migrator *m, const char *key, const char *text)
     return now && strcmp(now, text) == 0;
 }
 
-static void lora(struct hn_migrator *m)
+/* Does the script freeze weights itself? */
+static bool freezes(const struct hn_migrator *m)
 {
+    for (const struct hn_py_attribute *a = m->program ? m->program->sets : NULL; a; a = a->next)
+        if (hn_py_path_ends(a->path, "requires_grad") && hn_py_truth(a->value) == 0)
+            return true;
+    return false;
+}
+
+/* All weights are trained, where nothing says that an adapter is made somewhere else. */
+static void no_adapter(struct hn_migrator *m)
+{
+    const struct hn_place place = {.call = "adapter", .argument = ""};
     const struct hn_call_info *info =
-        m->lora && m->lora->type == HN_PY_OBJECT ? hn_call_find(m->lora) : NULL;
-    bool unsloth = info && info->kind == HN_C_UNSLOTH_PEFT;
-    const char *call = unsloth ? "get_peft_model" : "LoraConfig";
-    if (!m->lora) {
-        const struct hn_place place = {.call = "adapter", .argument = ""};
+        m->model && m->model->type == HN_PY_OBJECT ? hn_call_find(m->model) : NULL;
+    bool unsloth = info && info->kind == HN_C_UNSLOTH_MODEL;
+    bool quantised = is(m, "load_in_4bit", "true") || is(m, "load_in_8bit", "true");
+    if (hn_plan_get(m->plan, "fine_tune_type"))
+        return;
+    if (m->peft_given || m->peft_met || unsloth || quantised || !(m->trainer || m->args || m->loop))
         hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
                     m->peft_given
                         ? "the adapter's config comes from a file or a function that is not read "
@@ -34,6 +46,22 @@ static void lora(struct hn_migrator *m)
                           "lora_alpha, lora_dropout and target_modules are set"
                         : "no LoraConfig was found: hone trains a LoRA adapter (its own defaults), "
                           "not all weights");
+    else
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "fine_tune_type", "full", HONE_MIGRATE_CARRIED,
+                    freezes(m) ? "no adapter is made, but some weights are frozen: hone trains "
+                                 "all, or those of the last num_layers blocks"
+                               : "no adapter is made: all weights are trained; for an adapter, set "
+                                 "fine_tune_type: lora");
+}
+
+static void lora(struct hn_migrator *m)
+{
+    const struct hn_call_info *info =
+        m->lora && m->lora->type == HN_PY_OBJECT ? hn_call_find(m->lora) : NULL;
+    bool unsloth = info && info->kind == HN_C_UNSLOTH_PEFT;
+    const char *call = unsloth ? "get_peft_model" : "LoraConfig";
+    if (!m->lora) {
+        no_adapter(m);
         return;
     }
     if (m->trl) { /* ModelConfig's */
@@ -123,6 +151,9 @@ static void loop(struct hn_migrator *m)
     put(m, "optimizer", "lr", "learning_rate", "0.001", "");
     if (is(m, "optimizer", "adamw") || is(m, "optimizer", "adamw_8bit"))
         put(m, "optimizer", "weight_decay", "weight_decay", "0.01", "torch's and bitsandbytes'");
+    if (is(m, "fine_tune_type", "full") && !is(m, "optimizer", "adam") && !m->decay_groups)
+        put(m, "optimizer", "params", "decay_norms", "true",
+            "all parameters are in one group, so norms and biases decay too");
     put(m, "DataLoader", "batch_size", "batch_size", "1", "");
     put(m, "loop", "", "max_grad_norm", "0.0", "nothing is clipped");
     if (!hn_plan_get(m->plan, "num_epochs") && !hn_plan_is_unresolved(m->plan, "num_epochs"))

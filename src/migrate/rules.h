@@ -24,6 +24,8 @@ struct hn_migrator {
     bool tokenizer_eos; /* add_eos_token=True */
     bool evaluates;     /* an eval_dataset was given to the trainer */
     bool peft_given;    /* the trainer was given a peft_config, whatever it is */
+    bool peft_met;      /* the script has calls of PEFT that make or load an adapter */
+    bool decay_groups;  /* the optimizer of a loop is given groups of parameters */
     bool finds_linear;  /* the script has a function that looks for all linear layers */
     bool train_known;   /* the trainer's rows could be followed back to where they are read */
     bool data_used;     /* rows are read by code that is used */

@@ -81,10 +81,19 @@ static const struct hn_rule model[] = {
 };
 const struct hn_rules hn_rules_model = {model, HN_COUNT(model), NULL};
 
+static void full(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                 const struct hn_py_value *v)
+{
+    if (hn_py_truth(v) == 1)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, "full", HONE_MIGRATE_CARRIED, "");
+    else
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "changes nothing");
+}
+
 static const struct hn_rule unsloth_model[] = {
     CALL("model_name", "model", model_name),
     CARRY("max_seq_length", "max_seq_length"),
-    LOST("full_finetuning", "False", "hone trains adapters"),
+    CALL("full_finetuning", "fine_tune_type", full),
     AUTO("fast_inference gpu_memory_utilization float8_kv_cache random_state fix_tokenizer "
          "use_gradient_checkpointing resize_model_vocab disable_log_stats max_lora_rank "
          "unsloth_vllm_standby qat_scheme chat_template auto_model offload_embedding "

@@ -7,10 +7,11 @@
 static void use_peft(struct hn_migrator *m, const struct hn_rule *rule,
                      const struct hn_place *place, const struct hn_py_value *v)
 {
-    (void)rule;
-    bool on = hn_py_truth(v) == 1;
-    hn_plan_row(m->plan, place, on ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_CHANGED, "",
-                on ? "what hone trains" : "all weights are trained there; hone trains an adapter");
+    if (hn_py_truth(v) == 1)
+        hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "what hone trains");
+    else
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, "full", HONE_MIGRATE_CARRIED,
+                    "without an adapter, all weights are trained");
 }
 
 static const char *text_of(const struct hn_plan *p, const struct hn_py_value *config,
@@ -90,7 +91,7 @@ static void mixture(struct hn_migrator *m, const struct hn_rule *rule, const str
 static const struct hn_rule trl[] = {
     CALL("model_name_or_path", "pretrained_model_name_or_path", hn_rule_by_name),
     CALL("model_revision", "revision", hn_rule_by_name),
-    CALL("use_peft", NULL, use_peft),
+    CALL("use_peft", "fine_tune_type", use_peft),
     CARRY("lora_r", "lora_rank"),
     CARRY("lora_alpha", "lora_alpha"),
     CARRY("lora_dropout", "lora_dropout"),

@@ -143,6 +143,8 @@ static void choose(struct hn_migrator *m)
             parser(m, c->object, 0);
         if (info->kind == HN_C_GET_PEFT || info->kind == HN_C_UNSLOTH_PEFT)
             peft = c->object;
+        m->peft_met =
+            m->peft_met || peft || info->kind == HN_C_PEFT_MODEL || info->kind == HN_C_OTHER_PEFT;
         if (!model && is_model(info->kind))
             model = c->object;
         m->loop = m->loop || info->kind == HN_C_OPTIMIZER;

@@ -295,6 +295,52 @@ static void test_targets(void **state)
     }
 }
 
+/* Without an adapter all weights are trained; torch's AdamW over all parameters decays norms too.
+ */
+static void test_full(void **state)
+{
+    static const char loop[] = "m = AutoModelForCausalLM.from_pretrained('m')\n%s\n"
+                               "for epoch in range(2):\n    loss.backward()\n";
+    static const struct {
+        const char *text;
+        bool full, norms;
+        const char *decay; /* NULL: not looked at */
+    } cases[] = {
+        {"AdamW(m.parameters(), lr=1e-5)", true, true, "0.01"},
+        {"SGD(m.parameters(), lr=1e-5)", true, true, NULL},
+        {"Adam(m.parameters(), lr=1e-5)", true, false, NULL},
+        {"d = 0.1\nAdamW([{'params': a, 'weight_decay': d}, {'params': b, 'weight_decay': 0.0}])",
+         true, false, "0.1"},
+        {"AdamW([{'params': a}, {'params': b, 'lr': 1e-3}], weight_decay=0.2)", true, false, "0.2"},
+        {"m = get_peft_model(m, LoraConfig(r=4))\nAdamW(m.parameters())", false, false, "0.01"},
+        {"m = get_peft_model(m, config_of(x))\nAdamW(m.parameters())", false, false, "0.01"},
+        {"m = PeftModel.from_pretrained(m, 'a', is_trainable=True)\nAdamW(m.parameters())", false,
+         false, NULL},
+        {"Trainer(model=m, args=TrainingArguments('o'))", true, false, "0.0"},
+        {"q = BitsAndBytesConfig(load_in_4bit=True)\nTrainer(model=m, args=TrainingArguments('o'))",
+         false, false, NULL},
+        {"SFTTrainer(model='m', peft_config=config_of(x))", false, false, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < HN_COUNT(cases); i++) {
+        struct hn_buf source = {0};
+        char decay[40];
+        struct hone_migration *m = NULL;
+        struct hone_err err = {0};
+        hn_buf_printf(&source, loop, cases[i].text);
+        if (hone_migrate_parse(&m, "x.py", hn_buf_str(&source), source.len, &err))
+            fail_msg("%s\n%s", hn_buf_str(&source), err.message);
+        assert_accepted(m->yaml);
+        snprintf(decay, sizeof decay, "\nweight_decay: %s ", cases[i].decay ? cases[i].decay : "");
+        if (cases[i].full != (strstr(m->yaml, "fine_tune_type: full") != NULL) ||
+            cases[i].norms != (strstr(m->yaml, "decay_norms: true") != NULL) ||
+            (cases[i].decay && !strstr(m->yaml, decay)))
+            fail_msg("%s\n%s", hn_buf_str(&source), m->yaml);
+        hone_migrate_close(&m);
+        hn_buf_release(&source);
+    }
+}
+
 /* ---- every field has a row ---------------------------------------------------------------------
  */
 
@@ -497,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_numbers),    cmocka_unit_test(test_fields),
         cmocka_unit_test(test_malformed),  cmocka_unit_test(test_deep),
         cmocka_unit_test(test_all_fields), cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
