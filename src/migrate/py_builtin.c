@@ -163,6 +163,24 @@ static struct hn_py_value *part_of_rows(struct hn_py_program *p, const struct hn
     return v;
 }
 
+/* 0.1 * total, total // 10: an unknown number, with the part that it is of the other */
+static struct hn_py_value *share_of(struct hn_py_program *p, const struct hn_py_node *node,
+                                    struct hn_str op, const struct hn_py_value *a,
+                                    const struct hn_py_value *b)
+{
+    double x = 0, y = 0;
+    bool of_a = hn_py_is_number(b, &y), of_b = hn_py_is_number(a, &x);
+    bool times = hn_str_is(op, "*"), over = hn_str_is(op, "/") || hn_str_is(op, "//");
+    double share = times && of_a != of_b ? of_a ? y : x : over && of_a && !of_b ? 1 / y : 0;
+    const struct hn_py_value *other = of_a ? a : b;
+    if (!(share > 0 && share < 1) || (other->type != HN_PY_UNKNOWN && other->type != HN_PY_OBJECT))
+        return NULL;
+    struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_UNKNOWN, node);
+    if (v)
+        v->share = share;
+    return v;
+}
+
 static bool is_path(const struct hn_py_value *v)
 {
     return v->type == HN_PY_STR;
@@ -209,7 +227,8 @@ struct hn_py_value *hn_py_binary(struct hn_py_program *p, const struct hn_py_nod
         if (v)
             return v;
     }
-    return compare(p, node, op, a, b);
+    struct hn_py_value *share = share_of(p, node, op, a, b);
+    return share ? share : compare(p, node, op, a, b);
 }
 
 /* ---- functions ------------------------------------------------------------------------------- */
@@ -251,12 +270,36 @@ static struct hn_py_value *same_text(struct hn_py_program *p, const struct hn_py
     return of_buf(p, &text);
 }
 
+/* os.path.dirname(x), os.path.basename(x) */
+static struct hn_py_value *part_of_path(struct hn_py_program *p, const struct hn_py_node *node,
+                                        struct hn_py_value *call)
+{
+    const struct hn_py_value *v = hn_py_value_at(call, 0);
+    (void)node;
+    if (!v || v->type != HN_PY_STR)
+        return NULL;
+    size_t slash = v->text.n;
+    while (slash > 0 && v->text.p[slash - 1] != '/')
+        slash--;
+    if (hn_py_path_ends(call->path, "basename"))
+        return hn_py_value_str(p->arena, v->text.p + slash, v->text.n - slash);
+    return hn_py_value_str(p->arena, v->text.p, slash > 1 ? slash - 1 : slash);
+}
+
+/* os.getcwd(), Path.cwd() */
+static struct hn_py_value *here(struct hn_py_program *p, const struct hn_py_node *node,
+                                struct hn_py_value *call)
+{
+    (void)node;
+    return call->n ? NULL : hn_py_value_str(p->arena, ".", 1);
+}
+
 static struct hn_py_value *to_number(struct hn_py_program *p, const struct hn_py_node *node,
                                      struct hn_py_value *call)
 {
     double x;
     const struct hn_py_value *v = hn_py_value_at(call, 0);
-    if (v && v->type == HN_PY_UNKNOWN && v->number > 0) /* a part of the rows */
+    if (v && v->type == HN_PY_UNKNOWN && (v->number > 0 || v->share > 0)) /* a part of the rows */
         return (struct hn_py_value *)(uintptr_t)v;
     if (!hn_py_is_number(v, &x) || call->n != 1)
         return NULL;
@@ -264,6 +307,8 @@ static struct hn_py_value *to_number(struct hn_py_program *p, const struct hn_py
         return of_float(p, node, x);
     if (hn_str_is(call->path, "round"))
         x = nearbyint(x);
+    if (hn_py_path_ends(call->path, "ceil"))
+        x = ceil(x);
     return fabs(x) < 9e15 ? of_int(p, node, (int64_t)x) : NULL;
 }
 
@@ -636,10 +681,16 @@ static const struct builtin {
     {"PosixPath", HN_PY_UNKNOWN, join_paths},
     {"str", HN_PY_UNKNOWN, same_text},
     {"os.path.abspath", HN_PY_UNKNOWN, same_text},
+    {"os.path.realpath", HN_PY_UNKNOWN, same_text},
     {"os.path.expanduser", HN_PY_UNKNOWN, same_text},
+    {"os.path.dirname", HN_PY_UNKNOWN, part_of_path},
+    {"os.path.basename", HN_PY_UNKNOWN, part_of_path},
+    {"os.getcwd", HN_PY_UNKNOWN, here},
+    {"Path.cwd", HN_PY_UNKNOWN, here},
     {"int", HN_PY_UNKNOWN, to_number},
     {"float", HN_PY_UNKNOWN, to_number},
     {"round", HN_PY_UNKNOWN, to_number},
+    {"math.ceil", HN_PY_UNKNOWN, to_number},
     {"list", HN_PY_UNKNOWN, same_list},
     {"tuple", HN_PY_UNKNOWN, same_list},
     {"getattr", HN_PY_UNKNOWN, attribute_or},
@@ -675,6 +726,10 @@ static const struct builtin {
     {"format", HN_PY_STR, format},
     {"endswith", HN_PY_STR, begins_or_ends},
     {"startswith", HN_PY_STR, begins_or_ends},
+    {"resolve", HN_PY_STR, itself},
+    {"absolute", HN_PY_STR, itself},
+    {"expanduser", HN_PY_STR, itself},
+    {"as_posix", HN_PY_STR, itself},
     {"append", HN_PY_LIST, grow},
     {"extend", HN_PY_LIST, grow},
     {"update", HN_PY_DICT, update},

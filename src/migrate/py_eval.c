@@ -93,6 +93,8 @@ static struct hn_py_value *eval_name(struct hn_py_program *p, const struct hn_py
         v = hn_py_value_str(p->arena, "__main__", 8);
         return v;
     }
+    if (p->path && hn_str_is(node->text, "__file__"))
+        return hn_py_value_str(p->arena, p->path, strlen(p->path));
     return unknown(p, node, node->text);
 }
 
@@ -226,6 +228,25 @@ static struct hn_py_value *of_self(struct hn_py_program *p, struct hn_str path, 
     return found ? found->value : NULL;
 }
 
+/* Path("a/b.c").parent, .name, .stem; NULL: another attribute */
+static struct hn_py_value *of_path(struct hn_py_program *p, struct hn_str path, struct hn_str name)
+{
+    size_t slash = path.n, dot;
+    while (slash > 0 && path.p[slash - 1] != '/')
+        slash--;
+    for (dot = path.n; dot > slash + 1 && path.p[dot - 1] != '.';)
+        dot--;
+    if (hn_str_is(name, "parent"))
+        return slash > 1 ? hn_py_value_str(p->arena, path.p, slash - 1)
+                         : hn_py_value_str(p->arena, slash ? "/" : ".", 1);
+    if (hn_str_is(name, "name"))
+        return hn_py_value_str(p->arena, path.p + slash, path.n - slash);
+    if (hn_str_is(name, "stem"))
+        return hn_py_value_str(p->arena, path.p + slash,
+                               (dot > slash + 1 ? dot - 1 : path.n) - slash);
+    return NULL;
+}
+
 static struct hn_py_value *eval_attribute(struct hn_py_program *p, const struct hn_py_node *node)
 {
     struct hn_py_value *base = hn_py_eval(p, node->a);
@@ -237,6 +258,9 @@ static struct hn_py_value *eval_attribute(struct hn_py_program *p, const struct 
             ignored->integer = -100;
         return ignored;
     }
+    struct hn_py_value *part = base->type == HN_PY_STR ? of_path(p, base->text, node->text) : NULL;
+    if (part)
+        return part;
     if (base->type == HN_PY_UNKNOWN && base->path.n > 5 && memcmp(base->path.p, "self@", 5) == 0) {
         struct hn_py_value *own = of_self(p, base->path, node->text);
         if (own)

@@ -30,6 +30,7 @@ struct hn_py_attribute {
 
 struct hn_py_program {
     struct hn_arena *arena;
+    const char *path;               /* of the script, its __file__; NULL: it has none */
     struct hn_py_names names;       /* variables */
     struct hn_py_names attributes;  /* by dotted path: self.tokenizer */
     struct hn_py_names options;     /* defaults of argparse options, fields of dataclasses */

@@ -37,6 +37,7 @@ struct hn_py_value {
     unsigned pass; /* of a call: in which reading of the script it was met */
     int64_t integer;
     double number;
+    double share;                    /* of an UNKNOWN: what part of another number it is, or 0 */
     struct hn_str text;              /* of a STR */
     struct hn_str path;              /* of UNKNOWN and OBJECT */
     struct hn_py_value *self;        /* what a method was called on, or what was indexed */

@@ -72,6 +72,25 @@ static double times_of(const struct hn_py_value *over)
     return -1;
 }
 
+/* Steps, or int(0.1 * total_steps): that part of all. */
+static void warmup(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
+                   const struct hn_py_value *v)
+{
+    static const char *const words[] = {"step", "total", "iter", "len(", "epoch"};
+    const char *text = hn_plan_value(m->plan, v);
+    bool steps = false;
+    for (size_t i = 0; i < HN_COUNT(words); i++)
+        steps = steps || hn_str_contains(v->source, words[i]);
+    if (v->share > 0 && steps)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, "warmup_ratio",
+                    hn_plan_text(m->plan, "%.6g", v->share), HONE_MIGRATE_CHANGED,
+                    "taken as that part of all steps");
+    else if (text)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, text, HONE_MIGRATE_CARRIED, "");
+    else
+        hn_plan_unresolved(m->plan, place, rule->key, NULL);
+}
+
 static void epochs(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                    const struct hn_py_value *v)
 {
@@ -108,7 +127,7 @@ const struct hn_rules hn_rules_adam = {plain, HN_COUNT(plain), &hn_rules_optimiz
 
 static const struct hn_rule rate[] = {
     CARRY("name", "lr_scheduler_type"),
-    CARRY("num_warmup_steps", "warmup_steps"),
+    CALL("num_warmup_steps", "warmup_steps", warmup),
     AUTO("optimizer num_training_steps last_epoch", "hone counts the steps itself"),
     LOST("num_cycles", "0.5|1", "set lr_scheduler_kwargs: num_cycles=…"),
     LOST("scheduler_specific_kwargs", "None", "set lr_scheduler_kwargs"),

@@ -584,9 +584,33 @@ static void attributes(struct hn_migrator *m)
 
 /* ---- end tokens ------------------------------------------------------------------------------ */
 
+/* Is the trainer given what TRL's has no longer taken since 0.13, or transformers' arguments of
+ * that time?  Until 0.15 it ended no rows.  unsloth gives today's trainer those arguments too. */
+static bool is_old_sft(const struct hn_migrator *m)
+{
+    static const char *const gone[] = {"tokenizer", "dataset_text_field", "max_seq_length",
+                                       "packing"};
+    const struct hn_call_info *trainer = m->trainer ? hn_call_find(m->trainer) : NULL;
+    const struct hn_call_info *model =
+        m->model && m->model->type == HN_PY_OBJECT ? hn_call_find(m->model) : NULL;
+    bool old = hn_py_value_get(m->args, "evaluation_strategy") != NULL;
+    for (size_t i = 0; i < HN_COUNT(gone); i++)
+        old = old || hn_py_value_get(m->trainer, gone[i]);
+    return old && trainer && trainer->kind == HN_C_SFT_TRAINER &&
+           !(model && model->kind == HN_C_UNSLOTH_MODEL);
+}
+
+static bool packs(const struct hn_migrator *m)
+{
+    const struct hn_py_value *on_trainer = hn_py_value_get(m->trainer, "packing");
+    const struct hn_py_value *on_args = hn_py_value_get(m->args, "packing");
+    return (on_trainer && hn_py_truth(on_trainer) == 1) || (on_args && hn_py_truth(on_args) == 1);
+}
+
 static void end_token(struct hn_migrator *m)
 {
     const struct hn_py_value *eos = m->program->eos;
+    const bool old = is_old_sft(m), packed = packs(m);
     struct hn_place place = {.call = "end token", .argument = ""};
     if (eos) {
         place.value = eos;
@@ -594,10 +618,14 @@ static void end_token(struct hn_migrator *m)
         place.line = eos->line;
     }
     bool written = eos || m->tokenizer_eos;
-    if (m->sft)
+    if (m->sft && (!old || packed))
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "true", HONE_MIGRATE_CARRIED,
                     "TRL ends rows of text, and of prompt and completion, with the end token");
-    else if (written && m->collator && m->pad_is_eos)
+    else if (old && !written)
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CHANGED,
+                    "TRL before 0.16, which this trainer's arguments are of, ends no rows of text "
+                    "itself; set true for a model that learns to stop, as with TRL of today");
+    else if (written && (m->collator || old) && m->pad_is_eos)
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CHANGED,
                     "the end token is the padding token, which the collator takes out of the loss: "
                     "the script never trained the model to stop; set true for a model that does");
@@ -750,6 +778,7 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
     if (rc)
         return rc;
     unread(plan, &module);
+    program->path = sources[0].cell ? NULL : plan->path;
     hn_py_program_read(program, &module);
     struct hn_migrator m = {
         .plan = plan, .program = program, .finds_linear = finds_linear(&module)};

@@ -125,6 +125,10 @@ static void test_values(void **state)
     check("x = 'a' if True else 'b'", "x", "a");
     check("import torch\nx = 'gpu' if torch.cuda.is_available() else 'cpu'", "x", "gpu");
     check("import os\nx = os.environ.get('OUT', 'o')", "x", "o");
+    check("import os\nd = os.path.dirname(os.path.abspath(__file__))", "os.path.join(d, 'a')", "a");
+    check("", "Path(__file__).resolve().parent / 'a'", "./a");
+    check("", "os.path.basename('a/b.c') + os.path.dirname('a/b.c') + Path('d/e.f').stem", "b.cae");
+    check("", "os.path.join(os.getcwd(), 'a')", "./a");
     check("x = None or 'b'", "x", "b");
     check("def f(p='q'):\n    global r\n    return p", "f()", "q");
     check("class C:\n    out = 'o'\nc = C()", "c.out", "o");
