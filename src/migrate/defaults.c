@@ -144,6 +144,15 @@ static void training(struct hn_migrator *m)
 static void loop(struct hn_migrator *m)
 {
     const struct hn_place place = {.call = "loop", .argument = ""};
+    const struct hn_py_program *program = m->program;
+    bool gathers = false;
+    for (size_t i = 0; i < program->n_moduli; i++)
+        gathers = gathers || program->moduli[i] == program->loss_over;
+    if (gathers && !hn_plan_get(m->plan, "grad_accumulation_steps"))
+        hn_plan_set(m->plan, &place, HN_RANK_HINT, "grad_accumulation_steps",
+                    hn_plan_text(m->plan, "%lld", (long long)program->loss_over),
+                    HONE_MIGRATE_CHANGED,
+                    "the loss is divided by that, and batches are counted in so many");
     hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
                 "a loop of the script's own is not run: see whether it gathers gradients over "
                 "several batches (grad_accumulation_steps), evaluates or saves within "

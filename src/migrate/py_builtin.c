@@ -149,12 +149,22 @@ static bool is_count(const struct hn_py_value *v)
            (v->type == HN_PY_UNKNOWN && hn_py_path_ends(v->path, "num_rows"));
 }
 
-/* 0.9 * len(rows): an unknown number, with the part that it is of all rows */
+/* 0.9 * len(rows), len(rows) - 50: an unknown number, with the part that it is of all rows, or how
+ * many it is before their end */
 static struct hn_py_value *part_of_rows(struct hn_py_program *p, const struct hn_py_node *node,
-                                        const struct hn_py_value *a, const struct hn_py_value *b)
+                                        struct hn_str op, const struct hn_py_value *a,
+                                        const struct hn_py_value *b)
 {
     double x;
     const struct hn_py_value *number = is_count(a) ? b : a;
+    if (hn_str_is(op, "-") && is_count(a) && b->type == HN_PY_INT && b->integer > 0) {
+        struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_UNKNOWN, node);
+        if (v)
+            v->number = -(double)b->integer;
+        return v;
+    }
+    if (!hn_str_is(op, "*"))
+        return NULL;
     if (is_count(a) == is_count(b) || !hn_py_is_number(number, &x) || x <= 0 || x >= 1)
         return NULL;
     struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_UNKNOWN, node);
@@ -179,6 +189,18 @@ static struct hn_py_value *share_of(struct hn_py_program *p, const struct hn_py_
     if (v)
         v->share = share;
     return v;
+}
+
+/* loss / 8 and step % 8: how a loop gathers gradients over several batches */
+static void note_accumulation(struct hn_py_program *p, struct hn_str op,
+                              const struct hn_py_value *a, const struct hn_py_value *b)
+{
+    if (b->type != HN_PY_INT || b->integer < 2)
+        return;
+    if (hn_str_is(op, "/") && hn_str_contains(a->source, "loss"))
+        p->loss_over = b->integer;
+    if (hn_str_is(op, "%") && p->n_moduli < HN_PY_MODULI)
+        p->moduli[p->n_moduli++] = b->integer;
 }
 
 static bool is_path(const struct hn_py_value *v)
@@ -222,11 +244,10 @@ struct hn_py_value *hn_py_binary(struct hn_py_program *p, const struct hn_py_nod
     }
     if (hn_str_is(op, "in") || hn_str_is(op, "not in"))
         return membership(p, node, hn_str_is(op, "not in"), a, b);
-    if (hn_str_is(op, "*")) {
-        struct hn_py_value *v = part_of_rows(p, node, a, b);
-        if (v)
-            return v;
-    }
+    struct hn_py_value *part = part_of_rows(p, node, op, a, b);
+    if (part)
+        return part;
+    note_accumulation(p, op, a, b);
     struct hn_py_value *share = share_of(p, node, op, a, b);
     return share ? share : compare(p, node, op, a, b);
 }
@@ -670,6 +691,24 @@ static struct hn_py_value *grow(struct hn_py_program *p, const struct hn_py_node
     return NULL;
 }
 
+/* yaml.safe_load(open("c.yaml")), json.load(f), OmegaConf.load("c.yaml") */
+static struct hn_py_value *load_config(struct hn_py_program *p, const struct hn_py_node *node,
+                                       struct hn_py_value *call)
+{
+    const struct hn_py_value *v = hn_py_value_at(call, 0);
+    if (v && v->type == HN_PY_OBJECT && hn_py_path_ends(v->path, "open"))
+        v = hn_py_value_at(v, 0);
+    else if (v && v->type == HN_PY_OBJECT && hn_py_path_ends(v->path, "read_text"))
+        v = v->self;
+    char *path = v && v->type == HN_PY_STR && p->config
+                     ? hn_arena_dup(p->arena, v->text.p, v->text.n)
+                     : NULL;
+    struct hn_py_value *all = path ? p->config(p->config_of, path) : NULL;
+    if (all)
+        hn_py_value_place(all, node->cell, node->line, 0);
+    return all;
+}
+
 static const struct builtin {
     const char *name;
     enum hn_py_type self; /* of a method: what it is called on; UNKNOWN: a function */
@@ -730,6 +769,10 @@ static const struct builtin {
     {"absolute", HN_PY_STR, itself},
     {"expanduser", HN_PY_STR, itself},
     {"as_posix", HN_PY_STR, itself},
+    {"yaml.safe_load", HN_PY_UNKNOWN, load_config},
+    {"yaml.load", HN_PY_UNKNOWN, load_config},
+    {"json.load", HN_PY_UNKNOWN, load_config},
+    {"OmegaConf.load", HN_PY_UNKNOWN, load_config},
     {"append", HN_PY_LIST, grow},
     {"extend", HN_PY_LIST, grow},
     {"update", HN_PY_DICT, update},

@@ -247,6 +247,15 @@ static struct hn_py_value *of_path(struct hn_py_program *p, struct hn_str path, 
     return NULL;
 }
 
+static struct hn_py_value *command_line(struct hn_py_program *p, const struct hn_py_node *node)
+{
+    struct hn_py_value *list = hn_py_value_new(p->arena, HN_PY_LIST, node);
+    struct hn_py_value *name = hn_py_value_str(p->arena, p->path, strlen(p->path));
+    if (list && name)
+        hn_py_value_add(p->arena, list, (struct hn_str){0}, name, node);
+    return list;
+}
+
 static struct hn_py_value *eval_attribute(struct hn_py_program *p, const struct hn_py_node *node)
 {
     struct hn_py_value *base = hn_py_eval(p, node->a);
@@ -281,6 +290,8 @@ static struct hn_py_value *eval_attribute(struct hn_py_program *p, const struct 
     struct hn_py_value *known = hn_py_names_get(&p->attributes, path);
     if (known)
         return known;
+    if (p->path && hn_str_is(path, "sys.argv")) /* the script is run without arguments */
+        return command_line(p, node);
     struct hn_py_value *v = unknown(p, node, path);
     if (v)
         v->self = base;
@@ -409,6 +420,31 @@ static void called(struct hn_py_program *p, struct hn_str name, struct hn_py_val
         hn_py_names_set(p->arena, &p->first_calls, name, call, 0);
 }
 
+/* rows.select(range(a, b)), or up to a part of all rows, as the slice that it is; NULL: another. */
+static struct hn_py_value *selected(struct hn_py_program *p, const struct hn_py_node *node,
+                                    const struct hn_py_value *call)
+{
+    const struct hn_py_value *range = hn_py_value_at(call, 0), *a, *b;
+    if (!hn_str_is(hn_py_last(call->path), "select") || !range || range->type != HN_PY_OBJECT ||
+        !hn_str_is(range->path, "range"))
+        return NULL;
+    a = hn_py_value_at(range, 0);
+    b = hn_py_value_at(range, 1);
+    struct hn_py_value *v = hn_py_value_new(p->arena, HN_PY_OBJECT, node);
+    struct hn_py_value *none = hn_py_value_new(p->arena, HN_PY_NONE, node);
+    if (!v || !none || !a || range->n > 2 || (!b && a->type == HN_PY_INT))
+        return NULL; /* the first n rows */
+    bool end = b && b->type == HN_PY_OBJECT && hn_str_is(b->path, "len");
+    const struct hn_py_value *from = b ? a : none, *to = !b ? a : end ? none : b;
+    v->path = hn_str_of("row_slice");
+    v->self = call->self;
+    v->pass = p->pass;
+    hn_py_value_add(p->arena, v, (struct hn_str){0}, (struct hn_py_value *)(uintptr_t)from, node);
+    hn_py_value_add(p->arena, v, (struct hn_str){0}, (struct hn_py_value *)(uintptr_t)to, node);
+    hn_py_record(p, v);
+    return v;
+}
+
 static struct hn_py_value *eval_call(struct hn_py_program *p, const struct hn_py_node *node)
 {
     struct hn_py_value *callee = hn_py_eval(p, node->a);
@@ -421,6 +457,7 @@ static struct hn_py_value *eval_call(struct hn_py_program *p, const struct hn_py
     for (const struct hn_py_node *arg = node->first; arg; arg = arg->next)
         add_argument(p, call, arg);
     struct hn_py_value *v = hn_py_builtin(p, node, call);
+    v = v ? v : selected(p, node, call);
     if (v)
         return v;
     struct hn_str name = hn_py_last(call->path);

@@ -12,6 +12,7 @@ struct hn_py_names {
     size_t n;
 };
 enum { HN_PY_PASSES = 3 };
+enum { HN_PY_MODULI = 16 };
 enum { HN_PY_BUCKETS = 4096, HN_PY_MAX_STEPS = 1 << 20, HN_PY_MAX_CALLS = 1 << 16 };
 
 struct hn_py_call {
@@ -30,7 +31,9 @@ struct hn_py_attribute {
 
 struct hn_py_program {
     struct hn_arena *arena;
-    const char *path;               /* of the script, its __file__; NULL: it has none */
+    const char *path; /* of the script, its __file__; NULL: it has none */
+    struct hn_py_value *(*config)(void *of, const char *path); /* that it reads; NULL: none is */
+    void *config_of;
     struct hn_py_names names;       /* variables */
     struct hn_py_names attributes;  /* by dotted path: self.tokenizer */
     struct hn_py_names options;     /* defaults of argparse options, fields of dataclasses */
@@ -42,6 +45,9 @@ struct hn_py_program {
     struct hn_py_call *calls, **calls_tail;
     struct hn_py_attribute *sets, **sets_tail;
     size_t n_calls, steps;
+    int64_t loss_over;            /* what a loss was divided by last; 0: nothing */
+    int64_t moduli[HN_PY_MODULI]; /* what was counted modulo: step % 8 == 0 */
+    size_t n_moduli;
     unsigned pass;                 /* which reading this is, from 1 */
     bool shadow;                   /* within a branch that is not taken */
     const char *in_class;          /* the class that is being read */

@@ -78,6 +78,15 @@ void hn_py_value_add(struct hn_arena *arena, struct hn_py_value *to, struct hn_s
     to->n++;
 }
 
+void hn_py_value_place(struct hn_py_value *v, unsigned cell, unsigned line, unsigned depth)
+{
+    for (struct hn_py_item *i = depth < HN_PY_MAX_DEPTH ? v->first : NULL; i; i = i->next) {
+        i->cell = cell;
+        i->line = line;
+        hn_py_value_place(i->value, cell, line, depth + 1);
+    }
+}
+
 const struct hn_py_item *hn_py_value_find(const struct hn_py_value *v, const char *key)
 {
     const struct hn_py_item *found = NULL;

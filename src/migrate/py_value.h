@@ -57,6 +57,8 @@ struct hn_py_value *hn_py_value_scalar(struct hn_arena *arena, struct hn_str tex
 struct hn_py_value *hn_py_value_str(struct hn_arena *arena, const char *p, size_t n);
 void hn_py_value_add(struct hn_arena *arena, struct hn_py_value *to, struct hn_str key,
                      struct hn_py_value *value, const struct hn_py_node *where);
+/* All that is in it stands there now. */
+void hn_py_value_place(struct hn_py_value *v, unsigned cell, unsigned line, unsigned depth);
 /* The item of this key, the last one where there are several; NULL: none, or v is NULL. */
 const struct hn_py_item *hn_py_value_find(const struct hn_py_value *v, const char *key);
 const struct hn_py_value *hn_py_value_get(const struct hn_py_value *v, const char *key);

@@ -413,7 +413,8 @@ static void again(struct hn_py_program *p)
     p->calls_tail = &p->calls;
     p->sets = NULL;
     p->sets_tail = &p->sets;
-    p->n_calls = p->steps = 0;
+    p->n_calls = p->steps = p->n_moduli = 0;
+    p->loss_over = 0;
     p->eos = NULL;
 }
 

@@ -24,7 +24,8 @@ static void betas(struct hn_migrator *m, const struct hn_rule *rule, const struc
 static void groups(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                    const struct hn_py_value *v)
 {
-    double decay, most = 0;
+    double decay, most = -1;
+    const char *text = NULL;
     bool list = v->type == HN_PY_LIST, known = true, rates = false, any = false;
     for (const struct hn_py_item *i = list ? v->first : NULL; i; i = i->next) {
         const struct hn_py_value *own = hn_py_value_get(i->value, rule->key);
@@ -32,16 +33,19 @@ static void groups(struct hn_migrator *m, const struct hn_rule *rule, const stru
         rates = rates || hn_py_value_get(i->value, "lr");
         known = known && (!own || hn_py_is_number(own, &decay));
         any = any || own;
-        most = own && known && decay > most ? decay : most;
+        if (own && known && decay > most) {
+            most = decay;
+            text = hn_plan_value(m->plan, own);
+        }
     }
     if (!m->decay_groups)
         hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "what hone trains");
     else if (rates)
         hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
                     "hone has one learning rate for all parameters");
-    if (any && known)
-        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, hn_plan_text(m->plan, "%.17g", most),
-                    HONE_MIGRATE_CARRIED, "of matrices; norms and biases do not decay");
+    if (any && known && text)
+        hn_plan_set(m->plan, place, HN_RANK_USUAL, rule->key, text, HONE_MIGRATE_CARRIED,
+                    "of matrices; norms and biases do not decay");
     else if (any)
         hn_plan_unresolved(m->plan, place, rule->key, NULL);
     else if (m->decay_groups && !rates)

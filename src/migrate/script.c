@@ -1,6 +1,7 @@
 #include "migrate/script.h"
 
 #include <string.h>
+#include "base/file.h"
 
 static bool is_arguments(enum hn_call_kind kind)
 {
@@ -766,6 +767,15 @@ static void look_ahead(struct hn_migrator *m)
     m->warmup = hn_py_is_number(warmup, &steps) && steps > 0 ? warmup : NULL;
 }
 
+/* A file of settings beside the script; not its data. */
+static struct hn_py_value *read_config(void *of, const char *path)
+{
+    enum { MAX_SETTINGS = 1 << 18 };
+    struct hn_plan *plan = of;
+    return hn_file_size(hn_data_locate(plan, path)) <= MAX_SETTINGS ? hn_values_read(plan, path)
+                                                                    : NULL;
+}
+
 int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, size_t n,
                       struct hone_err *err)
 {
@@ -779,6 +789,8 @@ int hn_script_migrate(struct hn_plan *plan, const struct hn_py_source *sources, 
         return rc;
     unread(plan, &module);
     program->path = sources[0].cell ? NULL : plan->path;
+    program->config = read_config;
+    program->config_of = plan;
     hn_py_program_read(program, &module);
     struct hn_migrator m = {
         .plan = plan, .program = program, .finds_linear = finds_linear(&module)};

@@ -272,16 +272,6 @@ static struct hn_py_value *written(struct hn_migrator *m, struct source_text sou
     return found;
 }
 
-/* The rows of a config stand where the line stands that names it. */
-static void place_at(struct hn_py_value *v, const struct hn_place *line, unsigned depth)
-{
-    for (struct hn_py_item *i = depth < HN_YAML_MAX_DEPTH ? v->first : NULL; i; i = i->next) {
-        i->cell = line->cell;
-        i->line = line->line;
-        place_at(i->value, line, depth + 1);
-    }
-}
-
 /* The config of that file, with the given settings in place of its own; NULL: it is not known. */
 static struct hn_py_value *config_of(struct hn_migrator *m, struct source_text sources,
                                      const char *path, const struct hn_py_value *given,
@@ -300,7 +290,7 @@ static struct hn_py_value *config_of(struct hn_migrator *m, struct source_text s
         if (!hn_str_is(i->key, "config"))
             hn_py_value_add(m->plan->arena, all, i->key, i->value, &where);
     if (all)
-        place_at(all, line, 0);
+        hn_py_value_place(all, line->cell, line->line, 0);
     return all;
 }
 
@@ -357,7 +347,7 @@ static void migrate_config(struct hn_migrator *m, struct source_text sources, co
         return;
     if (first)
         add_overrides(m, w, at + 1, config);
-    place_at(config, line, 0);
+    hn_py_value_place(config, line->cell, line->line, 0);
     struct hn_py_value *whole = path ? config_of(m, sources, path, config, line) : NULL;
     config = first || whole ? whole : config;
     bool known = config && hn_config_find(m->plan, config, &kind, &err) == 0;

@@ -95,3 +95,26 @@ $ touch lf/data/chats.jsonl; hone migrate lf/lf.yaml | grep -E 'dataset|^  hone'
   hone prepare --input lf/data/chats.jsonl --input data/facts.json --input zh.jsonl --output data
   hone train --config train.yaml
   hone test --model trainer_output --data data/train.jsonl --limit 20 --mask-prompt --max-seq-length 2048
+# A script's own config file is read, as it would be without arguments, and rows that it selects are a split.
+$ printf '%s\n' 'model: {name: org/own}' 'lora: {r: 4, target_modules: [q_proj]}' 'training: {out: runs/y, lr: 1e-4}' > config.yaml
+$ cat > own.py <<'S'
+> import sys, yaml
+> with open(sys.argv[1] if len(sys.argv) > 1 else "config.yaml") as f:
+>     config = yaml.safe_load(f)
+> cfg = SimpleNamespace(**config["training"])
+> model = get_peft_model(AutoModelForCausalLM.from_pretrained(config["model"]["name"]), LoraConfig(**config["lora"]))
+> rows = load_dataset("json", data_files="a.jsonl", split="train")
+> train, valid = rows.select(range(len(rows) - 50)), rows.select(range(len(rows) - 50, len(rows)))
+> args = TrainingArguments(output_dir=cfg.out, learning_rate=float(cfg.lr))
+> Trainer(model=model, args=args, train_dataset=train, eval_dataset=valid).train()
+> S
+$ hone migrate own.py -o own.yaml | grep -E 'LoraConfig.r |slice|hone prepare --input' | sed 's/\([^ ]\)   */\1 | /g'
+  line 3 | LoraConfig.r | 4 | lora_rank: 4 * (glob)
+  line 6 | load_dataset.data_files | "a.jsonl" | hone prepare --input * (glob)
+  line 7 | slice | rows.select(range(len(rows) -… | hone prepare --valid-rows 50 | as many, but other rows: the shuffles differ
+  hone prepare --input a.jsonl --output data --valid-rows 50
+$ grep -E '^(model|adapter_path|learning_rate|lora_rank):' own.yaml
+model: org/own  # from_pretrained.pretrained_model_name_or_path, line 5
+lora_rank: 4  # LoraConfig.r, line 3
+adapter_path: runs/y  # TrainingArguments.output_dir, line 8
+learning_rate: 0.0001  # TrainingArguments.learning_rate, line 8
