@@ -30,7 +30,7 @@ struct hone_migrate_row {
 struct hone_migration {
     const char *path;
     const char *kind; /* "notebook", "Python script", "PEFT adapter", "mlx-lm config", "TRL recipe",
-                         "axolotl config", "LLaMA-Factory config" */
+                         "axolotl config", "LLaMA-Factory config", "torchtune config" */
     const struct hone_migrate_row *rows; /* in the order of the source, defaults last */
     size_t n_rows;
     size_t counts[HONE_MIGRATE_FATES];

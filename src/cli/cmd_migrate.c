@@ -277,8 +277,8 @@ int hn_cmd_migrate(struct hn_conf *c, struct hone_err *err)
     if (!c->n_arguments)
         return hn_fail(err, HONE_USAGE,
                        "which file? A notebook (.ipynb), a Python or shell script, PEFT's "
-                       "adapter_config.json, mlx-lm's, TRL's, axolotl's or "
-                       "LLaMA-Factory's YAML");
+                       "adapter_config.json, mlx-lm's, TRL's, axolotl's, "
+                       "LLaMA-Factory's or torchtune's YAML");
     if (c->set.json && c->set.run)
         return hn_fail(err, HONE_USAGE, "--json and --run cannot both be printed");
     hn_ui_init(&ui, c->set.json ? stderr : stdout);

@@ -1,5 +1,6 @@
 /* Configs that are data already: PEFT's and mlx-lm's adapter_config.json, mlx-lm's YAML, TRL's
- * recipes, axolotl's and LLaMA-Factory's YAML; and the names of those that are not read. */
+ * recipes, axolotl's, LLaMA-Factory's and torchtune's YAML; and the names of those that are not
+ * read. */
 #include <string.h>
 #include "migrate/script.h"
 
@@ -27,7 +28,6 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
          "accelerate's"},
         {"zero_optimization train_micro_batch_size_per_gpu",
          "zero_optimization optimizer fp16 bf16", "DeepSpeed's"},
-        {"tokenizer model", "recipe checkpointer", "torchtune's"},
         {"architectures", "model_type hidden_size vocab_size", "a model's config.json, or its"},
     };
     static const char trl[] = "model_name_or_path dataset_name dataset_mixture dataset_mixer "
@@ -45,14 +45,18 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
         *out = HN_CONFIG_LLAMA_FACTORY;
         return 0;
     }
+    if (hn_py_value_get(hn_py_value_get(config, "model"), "_component_")) {
+        *out = HN_CONFIG_TORCHTUNE;
+        return 0;
+    }
     for (size_t i = 0; i < HN_COUNT(others); i++)
         if (has(config, others[i].all) && has(config, others[i].any))
-            return hn_fail(
-                err, HONE_FAILED,
-                "%s: this is %s config, which hone migrate does not read; it reads "
-                "mlx-lm's, TRL's, axolotl's and LLaMA-Factory's, PEFT's adapter_config.json, "
-                "scripts and notebooks (for this one, set hone train's own options)",
-                plan->path, others[i].name);
+            return hn_fail(err, HONE_FAILED,
+                           "%s: this is %s config, which hone migrate does not read; it reads "
+                           "mlx-lm's, TRL's, axolotl's, LLaMA-Factory's and torchtune's, PEFT's "
+                           "adapter_config.json, scripts and notebooks (for this one, set hone "
+                           "train's own options)",
+                           plan->path, others[i].name);
     if (has(config, "peft_type") || (has(config, "target_modules") && !has(config, trl)))
         *out = HN_CONFIG_PEFT;
     else if (has(config, trl))
@@ -62,8 +66,8 @@ int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
     else
         return hn_fail(
             err, HONE_FAILED,
-            "%s: a config with no setting of mlx-lm's, TRL's, axolotl's, LLaMA-Factory's or PEFT's "
-            "that hone knows",
+            "%s: a config with no setting of mlx-lm's, TRL's, axolotl's, LLaMA-Factory's, "
+            "torchtune's or PEFT's that hone knows",
             plan->path);
     return 0;
 }
@@ -98,6 +102,8 @@ int hn_config_migrate(struct hn_plan *plan, const struct hn_py_value *config,
         hn_axolotl_migrate(&m, config);
     else if (kind == HN_CONFIG_LLAMA_FACTORY)
         hn_llama_factory_migrate(&m, config);
+    else if (kind == HN_CONFIG_TORCHTUNE)
+        hn_torchtune_migrate(&m, config);
     else
         rows(&m, config);
     if (peft) {

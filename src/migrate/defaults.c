@@ -306,6 +306,30 @@ static void llama_factory(struct hn_migrator *m)
     training(m);
 }
 
+/* torchtune's builders' and torch's; the recipe itself leaves nothing unsaid. */
+static void torchtune(struct hn_migrator *m)
+{
+    static const char call[] = "torchtune";
+    if (m->lora) {
+        put(m, call, "model.lora_rank", "lora_rank", "8", "");
+        put(m, call, "model.lora_alpha", "lora_alpha", "16.0", "");
+        put(m, call, "model.lora_dropout", "lora_dropout", "0.0", "");
+    }
+    put(m, call, "optimizer.lr", "learning_rate", "0.001", "");
+    if (is(m, "optimizer", "adamw") || is(m, "optimizer", "adamw_8bit"))
+        put(m, call, "optimizer.weight_decay", "weight_decay", "0.01", "torch's");
+    if (!m->lora)
+        put(m, call, "optimizer", "decay_norms", "true", "all parameters decay there");
+    put(m, call, "lr_scheduler", "lr_scheduler_type", "constant", "");
+    put(m, call, "clip_grad_norm", "max_grad_norm", "0.0", "nothing is clipped");
+    put(m, call, "log_every_n_steps", "steps_per_report", "1", "");
+    put(m, call, "dataset.train_on_input", "mask_prompt", m->masks ? "true" : "false", "");
+    put(m, call, "tokenizer.max_seq_len", "max_seq_length", "1024",
+        "the recipe cuts no rows; hone cuts at this length, so raise it if yours are longer");
+    put(m, call, "checkpointer", "save_strategy", "epoch", "");
+    put(m, call, "dataset_val", "eval_strategy", "no", "");
+}
+
 void hn_defaults_apply(struct hn_migrator *m)
 {
     if (m->mlx) {
@@ -314,6 +338,10 @@ void hn_defaults_apply(struct hn_migrator *m)
     }
     if (m->axolotl) {
         axolotl(m);
+        return;
+    }
+    if (m->torchtune) {
+        torchtune(m);
         return;
     }
     if (m->llama_factory) {

@@ -29,8 +29,9 @@ const char *hone_migrate_fate_name(enum hone_migrate_fate fate)
 
 static int from_config(struct migration *m, const struct hn_py_value *config, struct hone_err *err)
 {
-    static const char *const kinds[] = {"mlx-lm config", "PEFT adapter", "TRL recipe",
-                                        "axolotl config", "LLaMA-Factory config"};
+    static const char *const kinds[] = {"mlx-lm config",        "PEFT adapter",
+                                        "TRL recipe",           "axolotl config",
+                                        "LLaMA-Factory config", "torchtune config"};
     enum hn_config_kind kind;
     if (!config)
         return hn_fail_memory(err, "reading the config");

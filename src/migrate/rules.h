@@ -17,6 +17,8 @@ struct hn_migrator {
     bool trl;           /* TRL's recipe */
     bool axolotl;       /* axolotl's YAML */
     bool llama_factory; /* LLaMA-Factory's */
+    bool torchtune;     /* a recipe of torchtune's */
+    bool masks;         /* whose rows have prompts that are masked unasked */
     bool texts;         /* of these two: rows of text alone, which have no prompt */
     bool shell_trains;  /* a shell line runs a program that trains */
     bool collator;      /* labels are made by DataCollatorForLanguageModeling */
@@ -70,7 +72,7 @@ extern const struct hn_rules hn_rules_training, hn_rules_sft, hn_rules_lora, hn_
     hn_rules_batches, hn_rules_clip, hn_rules_accelerator, hn_rules_epochs, hn_rules_mlx_load,
     hn_rules_mlx_arguments, hn_rules_mlx_layers, hn_rules_mlx_train, hn_rules_mlx_data,
     hn_rules_mlx_optimizer, hn_rules_mlx_generate, hn_rules_axolotl, hn_rules_llama_factory,
-    hn_rules_responses, hn_rules_chat_format;
+    hn_rules_torchtune, hn_rules_responses, hn_rules_chat_format;
 
 /* NULL: no table of these has the name. */
 const struct hn_rule *hn_rule_find(const struct hn_rules *rules, struct hn_str name);

@@ -16,6 +16,7 @@ enum hn_config_kind {
     HN_CONFIG_TRL,
     HN_CONFIG_AXOLOTL,
     HN_CONFIG_LLAMA_FACTORY,
+    HN_CONFIG_TORCHTUNE,
 };
 /* Fails, and says what else it is. */
 HN_MUST_USE int hn_config_find(const struct hn_plan *plan, const struct hn_py_value *config,
@@ -27,9 +28,10 @@ HN_MUST_USE int hn_config_migrate(struct hn_plan *plan, const struct hn_py_value
 /* TRL's: sets what m is about, and makes all rows but those of defaults. */
 void hn_trl_migrate(struct hn_migrator *m, const struct hn_py_value *config);
 
-/* axolotl's, and LLaMA-Factory's. */
+/* axolotl's, LLaMA-Factory's and torchtune's. */
 void hn_axolotl_migrate(struct hn_migrator *m, const struct hn_py_value *config);
 void hn_llama_factory_migrate(struct hn_migrator *m, const struct hn_py_value *config);
+void hn_torchtune_migrate(struct hn_migrator *m, const struct hn_py_value *config);
 /* The line of Python that writes one part of a hub's data set to a file, which becomes an input;
  * config: NULL for none. */
 const char *hn_hub_export(struct hn_plan *p, const char *name, const char *config,
@@ -38,7 +40,7 @@ const char *hn_hub_export(struct hn_plan *p, const char *name, const char *confi
 /* Rows for the defaults of transformers (or mlx-lm) that differ from hone's and were not set. */
 void hn_defaults_apply(struct hn_migrator *m);
 
-/* Were the settings of trl sft, llamafactory-cli or axolotl found? */
+/* Were the settings of trl sft, llamafactory-cli, axolotl or tune run found? */
 bool hn_shell_has_config(const struct hn_migrator *m);
 /* The shell lines that train, marked as such in a notebook, or all; m->mlx when mlx_lm.lora is
  * called. */

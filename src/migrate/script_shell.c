@@ -1,6 +1,6 @@
 /* Shell lines that train, of a notebook or a shell script: the flags of mlx_lm.lora, trl sft,
- * llamafactory-cli and axolotl become settings, with those of the config file that they name; other
- * programs are named. */
+ * llamafactory-cli, axolotl and tune run become settings, with those of the config file that they
+ * name; other programs are named. */
 #include <string.h>
 #include "migrate/script.h"
 
@@ -308,7 +308,8 @@ static size_t arguments_at(const struct words *w)
         if (train &&
             (hn_str_ends(s, "llamafactory-cli") || hn_str_is(s, "lmf") || hn_str_is(s, "axolotl")))
             return i + 2;
-        if (hn_str_is(s, "trl") && hn_str_is(w->items[i + 1], "sft"))
+        if ((hn_str_is(s, "trl") && hn_str_is(w->items[i + 1], "sft")) ||
+            (hn_str_is(s, "tune") && hn_str_is(w->items[i + 1], "run")))
             return i + 2;
         if (hn_str_is(s, "axolotl.cli.train") || hn_str_ends(s, "src/train_bash.py") ||
             (hn_str_ends(s, "src/train.py") && is_config_name(w->items[i + 1])))
@@ -317,7 +318,7 @@ static size_t arguments_at(const struct words *w)
     return 0;
 }
 
-/* Overrides as LLaMA-Factory takes them: key=value. */
+/* Overrides as LLaMA-Factory and torchtune take them: key=value. */
 static void add_overrides(struct hn_migrator *m, const struct words *w, size_t from,
                           struct hn_py_value *to)
 {
@@ -340,13 +341,15 @@ static void migrate_config(struct hn_migrator *m, struct source_text sources, co
     struct hn_py_value *config = recipe(m, w, at, line->line);
     const struct hn_py_value *named = config ? hn_py_value_get(config, "config") : NULL;
     bool first = at < w->n && is_config_name(w->items[at]);
+    bool list = named && named->type == HN_PY_LIST; /* --config FILE key=value … */
+    named = list ? hn_py_value_at(named, 0) : named;
     const char *path = first   ? hn_arena_dup(m->plan->arena, w->items[at].p, w->items[at].n)
                        : named ? hn_plan_value(m->plan, named)
                                : NULL;
     if (!config)
         return;
-    if (first)
-        add_overrides(m, w, at + 1, config);
+    if (first || list)
+        add_overrides(m, w, at, config);
     hn_py_value_place(config, line->cell, line->line, 0);
     struct hn_py_value *whole = path ? config_of(m, sources, path, config, line) : NULL;
     config = first || whole ? whole : config;
@@ -361,6 +364,8 @@ static void migrate_config(struct hn_migrator *m, struct source_text sources, co
             hn_trl_migrate(m, config);
         else if (kind == HN_CONFIG_AXOLOTL)
             hn_axolotl_migrate(m, config);
+        else if (kind == HN_CONFIG_TORCHTUNE)
+            hn_torchtune_migrate(m, config);
         else
             hn_llama_factory_migrate(m, config);
     } else {
@@ -431,7 +436,7 @@ static void one_line(struct hn_migrator *m, struct source_text sources, struct h
 
 bool hn_shell_has_config(const struct hn_migrator *m)
 {
-    return m->trl || m->axolotl || m->llama_factory;
+    return m->trl || m->axolotl || m->llama_factory || m->torchtune;
 }
 
 void hn_shell_migrate(struct hn_migrator *m, const struct hn_py_source *sources, size_t n, bool all)
@@ -486,7 +491,7 @@ int hn_shell_script(struct hn_plan *plan, const struct hn_py_source *source, str
     if (!found)
         return hn_fail(err, HONE_FAILED,
                        "%s: no line was found that trains (mlx_lm.lora --train, trl sft, "
-                       "llamafactory-cli train, axolotl train)",
+                       "llamafactory-cli train, axolotl train, tune run)",
                        plan->path);
     hn_defaults_apply(&m);
     return plan->arena->failed ? hn_fail_memory(err, "reading the source") : 0;

@@ -40,7 +40,7 @@ $ echo 'print(1)' > other.py; hone migrate other.py
 2> hone: other.py: no call was found that hone knows (from_pretrained, LoraConfig, TrainingArguments, SFTTrainer…): is this the file that trains?
 ? 1
 $ hone migrate
-2> hone: which file? A notebook (.ipynb), a Python or shell script, PEFT's adapter_config.json, mlx-lm's, TRL's, axolotl's or LLaMA-Factory's YAML
+2> hone: which file? A notebook (.ipynb), a Python or shell script, PEFT's adapter_config.json, mlx-lm's, TRL's, axolotl's, LLaMA-Factory's or torchtune's YAML
 ? 2
 # TRL trains the completion alone where rows are of prompt and completion; rows of its own folder stay as they are.
 $ mkdir -p data; echo '{"prompt": "a", "completion": "b"}' > data/train.jsonl; cat > sft.py <<'S'

@@ -478,14 +478,14 @@ static void test_malformed(void **state)
         {"a.ipynb", "{\"cells\": [{\"cell_type\": \"code\", \"source\": [\"a\", 1]}]}",
          "a.ipynb: cell 1: \"source\"[1] is an integer, expected a string"},
         {"a.json", "{\"a\": 1}",
-         "a.json: a config with no setting of mlx-lm's, TRL's, axolotl's, LLaMA-Factory's or "
-         "PEFT's that hone knows"},
+         "a.json: a config with no setting of mlx-lm's, TRL's, axolotl's, LLaMA-Factory's, "
+         "torchtune's or PEFT's that hone knows"},
         {"a.json", "[1]",
          "a.json: an array; expected a notebook (with \"cells\"), or an adapter_config.json"},
         {"a.yaml", "model: m\ntemplate: qwen3\ntrain_dataset: d\npeft_config: {name: lora}\n",
          "a.yaml: this is LLaMA-Factory's v1 config, which hone migrate does not read; it reads "
-         "mlx-lm's, TRL's, axolotl's and LLaMA-Factory's, PEFT's adapter_config.json, scripts and "
-         "notebooks (for this one, set hone train's own options)"},
+         "mlx-lm's, TRL's, axolotl's, LLaMA-Factory's and torchtune's, PEFT's "
+         "adapter_config.json, scripts and notebooks (for this one, set hone train's own options)"},
         {"a.ipynb",
          "{\"cells\": [{\"cell_type\": \"code\", \"source\": \"!python train_lora.py\"}]}",
          "a.ipynb, cell 1, line 1: another program trains here: give hone migrate its script, or "
@@ -495,7 +495,7 @@ static void test_malformed(void **state)
          "hone migrate"},
         {"a.sh", "echo a\n",
          "a.sh: no line was found that trains (mlx_lm.lora --train, trl sft, llamafactory-cli "
-         "train, axolotl train)"},
+         "train, axolotl train, tune run)"},
         {"a.yaml", "- 1\n", "a.yaml:1: a config file is a map of settings (key: value)"},
         {"a.py", "x = 'abc\n", "a.py, line 1: found a string that does not end; this is no Python"},
         {"a.py", "x = (1,\n2\n",
