@@ -26,7 +26,7 @@ enum hn_py_node_kind {
     HN_PY_N_UNARY,     /* text: + - ~ not, a */
     HN_PY_N_BINARY,    /* text: the operator, "and", "or", "in", "is"…; a, b */
     HN_PY_N_TERNARY,   /* a if b else c */
-    HN_PY_N_LAMBDA,    /* a: the body */
+    HN_PY_N_LAMBDA,    /* a: the body; of an f-string: a with the format in text */
     HN_PY_N_LOOP,      /* a comprehension: a: the element; children: PAIR (targets, what they run
                           over) and conditions */
     HN_PY_N_WALRUS,    /* text := a */

@@ -105,11 +105,44 @@ static bool is_eos(const struct hn_py_value *v)
            (hn_py_path_ends(v->path, "eos_token") || hn_py_path_ends(v->path, "EOS_TOKEN"));
 }
 
-/* ids + [tokenizer.eos_token_id] */
+/* ids + [tokenizer.eos_token_id], and what some take for it: ids + [tokenizer.pad_token_id] */
 static bool has_eos_id(const struct hn_py_value *v)
 {
     return v && v->type == HN_PY_LIST && v->n == 1 && v->first->value->type == HN_PY_UNKNOWN &&
-           hn_py_path_ends(v->first->value->path, "eos_token_id");
+           (hn_py_path_ends(v->first->value->path, "eos_token_id") ||
+            hn_py_path_ends(v->first->value->path, "pad_token_id"));
+}
+
+static size_t digits_of(struct hn_str s, size_t from, int *number)
+{
+    size_t n = from;
+    for (*number = 0; n < s.n && n < from + 2 && s.p[n] >= '0' && s.p[n] <= '9'; n++)
+        *number = 10 * *number + (s.p[n] - '0');
+    return n;
+}
+
+/* A number as Python's format writes it, where that is printf's too: :g, :.2f, :03d, :.0e. */
+static bool shape_number(struct hn_buf *out, struct hn_str spec, const struct hn_py_value *v)
+{
+    int width, places = 6;
+    double x;
+    bool zeros = spec.n && spec.p[0] == '0';
+    size_t n = digits_of(spec, 0, &width), dot = n;
+    if (n < spec.n && spec.p[n] == '.')
+        n = digits_of(spec, n + 1, &places);
+    if (n + 1 != spec.n || !hn_py_is_number(v, &x))
+        return false;
+    if (spec.p[n] == 'd' && v->type == HN_PY_INT && n == dot)
+        hn_buf_printf(out, zeros ? "%0*lld" : "%*lld", width, (long long)v->integer);
+    else if (spec.p[n] == 'g')
+        hn_buf_printf(out, zeros ? "%0*.*g" : "%*.*g", width, places, x);
+    else if (spec.p[n] == 'e')
+        hn_buf_printf(out, zeros ? "%0*.*e" : "%*.*e", width, places, x);
+    else if (spec.p[n] == 'f')
+        hn_buf_printf(out, zeros ? "%0*.*f" : "%*.*f", width, places, x);
+    else
+        return false;
+    return true;
 }
 
 static struct hn_py_value *eval_format(struct hn_py_program *p, const struct hn_py_node *node)
@@ -118,12 +151,17 @@ static struct hn_py_value *eval_format(struct hn_py_program *p, const struct hn_
     char number[32];
     bool known = true, maybe = false;
     for (const struct hn_py_node *c = node->first; c; c = c->next) {
-        const struct hn_py_value *v = hn_py_eval(p, c);
+        bool shaped = c->kind == HN_PY_N_LAMBDA && c->text.n;
+        const struct hn_py_value *v = hn_py_eval(p, shaped ? c->a : c);
         if (!v) {
             known = false;
             continue;
         }
         maybe = maybe || v->conditional;
+        if (shaped) {
+            known = shape_number(&text, c->text, v) && known;
+            continue;
+        }
         if (is_eos(v))
             p->eos = v;
         if (v->type == HN_PY_STR) {
@@ -156,6 +194,9 @@ static struct hn_py_value *eval_items(struct hn_py_program *p, const struct hn_p
         struct hn_py_value *item = hn_py_eval(p, c->kind == HN_PY_N_STAR ? c->a : c);
         bool spread = c->kind == HN_PY_N_STAR;
         if (spread && item && (item->type == HN_PY_LIST || item->type == HN_PY_TUPLE)) {
+            for (const struct hn_py_item *i = item->first; i; i = i->next)
+                hn_py_value_add(p->arena, v, (struct hn_str){0}, i->value, c);
+        } else if (c->kind == HN_PY_N_LOOP && item && item->type == HN_PY_LIST) {
             for (const struct hn_py_item *i = item->first; i; i = i->next)
                 hn_py_value_add(p->arena, v, (struct hn_str){0}, i->value, c);
         } else if (spread || (c->kind == HN_PY_N_LOOP)) {
@@ -667,6 +708,38 @@ void hn_py_assign(struct hn_py_program *p, const struct hn_py_node *target,
     }
 }
 
+static bool calls(const struct hn_py_node *node, unsigned depth)
+{
+    bool found = !node || node->kind == HN_PY_N_CALL || depth > HN_PY_MAX_DEPTH;
+    found = found || (node->a && calls(node->a, depth + 1)) ||
+            (node->b && calls(node->b, depth + 1)) || (node->c && calls(node->c, depth + 1));
+    for (const struct hn_py_node *c = found ? NULL : node->first; c && !found; c = c->next)
+        found = calls(c, depth + 1);
+    return found;
+}
+
+/* [f"{x}_proj" for x in ("q", "v")]: all its elements; NULL: they are not known, or are made by
+ * calls. */
+static struct hn_py_value *unrolled(struct hn_py_program *p, const struct hn_py_node *node,
+                                    const struct hn_py_value *over)
+{
+    const struct hn_py_node *pair = node->n == 1 ? node->first : NULL;
+    enum { MOST = 64 };
+    if (!pair || pair->kind != HN_PY_N_PAIR || !over || over->n > MOST || over->open ||
+        (over->type != HN_PY_LIST && over->type != HN_PY_TUPLE) || !hn_py_is_constant(over) ||
+        !node->a || node->a->kind == HN_PY_N_PAIR || calls(node->a, 0))
+        return NULL;
+    struct hn_py_value *list = hn_py_value_new(p->arena, HN_PY_LIST, node);
+    for (const struct hn_py_item *i = over->first; list && i; i = i->next) {
+        hn_py_assign(p, pair->a, i->value, pair->b);
+        struct hn_py_value *element = hn_py_eval(p, node->a);
+        if (!element || !hn_py_is_constant(element))
+            return NULL;
+        hn_py_value_add(p->arena, list, (struct hn_str){0}, element, node);
+    }
+    return list;
+}
+
 static struct hn_py_value *eval_loop(struct hn_py_program *p, const struct hn_py_node *node)
 {
     size_t n = p->names.n, scope = p->scope;
@@ -690,8 +763,11 @@ static struct hn_py_value *eval_loop(struct hn_py_program *p, const struct hn_py
         if (plain && is_mask(element)) /* [-100 for _ in prompt] */
             label_mask(p, node->a);
     }
+    struct hn_py_value *list = unrolled(p, node, over);
     hn_py_names_leave(&p->names, n);
     p->scope = scope;
+    if (list)
+        return list;
     struct hn_py_value *v = unknown(p, node, (struct hn_str){"", 0});
     if (v)
         v->self = over; /* where its elements come from */

@@ -129,6 +129,7 @@ static void format_string(struct hn_py_parser *p, const struct hn_py_token *t,
             if (shaped) {
                 shaped->a = e;
                 shaped->source = e->source;
+                shaped->text = (struct hn_str){end + 1, (size_t)(close - end) - 1};
             }
             e = shaped;
         }

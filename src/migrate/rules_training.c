@@ -252,10 +252,16 @@ static void metric(struct hn_migrator *m, const struct hn_rule *rule, const stru
 static void data_seed(struct hn_migrator *m, const struct hn_rule *rule,
                       const struct hn_place *place, const struct hn_py_value *v)
 {
+    double x, y;
     (void)rule;
-    (void)v;
-    hn_plan_row(m->plan, place, HONE_MIGRATE_NOT_CARRIED, "",
-                "hone has one seed for order, dropout and the adapter's start");
+    bool same =
+        hn_py_is_number(v, &x) && hn_py_is_number(hn_py_value_get(m->args, "seed"), &y) && x == y;
+    bool none = v->type == HN_PY_NONE;
+    hn_plan_row(m->plan, place, same || none ? HONE_MIGRATE_AUTOMATIC : HONE_MIGRATE_NOT_CARRIED,
+                "",
+                none   ? "not set"
+                : same ? "the seed, as in hone"
+                       : "hone has one seed for order, dropout and the adapter's start");
 }
 
 static void packing(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,

@@ -234,9 +234,15 @@ static void set_seed(struct hn_migrator *m, const struct hn_call_info *info,
 {
     const struct hn_py_value *v = hn_call_argument(info, call, "seed");
     const char *text = hn_plan_value(m->plan, v);
+    double x, y;
     const struct hn_place place = {
         .call = info->name, .argument = "seed", .value = v, .cell = call->cell, .line = call->line};
-    if (text && v->type == HN_PY_INT && !hn_py_value_get(m->args, "seed"))
+    const struct hn_py_value *seed = hn_py_value_get(m->args, "seed");
+    if (seed ? hn_py_is_number(v, &x) && hn_py_is_number(seed, &y) && x == y
+             : hn_str_ends(v->source, "args.seed"))
+        hn_plan_row(m->plan, &place, HONE_MIGRATE_AUTOMATIC, "",
+                    "the seed of the training arguments, as in hone");
+    else if (text && v->type == HN_PY_INT && !seed)
         hn_plan_set(m->plan, &place, HN_RANK_HINT, "seed", text, HONE_MIGRATE_CARRIED,
                     "hone has one seed for order, dropout and the adapter's start");
     else
@@ -626,6 +632,10 @@ static void end_token(struct hn_migrator *m)
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CHANGED,
                     "TRL before 0.16, which this trainer's arguments are of, ends no rows of text "
                     "itself; set true for a model that learns to stop, as with TRL of today");
+    else if (eos && hn_py_path_ends(eos->path, "pad_token_id"))
+        hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "true", HONE_MIGRATE_CHANGED,
+                    "the script ends its rows with the padding token and trains it; hone ends them "
+                    "with the end token, which is the same in many models");
     else if (written && (m->collator || old) && m->pad_is_eos)
         hn_plan_set(m->plan, &place, HN_RANK_USUAL, "append_eos", "false", HONE_MIGRATE_CHANGED,
                     "the end token is the padding token, which the collator takes out of the loss: "

@@ -452,6 +452,18 @@ static double size_of_slice(double from, double to)
     return NAN;
 }
 
+/* input_ids[:n] of a row: what it is cut at, where no tokenizer is told. */
+static void cut_ids(struct hn_migrator *m, const struct hn_py_value *call,
+                    const struct hn_py_value *start, const struct hn_py_value *stop)
+{
+    const struct hn_place place = place_of("slice", "", call, call);
+    bool first = !start || start->type == HN_PY_NONE;
+    if (first && stop && stop->type == HN_PY_INT && stop->integer >= 16 &&
+        hn_str_contains(call->source, "input_ids[") && !hn_plan_get(m->plan, "max_seq_length"))
+        hn_plan_set(m->plan, &place, HN_RANK_HINT, "max_seq_length", hn_plan_value(m->plan, stop),
+                    HONE_MIGRATE_CARRIED, "");
+}
+
 /* Of rows that the trainer is given: what is held out by hand, or what is left out. */
 static void slice(struct hn_migrator *m, const struct hn_call_info *info,
                   const struct hn_py_value *call)
@@ -461,6 +473,9 @@ static void slice(struct hn_migrator *m, const struct hn_call_info *info,
     const struct hn_place place = place_of("slice", "", call, call);
     double x = size_of_slice(bound_of(hn_call_argument(info, call, "start")),
                              bound_of(hn_call_argument(info, call, "stop")));
+    if (!train && !eval)
+        cut_ids(m, call, hn_call_argument(info, call, "start"),
+                hn_call_argument(info, call, "stop"));
     if (train) {
         p->cut = call;
         p->kept = !eval && x > 0 && x < 1 ? x : 0;

@@ -68,9 +68,9 @@ seed() { # TARGET DIR: small inputs to begin from
         rm "$2/../text"
         ;;
     fuzz_jinja) cp "$root"/test/jinja/templates/*.jinja "$2" ;;
-    fuzz_migrate) # the first byte is the kind of file
+    fuzz_migrate) # the first byte says, modulo 5, what kind of file it is
         for f in "$root"/test/migrate/in/*; do
-            case $f in *.py) kind=0 ;; *.ipynb) kind=1 ;; *.json) kind=2 ;; *) kind=3 ;; esac
+            case $f in *.py) kind=2 ;; *.ipynb) kind=3 ;; *.json) kind=4 ;; *.sh) kind=1 ;; *) kind=0 ;; esac
             { printf %s "$kind"; cat "$f"; } >"$2/${f##*/}"
         done
         ;;

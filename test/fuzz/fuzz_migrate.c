@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"x.py", "x.ipynb", "x.json", "x.yaml"};
+    static const char *const names[] = {"x.py", "x.ipynb", "x.json", "x.yaml", "x.sh"};
     struct hone_migration *m = NULL;
     struct hone_err err = {0};
     if (size == 0)

@@ -171,6 +171,10 @@ static void test_values(void **state)
     check("p = HfArgumentParser(C)\np.add_argument('--a', default='o')\nx, y = "
           "p.parse_args_and_config()",
           "getattr(y, 'a', 'z')", "o");
+    check("r, lr = 16, 2e-4", "f'r{r:03d}-{lr:g}-{lr:.0e}-{lr:.2f}'", "r016-0.0002-2e-04-0.00");
+    check("r = 'a'", "f'{r:>4}'", "");
+    check("l = [f'{x}_b' for x in ('a', 'c')]", "l[1]", "c_b");
+    check("l = [x for x in ('a', 'c') if x != 'a']", "l[0]", "");
     check("x = input()", "x", "");
     check("", "f'{unknown}'", "");
 }
