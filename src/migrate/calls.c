@@ -354,7 +354,8 @@ const struct hn_call_info *hn_call_find(const struct hn_py_value *call)
         return NULL;
     if ((call->path.n > 7 && memcmp(call->path.p, "mlx_lm.", 7) == 0) ||
         (call->path.n > 4 && memcmp(call->path.p, "mlx.", 4) == 0))
-        return of_mlx(last, call->path.p[3] == '_');
+        return on || hn_str_is(owner, "load") ? NULL /* model.train(), of what was loaded */
+                                              : of_mlx(last, call->path.p[3] == '_');
     if (on && hn_str_is(last, "__call__") && hn_py_path_ends(on->path, "pipeline"))
         return &pipe;
     if (hn_str_is(last, "from_pretrained"))

@@ -782,6 +782,8 @@ static struct hn_py_value *read_config(void *of, const char *path)
 {
     enum { MAX_SETTINGS = 1 << 18 };
     struct hn_plan *plan = of;
+    if (hn_ends_with(path, ".json") && !hn_data_is_config(hn_str_of(path)))
+        return NULL;
     return hn_file_size(hn_data_locate(plan, path)) <= MAX_SETTINGS ? hn_values_read(plan, path)
                                                                     : NULL;
 }

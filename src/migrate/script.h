@@ -58,6 +58,8 @@ void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call);
 /* Are the rows that are trained on of prompt and completion?  1, 0, or -1 where that cannot be read
  * in the first of them. */
 int hn_data_is_completion(const struct hn_plan *p);
+/* Is it named as no file of records is: config.json, metrics.json? */
+bool hn_data_is_config(struct hn_str path);
 /* A file where it is now: as written, beside the script, or there by its name alone. */
 const char *hn_data_locate(struct hn_plan *p, const char *path);
 /* When all calls have been seen: which files, and where from. */

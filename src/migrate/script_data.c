@@ -29,8 +29,7 @@ static bool is_records(struct hn_str s)
                        hn_str_ends(s, ".csv") || hn_str_ends(s, ".tsv"));
 }
 
-/* config.json, metrics.json: not of records */
-static bool is_config(struct hn_str s)
+bool hn_data_is_config(struct hn_str s)
 {
     static const char *const words[] = {"config", "metric",    "result",    "args",  "params",
                                         "index",  "tokenizer", "deepspeed", "state", "package"};
@@ -83,14 +82,14 @@ static size_t add_files(struct hn_plan *p, struct hn_files *files, const struct 
     if (!v)
         return 0;
     if (v->type == HN_PY_STR) {
-        if (records_only && (!is_records(v->text) || is_config(v->text)))
+        if (records_only && (!is_records(v->text) || hn_data_is_config(v->text)))
             return 0;
         add_file(p, files, v->text);
         return 1;
     }
     for (const struct hn_py_item *i = v->type == HN_PY_DICT ? NULL : v->first; i; i = i->next) {
         if (i->value->type == HN_PY_STR &&
-            (!records_only || (is_records(i->value->text) && !is_config(i->value->text)))) {
+            (!records_only || (is_records(i->value->text) && !hn_data_is_config(i->value->text)))) {
             add_file(p, files, i->value->text);
             n++;
         }

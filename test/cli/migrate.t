@@ -113,6 +113,10 @@ $ hone migrate own.py -o own.yaml | grep -E 'LoraConfig.r |slice|hone prepare --
   line 6 | load_dataset.data_files | "a.jsonl" | hone prepare --input * (glob)
   line 7 | slice | rows.select(range(len(rows) -… | hone prepare --valid-rows 50 | as many, but other rows: the shuffles differ
   hone prepare --input a.jsonl --output data --valid-rows 50
+$ sed -i 's/yaml.safe_load/json.load/; s/config.yaml/rows.json/' own.py; echo '{"lora": {"r": 4}}' > rows.json
+$ hone migrate own.py | grep -c 'lora_rank: 4'
+0
+? 1
 $ grep -E '^(model|adapter_path|learning_rate|lora_rank):' own.yaml
 model: org/own  # from_pretrained.pretrained_model_name_or_path, line 5
 lora_rank: 4  # LoraConfig.r, line 3
