@@ -16,6 +16,8 @@
         .name = n, .kind = k, .rules = r, .positional = p, .fate = LOST, .note = why               \
     }
 
+static const char arguments_set[] =
+    "it sets arguments anew, which have rows of their own: set them in train.yaml";
 static const char own[] = "a loop of the script's own: set learning_rate and weight_decay";
 static const char adamw[] = "params lr betas eps weight_decay";
 static const char schedule[] = "optimizer num_warmup_steps num_training_steps";
@@ -129,6 +131,15 @@ static const struct hn_call_info table[] = {
     NOTE("standardize_data_formats", AUTO, "hone reads ShareGPT rows as chats"),
     NOTE("to_sharegpt", LOST, "hone reads chat rows: write the merged ones to a .jsonl file"),
     NOTE("filter", LOST, "the data set is filtered: filter the .jsonl file the same way"),
+    NOTE("trainer_class", LOST,
+         "a trainer of the script's own: hone does not run what it does in its own way "
+         "(compute_loss and the like)"),
+    NOTE("set_training", LOST, arguments_set),
+    NOTE("set_dataloader", LOST, arguments_set),
+    NOTE("set_optimizer", LOST, arguments_set),
+    NOTE("set_lr_scheduler", LOST, arguments_set),
+    NOTE("set_evaluate", LOST, arguments_set),
+    NOTE("set_save", LOST, arguments_set),
     NOTE("select", LOST, "only some rows are taken: cut the .jsonl file the same way"),
     NOTE("take", LOST, "only some rows are taken: cut the .jsonl file the same way"),
     NOTE("skip", LOST, "only some rows are taken: cut the .jsonl file the same way"),

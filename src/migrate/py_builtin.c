@@ -322,8 +322,16 @@ static struct hn_py_value *to_number(struct hn_py_program *p, const struct hn_py
     const struct hn_py_value *v = hn_py_value_at(call, 0);
     if (v && v->type == HN_PY_UNKNOWN && (v->number > 0 || v->share > 0)) /* a part of the rows */
         return (struct hn_py_value *)(uintptr_t)v;
+    struct hn_py_value *of_text =
+        v && v->type == HN_PY_STR ? hn_py_value_scalar(p->arena, v->text) : NULL;
+    bool conditional = v && v->conditional;
+    v = of_text ? of_text : v;
     if (!hn_py_is_number(v, &x) || call->n != 1)
         return NULL;
+    if (of_text && hn_str_is(call->path, of_text->type == HN_PY_INT ? "int" : "float")) {
+        of_text->conditional = conditional; /* int("8"), of the environment perhaps */
+        return of_text;
+    }
     if (hn_str_is(call->path, "float"))
         return of_float(p, node, x);
     if (hn_str_is(call->path, "round"))

@@ -513,7 +513,10 @@ static struct hn_py_value *eval_call(struct hn_py_program *p, const struct hn_py
     if (plain || is_own_object(call->self))
         called(p, name, call);
     const struct hn_py_value *fields = hn_py_names_get(&p->classes, call->path);
-    if (fields)
+    bool trainer = fields && fields->type == HN_PY_DICT && fields->path.n;
+    if (trainer)
+        call->path = fields->path;
+    else if (fields)
         return instance(p, node, fields, call);
     hn_py_record(p, call);
     v = plain ? hn_py_names_get(&p->returns, name) : NULL;

@@ -169,6 +169,23 @@ static void enter_def(struct walk *w, const struct hn_py_statement *s)
     }
 }
 
+/* class Own(Trainer): told as a call of trainer_class; its calls are those of Trainer. */
+static void own_trainer(struct walk *w, const struct hn_py_statement *s, struct hn_py_value *fields,
+                        const struct hn_py_value *base)
+{
+    const struct hn_py_value *own = hn_py_names_get(&w->p->classes, base->path);
+    struct hn_str path = own ? own->path : base->path;
+    struct hn_py_value *told = hn_py_value_new(w->p->arena, HN_PY_OBJECT, NULL);
+    if (!told || !hn_str_ends(path, "Trainer"))
+        return;
+    fields->path = path;
+    told->path = hn_str_of("trainer_class");
+    told->cell = s->cell;
+    told->line = s->line;
+    told->source = s->source;
+    hn_py_record(w->p, told);
+}
+
 static void enter_class(struct walk *w, const struct hn_py_statement *s)
 {
     struct hn_py_value *fields = hn_py_value_new(w->p->arena, HN_PY_DICT, NULL);
@@ -186,6 +203,8 @@ static void enter_class(struct walk *w, const struct hn_py_statement *s)
         fields->line = s->line;
         fields->source = s->source;
         hn_py_record(w->p, fields);
+    } else if (fields && base && base->type == HN_PY_UNKNOWN) {
+        own_trainer(w, s, fields, base);
     }
     if (fields)
         hn_py_names_set(w->p->arena, &w->p->classes, s->text, fields, 0);

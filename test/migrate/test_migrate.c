@@ -175,6 +175,8 @@ static void test_values(void **state)
     check("r = 'a'", "f'{r:>4}'", "");
     check("l = [f'{x}_b' for x in ('a', 'c')]", "l[1]", "c_b");
     check("l = [x for x in ('a', 'c') if x != 'a']", "l[0]", "");
+    check("import os\nn = int(os.getenv('N', '8')) * float('0.5')", "f'{n}'", "4.0");
+    check("", "str(int('a'))", "");
     check("x = input()", "x", "");
     check("", "f'{unknown}'", "");
 }
