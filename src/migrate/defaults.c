@@ -165,7 +165,10 @@ static void loop(struct hn_migrator *m)
             "all parameters are in one group, so norms and biases decay too");
     put(m, "DataLoader", "batch_size", "batch_size", "1", "");
     put(m, "loop", "", "max_grad_norm", "0.0", "nothing is clipped");
-    if (!hn_plan_get(m->plan, "num_epochs") && !hn_plan_is_unresolved(m->plan, "num_epochs"))
+    if (!hn_plan_get(m->plan, "num_epochs") && m->all_steps)
+        hn_plan_set(m->plan, &place, HN_RANK_HINT, "max_steps", m->all_steps, HONE_MIGRATE_CHANGED,
+                    "what its schedule is made for");
+    else if (!hn_plan_get(m->plan, "num_epochs") && !hn_plan_is_unresolved(m->plan, "num_epochs"))
         hn_plan_row(m->plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
                     "how often it goes through the data, only a run would tell: set num_epochs");
     put(m, "loop", "", "max_seq_length", "1024",

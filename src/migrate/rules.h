@@ -36,6 +36,7 @@ struct hn_migrator {
     bool parsed_sft, parsed; /* the arguments are a command line's: SFTConfig's, others */
     const char *model_name;  /* NULL: not known */
     const struct hn_py_value *schedule, *warmup; /* of the arguments that train */
+    const char *all_steps;                       /* of a loop's schedule; NULL: not known */
     const struct hn_py_value *mlx_args;          /* the settings of mlx-lm that have their rows */
 };
 

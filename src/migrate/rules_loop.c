@@ -95,6 +95,15 @@ static void warmup(struct hn_migrator *m, const struct hn_rule *rule, const stru
         hn_plan_unresolved(m->plan, place, rule->key, NULL);
 }
 
+static void all_steps(struct hn_migrator *m, const struct hn_rule *rule,
+                      const struct hn_place *place, const struct hn_py_value *v)
+{
+    (void)rule;
+    if (v->type == HN_PY_INT && v->integer > 0)
+        m->all_steps = hn_plan_value(m->plan, v);
+    hn_plan_row(m->plan, place, HONE_MIGRATE_AUTOMATIC, "", "hone counts the steps itself");
+}
+
 static void epochs(struct hn_migrator *m, const struct hn_rule *rule, const struct hn_place *place,
                    const struct hn_py_value *v)
 {
@@ -132,7 +141,8 @@ const struct hn_rules hn_rules_adam = {plain, HN_COUNT(plain), &hn_rules_optimiz
 static const struct hn_rule rate[] = {
     CARRY("name", "lr_scheduler_type"),
     CALL("num_warmup_steps", "warmup_steps", warmup),
-    AUTO("optimizer num_training_steps last_epoch", "hone counts the steps itself"),
+    CALL("num_training_steps", NULL, all_steps),
+    AUTO("optimizer last_epoch", "hone counts the steps itself"),
     LOST("num_cycles", "0.5|1", "set lr_scheduler_kwargs: num_cycles=…"),
     LOST("scheduler_specific_kwargs", "None", "set lr_scheduler_kwargs"),
 };

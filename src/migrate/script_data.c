@@ -176,6 +176,41 @@ static struct hn_files *files_for(const struct hn_migrator *m, const struct hn_p
     return m->train_known ? NULL : &p->train;
 }
 
+/* ---- parts of rows --------------------------------------------------------------------------- */
+
+/* How much rows[from:to] is: a part of all rows (below 1), or a number of them; NAN: not known. */
+static double size_of_slice(double from, double to)
+{
+    bool parts = fabs(from) < 1 && fabs(to) < 1, rows = fabs(from) >= 1 || fabs(to) >= 1;
+    if (parts && from != 0)
+        return (to == 0 ? 1 : to < 0 ? 1 + to : to) - (from < 0 ? 1 + from : from);
+    if (parts && to != 0)
+        return to < 0 ? 1 + to : to;
+    if (rows && from < 0 && to == 0)
+        return -from;
+    if (rows && from >= 0 && to > from && (from == 0 || from >= 1))
+        return to - from;
+    return NAN;
+}
+
+/* How much split="train[90%:]" is: a part of all rows, or a number of them; NAN: not known. */
+static double size_of_split(struct hn_str split)
+{
+    double bounds[2] = {0, 0};
+    bool parts = hn_str_contains(split, "%");
+    const char *p = memchr(split.p, '[', split.n), *end = split.p + split.n;
+    for (int i = 0; p && i < 2; i++) {
+        bool minus = ++p < end && *p == '-';
+        for (p += minus; p < end && *p >= '0' && *p <= '9' && bounds[i] < 1e12; p++)
+            bounds[i] = 10 * bounds[i] + (*p - '0');
+        bounds[i] *= (minus ? -1 : 1) * (parts ? 0.01 : 1);
+        p += p < end && *p == '%';
+        if (p >= end || *p != (i ? ']' : ':'))
+            return NAN;
+    }
+    return p ? size_of_slice(bounds[0], bounds[1]) : NAN;
+}
+
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 /* load_dataset("ORG/NAME", "CONFIG", split="train").to_json("NAME.jsonl") */
@@ -275,7 +310,13 @@ static void load(struct hn_migrator *m, const struct hn_call_info *info,
         hub(m, info, &place, call);
     }
     bool file = files || (path && path->type == HN_PY_STR && is_records(path->text));
-    if (file && split && split->type == HN_PY_STR && hn_str_contains(split->text, "[")) {
+    if (!file || !split || split->type != HN_PY_STR || !hn_str_contains(split->text, "["))
+        return;
+    double x = size_of_split(split->text);
+    if (x < 1 && feeds(m, "train_dataset", call) && !feeds(m, "eval_dataset", call)) {
+        p->cut = call; /* the rest may be what is evaluated on */
+        p->kept = x;
+    } else {
         const struct hn_place part = place_of(info->name, "split", split, call);
         hn_plan_row(p, &part, HONE_MIGRATE_NOT_CARRIED, "",
                     "only a part of the rows is taken: cut the .jsonl file the same way");
@@ -436,21 +477,6 @@ static double bound_of(const struct hn_py_value *v)
     return hn_py_is_number(v, &x) ? x : NAN;
 }
 
-/* How much rows[from:to] is: a part of all rows (below 1), or a number of them; NAN: not known. */
-static double size_of_slice(double from, double to)
-{
-    bool parts = fabs(from) < 1 && fabs(to) < 1, rows = fabs(from) >= 1 || fabs(to) >= 1;
-    if (parts && from != 0)
-        return (to == 0 ? 1 : to < 0 ? 1 + to : to) - (from < 0 ? 1 + from : from);
-    if (parts && to != 0)
-        return to < 0 ? 1 + to : to;
-    if (rows && from < 0 && to == 0)
-        return -from;
-    if (rows && from >= 0 && to > from && (from == 0 || from >= 1))
-        return to - from;
-    return NAN;
-}
-
 /* input_ids[:n] of a row: what it is cut at, where no tokenizer is told. */
 static void cut_ids(struct hn_migrator *m, const struct hn_py_value *call,
                     const struct hn_py_value *start, const struct hn_py_value *stop)
@@ -486,6 +512,26 @@ static void slice(struct hn_migrator *m, const struct hn_call_info *info,
         split_unknown(p, &place,
                       "only a run would tell: set hone prepare --valid-fraction or --valid-rows");
     }
+}
+
+/* load_dataset(…, split="train[90%:]") to evaluate on, of the file whose other rows are trained on.
+ */
+static bool held_by_split(struct hn_migrator *m, const struct hn_call_info *info,
+                          const struct hn_py_value *call)
+{
+    struct hn_plan *p = m->plan;
+    const struct hn_py_value *file = hn_call_argument(info, call, "data_files");
+    const struct hn_py_value *split = hn_call_argument(info, call, "split");
+    const char *name = file && file->type == HN_PY_STR ? hn_plan_value(p, file) : NULL;
+    if (!name || !split || split->type != HN_PY_STR || !feeds(m, "eval_dataset", call) ||
+        feeds(m, "train_dataset", call) || !hn_files_has(&p->train, hn_data_locate(p, name)))
+        return false;
+    double x = size_of_split(split->text);
+    const struct hn_place place = place_of(info->name, "split", split, call);
+    if (!can_hold_out(x))
+        return false;
+    hold_out(m, &place, x, -1);
+    return true;
 }
 
 /* random_split(rows, [train, valid]) or [train, valid, test], in parts or numbers */
@@ -526,6 +572,8 @@ static void hold_out_rest(struct hn_plan *p, const struct hn_place *place)
 void hn_data_call(struct hn_migrator *m, const struct hn_call_info *info,
                   const struct hn_py_value *call)
 {
+    if (info->kind == HN_C_LOAD && held_by_split(m, info, call))
+        return;
     if (info->kind == HN_C_LOAD)
         load(m, info, call);
     else if (info->kind == HN_C_READ)
