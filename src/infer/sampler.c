@@ -79,12 +79,12 @@ static void sift(const float *x, int32_t *order, int64_t i, int64_t n)
 }
 
 /* Take the most likely candidates off a heap until the filters say enough; they end at the back of
- * order.  Returns how many were taken. */
+ * order.  Top-p keeps what is as likely as the last that it needs.  Returns how many were taken. */
 static int64_t filter(struct hn_sampler *s, double log_z, float max)
 {
     const struct hone_generate_options *o = s->o;
     int64_t n = s->vocab, kept = 0;
-    double mass = 0, floor = o->min_p > 0 ? (double)max + log(o->min_p) : -INFINITY;
+    double mass = 0, last = 0, floor = o->min_p > 0 ? (double)max + log(o->min_p) : -INFINITY;
     for (int64_t i = 0; i < n; i++)
         s->order[i] = (int32_t)i;
     for (int64_t i = n / 2 - 1; i >= 0; i--)
@@ -93,9 +93,11 @@ static int64_t filter(struct hn_sampler *s, double log_z, float max)
         int32_t top = s->order[0];
         double v = (double)s->logits[top];
         if (kept > 0 &&
-            ((o->top_p < 1 && mass >= o->top_p) || v < floor || (o->top_k > 0 && kept >= o->top_k)))
+            ((o->top_p < 1 && mass >= o->top_p && v < last) || v < floor ||
+             (o->top_k > 0 && kept >= o->top_k)))
             break;
         mass += exp(v - log_z);
+        last = v;
         s->order[0] = s->order[--n];
         s->order[n] = top;
         sift(s->logits, s->order, 0, n);

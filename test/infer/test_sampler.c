@@ -67,6 +67,25 @@ static void filters_keep_the_right_tokens(void **state)
     check(o, (const double[V]){0, 1});
 }
 
+static void top_p_keeps_all_that_are_as_likely(void **state)
+{
+    (void)state;
+    const float logits[V] = {0, 1, 0, 0, -2, 0}; /* one of the four makes it 0.54 */
+    struct hone_generate_options o;
+    struct hn_sampler s;
+    struct hone_err err;
+    int drawn[V] = {0};
+    hone_generate_defaults(&o);
+    o.temperature = 1;
+    o.top_p = 0.5;
+    assert_int_equal(hn_sampler_open(&s, &o, V, &err), 0);
+    for (int i = 0; i < 1000; i++)
+        drawn[hn_sampler_next(&s, logits, NULL, 0, NULL)]++;
+    hn_sampler_close(&s);
+    for (int i = 0; i < V; i++)
+        assert_int_equal(drawn[i] > 0, i != 4);
+}
+
 static void greedy_and_logprob(void **state)
 {
     (void)state;
@@ -116,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_probabilities),
         cmocka_unit_test(filters_keep_the_right_tokens),
+        cmocka_unit_test(top_p_keeps_all_that_are_as_likely),
         cmocka_unit_test(greedy_and_logprob),
         cmocka_unit_test(logits_that_are_no_numbers),
     };
