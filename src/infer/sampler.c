@@ -27,11 +27,12 @@ void hn_sampler_close(struct hn_sampler *s)
     *s = (struct hn_sampler){0};
 }
 
+/* NaN, wherever it is, wins. */
 static int32_t arg_max(const float *x, int64_t n)
 {
     int64_t best = 0;
     for (int64_t i = 1; i < n; i++)
-        if (x[i] > x[best])
+        if (!(x[i] <= x[best]) && !isnan(x[best]))
             best = i;
     return (int32_t)best;
 }

@@ -128,6 +128,14 @@ static void logits_that_are_no_numbers(void **state)
             hn_sampler_close(&s);
         }
     }
+    for (int at = 0; at < V; at++) { /* one of them is enough */
+        for (int i = 0; i < V; i++)
+            logits[i] = i == at ? NAN : (float)i;
+        o.temperature = 0;
+        assert_int_equal(hn_sampler_open(&s, &o, V, &err), 0);
+        assert_int_equal(hn_sampler_next(&s, logits, NULL, 0, NULL), -1);
+        hn_sampler_close(&s);
+    }
 }
 
 int main(void)
