@@ -1,9 +1,22 @@
 #include "infer/writer.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "model/model.h"
 
 #include <string.h>
+
+/* A part of a character would leave the other part in the text. */
+static int check_stops(const struct hone_generate_options *o, struct hone_err *err)
+{
+    for (size_t i = 0; i < o->n_stop; i++) {
+        size_t n = strlen(o->stop[i]), bad = hn_utf8_check(o->stop[i], n);
+        if (bad < n)
+            return hn_fail(err, HONE_USAGE, "stop text %zu is no valid UTF-8 at byte %zu", i + 1,
+                           bad);
+    }
+    return 0;
+}
 
 static int append(struct hone_tokens *t, const int32_t *ids, size_t n, struct hone_err *err)
 {
@@ -27,7 +40,9 @@ int hn_writer_open(struct hn_writer *w, const struct hone_model *m,
         w->eos[w->n_eos++] = m->spec.eos[i];
     if (info.eos >= 0)
         w->eos[w->n_eos++] = info.eos;
-    int rc = hn_sampler_open(&w->sampler, o, m->spec.vocab_size, err);
+    int rc = check_stops(o, err);
+    if (!rc)
+        rc = hn_sampler_open(&w->sampler, o, m->spec.vocab_size, err);
     if (!rc)
         rc = hone_detokenizer_open(&w->detok, tok, HONE_SKIP_SPECIAL, err);
     if (!rc)
@@ -61,21 +76,33 @@ static size_t held_back(const struct hn_writer *w)
     return most;
 }
 
+/* Where the first stop text begins, in what was not told yet; the text's length: there is none. */
+static size_t find_stop(const struct hn_writer *w)
+{
+    for (size_t at = w->told; at < w->text.len; at++) {
+        for (size_t i = 0; i < w->o->n_stop; i++) {
+            size_t m = strlen(w->o->stop[i]);
+            if (m && m <= w->text.len - at && memcmp(w->text.data + at, w->o->stop[i], m) == 0)
+                return at;
+        }
+    }
+    return w->text.len;
+}
+
 /* Take in a piece of certain text; a stop text ends the answer before it. */
 static int take_text(struct hn_writer *w, const char *p, size_t n, bool last, struct hone_err *err)
 {
-    size_t before = w->text.len;
+    if (w->cut)
+        return 0;
     hn_buf_add(&w->text, p, n);
     if (w->text.failed)
         return hn_fail_memory(err, "generating");
-    for (size_t i = 0; i < w->o->n_stop && w->text.data; i++) {
-        size_t m = strlen(w->o->stop[i]), from = before > m ? before - m : 0;
-        const char *at = m ? strstr(w->text.data + HN_MAX(from, w->told), w->o->stop[i]) : NULL;
-        if (at && (size_t)(at - w->text.data) < w->text.len) {
-            w->text.len = (size_t)(at - w->text.data);
-            w->text.data[w->text.len] = 0;
-            w->finish = "stop";
-        }
+    size_t at = find_stop(w);
+    if (at < w->text.len) {
+        w->text.len = at;
+        w->text.data[at] = 0;
+        w->cut = true;
+        w->finish = "stop";
     }
     size_t ready = w->finish || last ? w->text.len : w->text.len - held_back(w);
     if (ready > w->told) {

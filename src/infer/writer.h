@@ -18,7 +18,8 @@ struct hn_writer {
     int32_t eos[64];
     size_t n_eos;
     struct hn_buf text; /* all certain text so far */
-    size_t told;        /* bytes of it handed to on_text */
+    size_t told;        /* bytes of it handed to on_text: no stop text begins in them */
+    bool cut;           /* a stop text was found: nothing is added any more */
     hone_text_fn *on_text;
     void *arg;
     const char *finish; /* NULL while it goes on */
