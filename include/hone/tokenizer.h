@@ -71,10 +71,11 @@ int hone_tokenizer_set_chat_template(struct hone_tokenizer *tok, const char *nam
 
 /* Render the model's chat template as transformers' apply_chat_template(tokenize=False) does.
  * messages_json: an array of {"role","content",…}.  tools_json and variables_json (an object of
- * further template variables) may be NULL.  *text is freed with hone_free.  The text already holds
- * its special tokens: encode it without HONE_ADD_SPECIAL. */
+ * further template variables) may be NULL.  *text is freed with hone_free; *text_size (may be NULL)
+ * is its length, as a message may hold zero bytes.  The text already holds its special tokens:
+ * encode it without HONE_ADD_SPECIAL. */
 int hone_chat_render(const struct hone_tokenizer *tok, const char *messages_json,
                      const char *tools_json, const char *variables_json, bool add_generation_prompt,
-                     char **text, struct hone_err *err);
+                     char **text, size_t *text_size, struct hone_err *err);
 
 #endif

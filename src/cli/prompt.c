@@ -22,6 +22,7 @@ static int render(const struct hone_tokenizer *tok, const char *prompt, size_t n
     struct hn_buf messages = {0};
     struct hn_json_writer w;
     char *text = NULL;
+    size_t n_text = 0;
     hn_jw_init(&w, &messages, -1);
     hn_jw_open(&w, '[');
     if (o->system)
@@ -30,9 +31,10 @@ static int render(const struct hone_tokenizer *tok, const char *prompt, size_t n
     hn_jw_close(&w, ']');
     int rc = messages.failed ? hn_fail_memory(err, "rendering the prompt") : 0;
     if (!rc)
-        rc = hone_chat_render(tok, hn_buf_str(&messages), NULL, o->variables, true, &text, err);
+        rc = hone_chat_render(tok, hn_buf_str(&messages), NULL, o->variables, true, &text, &n_text,
+                              err);
     if (!rc)
-        hn_buf_add_str(out, text);
+        hn_buf_add(out, text, n_text);
     hone_free(text);
     hn_buf_release(&messages);
     return rc;

@@ -77,12 +77,14 @@ static int render(const struct hn_turns *t, const struct hone_tokenizer *tok, co
 {
     struct hn_buf messages = {0};
     char *text = NULL;
+    size_t n_text = 0;
     hn_turns_json(t, false, &messages);
     int rc = messages.failed ? hn_fail_memory(err, "rendering a conversation") : 0;
     if (!rc)
-        rc = hone_chat_render(tok, hn_buf_str(&messages), NULL, variables, true, &text, err);
+        rc = hone_chat_render(tok, hn_buf_str(&messages), NULL, variables, true, &text, &n_text,
+                              err);
     if (!rc)
-        hn_buf_add_str(out, text);
+        hn_buf_add(out, text, n_text);
     hone_free(text);
     hn_buf_release(&messages);
     return rc;

@@ -19,7 +19,7 @@ static int parse(struct hn_arena *arena, const char *text, const char *what,
 
 int hone_chat_render(const struct hone_tokenizer *tok, const char *messages_json,
                      const char *tools_json, const char *variables_json, bool add_generation_prompt,
-                     char **text, struct hone_err *err)
+                     char **text, size_t *text_size, struct hone_err *err)
 {
     struct hone_tokenizer_info info;
     struct hn_chat_input in = {.add_generation_prompt = add_generation_prompt};
@@ -46,6 +46,8 @@ int hone_chat_render(const struct hone_tokenizer *tok, const char *messages_json
     hn_arena_release(&arena);
     if (!rc) {
         hn_buf_add(&out, "", 0);
+        if (text_size)
+            *text_size = out.len;
         *text = hn_buf_take(&out);
         if (!*text)
             rc = hn_fail_memory(err, "rendering a conversation");

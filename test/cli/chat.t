@@ -47,6 +47,11 @@ $ printf 'r\nq\nrow\n' | hone chat $TEST/golden/llama-tied --chat-template chatm
 $ printf 'row\nrow\n' | hone chat $TEST/golden/llama-tied --chat-template chatml -m 4 --verbose 2>&1 | grep Prompt
 Prompt: 50 tokens (0 in the cache), * tokens-per-sec (glob)
 Prompt: 114 tokens (53 in the cache), * tokens-per-sec (glob)
+# A zero byte in a message cuts nothing off.
+$ printf 'a\0b\n' | hone chat $TEST/golden/llama-tied --chat-template chatml -m 4 --verbose 2>&1 | grep Prompt
+Prompt: 49 tokens (0 in the cache), * tokens-per-sec (glob)
+$ printf 'a\0b' | hone generate --model $TEST/golden/llama-tied --chat-template chatml -p - -m 4 | grep Prompt
+Prompt: 49 tokens, * tokens-per-sec (glob)
 # In a script a failure ends it.
 $ printf '/foo\nrow\n' | hone chat $TEST/golden/llama-tied --chat-template chatml
 2> hone: there is no command /foo; /help lists what there is, and // begins a message that begins with /

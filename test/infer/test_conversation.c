@@ -109,7 +109,7 @@ static void render(struct fixture *f, bool plain, struct hone_tokens *ids)
         hn_jw_close(&w, '}');
     }
     hn_jw_close(&w, ']');
-    must(f, hone_chat_render(f->tok, text.data, NULL, NULL, true, &rendered, &f->err));
+    must(f, hone_chat_render(f->tok, text.data, NULL, NULL, true, &rendered, NULL, &f->err));
     must(f, hone_tokenizer_encode(f->tok, rendered, strlen(rendered), 0, ids, &f->err));
     hone_free(rendered);
     hn_buf_release(&text);

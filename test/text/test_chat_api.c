@@ -29,21 +29,30 @@ static void renders_with_the_tokenizer(void **state)
     char *text = NULL;
     (void)state;
     assert_int_equal(hone_chat_render(tok, "[{\"role\":\"user\",\"content\":\"\xc3\xa9\"}]",
-                                      "[{\"n\":1}]", "{\"x\":2}", true, &text, &err),
+                                      "[{\"n\":1}]", "{\"x\":2}", true, &text, NULL, &err),
                      0);
     assert_string_equal(text, "<s>Falseuser:\xc3\xa9</s>[{\"n\": 1}]2A");
     hone_free(text);
     text = NULL;
-    assert_int_equal(hone_chat_render(tok, "[{\"role\":\"a\"}]", NULL, NULL, false, &text, &err),
-                     0);
+    assert_int_equal(
+        hone_chat_render(tok, "[{\"role\":\"a\"}]", NULL, NULL, false, &text, NULL, &err), 0);
     assert_string_equal(text, "<s>Falsea:</s>null");
     hone_free(text);
+    size_t size;
+    assert_int_equal(hone_chat_render(tok, "[{\"role\":\"user\",\"content\":\"a\\u0000b\"}]", NULL,
+                                      NULL, false, &text, &size, &err),
+                     0);
+    assert_int_equal(size, sizeof "<s>Falseuser:a\0b</s>null" - 1);
+    assert_memory_equal(text, "<s>Falseuser:a\0b</s>null", size);
+    hone_free(text);
     text = NULL;
-    assert_int_equal(hone_chat_render(tok, "[", NULL, NULL, false, &text, &err), HONE_FAILED);
+    assert_int_equal(hone_chat_render(tok, "[", NULL, NULL, false, &text, NULL, &err), HONE_FAILED);
     assert_string_equal(err.message, "the messages of a conversation: line 1, column 2: found the "
                                      "end, expected a JSON value");
-    assert_int_equal(hone_chat_render(tok, "[{}]", "{}", NULL, false, &text, &err), HONE_FAILED);
-    assert_int_equal(hone_chat_render(tok, "[{}]", NULL, "[]", false, &text, &err), HONE_USAGE);
+    assert_int_equal(hone_chat_render(tok, "[{}]", "{}", NULL, false, &text, NULL, &err),
+                     HONE_FAILED);
+    assert_int_equal(hone_chat_render(tok, "[{}]", NULL, "[]", false, &text, NULL, &err),
+                     HONE_USAGE);
     assert_null(text);
     hone_tokenizer_close(&tok);
 }
@@ -54,7 +63,8 @@ static void needs_a_template(void **state)
     struct hone_err err = {0};
     char *text = NULL;
     (void)state;
-    assert_int_equal(hone_chat_render(tok, "[{}]", NULL, NULL, false, &text, &err), HONE_NOT_FOUND);
+    assert_int_equal(hone_chat_render(tok, "[{}]", NULL, NULL, false, &text, NULL, &err),
+                     HONE_NOT_FOUND);
     assert_string_equal(err.message,
                         "the model has no chat template: use a plain prompt, or a model "
                         "that has one");
