@@ -31,6 +31,9 @@ HN_MUST_USE int hn_cli_open(const struct hn_conf *c, struct hone_model **model,
 HN_MUST_USE int hn_cli_open_tokenizer(const char *name, struct hone_tokenizer **tok,
                                       struct hone_err *err);
 
+/* The file of held-out rows that --data names: itself, or the test rows in a folder; hn_free it. */
+HN_MUST_USE int hn_cli_find_rows(const char *data, char **rows, struct hone_err *err);
+
 /* Print the finished object and a newline on standard output; releases the buffer. */
 HN_MUST_USE int hn_cli_print_json(struct hn_buf *out, struct hone_err *err);
 /* Everything of a memory plan, as members of the open object. */

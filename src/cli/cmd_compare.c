@@ -521,8 +521,6 @@ static int check(struct job *job, struct hone_err *err)
                        "compare needs two models, each MODEL or MODEL+ADAPTER (or one, with "
                        "--pytorch), found %zu",
                        c->n_arguments);
-    if (set->data && !hn_file_exists(set->data) && !hn_dir_exists(set->data))
-        return hn_fail(err, HONE_FAILED, "--data %s: there is no such file or folder", set->data);
     if (strcmp(set->pytorch_dtype, "auto") != 0 && strcmp(set->pytorch_dtype, "float32") != 0 &&
         strcmp(set->pytorch_dtype, "bfloat16") != 0 && strcmp(set->pytorch_dtype, "float16") != 0)
         return hn_fail(err, HONE_USAGE,
@@ -559,13 +557,10 @@ static int show(struct job *job, struct hone_err *err)
 int hn_cmd_compare(struct hn_conf *c, struct hone_err *err)
 {
     struct job job = {.c = c};
-    char *inside = NULL;
-    int rc = check(&job, err);
-    if (!rc && c->set.data && hn_dir_exists(c->set.data)) {
-        inside = hn_path_join(c->set.data, "test.jsonl");
-        rc = inside ? 0 : hn_fail_memory(err, "comparing");
-        c->set.data = job.found.data = inside;
-    }
+    char *rows = NULL;
+    int rc = c->set.data ? hn_cli_find_rows(c->set.data, &rows, err) : 0;
+    c->set.data = rows;
+    rc = rc ? rc : check(&job, err);
     /* Under --json standard output is the object's alone. */
     hn_ui_init(&job.ui, c->set.json ? stderr : stdout);
     if (!rc) {
@@ -586,6 +581,6 @@ int hn_cmd_compare(struct hn_conf *c, struct hone_err *err)
         if (job.places[i].logits > 0)
             close(job.places[i].logits);
     }
-    hn_free(inside);
+    hn_free(rows);
     return rc;
 }

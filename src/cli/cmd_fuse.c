@@ -15,12 +15,24 @@ struct job {
     struct hn_ui ui;
     struct hone_model *model;
     char *base; /* its path */
+    char *rows; /* to measure it with; NULL: the built-in texts */
     size_t n_fused;
     struct hone_convert_report report;
     struct hn_accuracy accuracy;
     char *gguf; /* of --export-gguf; NULL: none */
     double seconds;
 };
+
+/* Before the work: what cannot be read is not found out behind it. */
+static int find_rows(struct job *job, struct hone_err *err)
+{
+    struct hn_settings *set = &job->c->set;
+    if (!set->data || !set->fuse_measure)
+        return 0;
+    int rc = hn_cli_find_rows(set->data, &job->rows, err);
+    set->data = job->rows;
+    return rc;
+}
 
 /* --model may be the adapter's folder, as everywhere. */
 static int settle_adapter(struct hn_conf *c, struct hone_err *err)
@@ -225,7 +237,8 @@ int hn_cmd_fuse(struct hn_conf *c, struct hone_err *err)
 {
     struct job job = {.c = c};
     hn_ui_init(&job.ui, c->set.json ? stderr : stdout);
-    int rc = open_model(&job, err);
+    int rc = find_rows(&job, err);
+    rc = rc ? rc : open_model(&job, err);
     rc = rc ? rc : settle_output(&job, err);
     hn_cli_catch_interrupts();
     rc = rc ? rc : fuse(&job, err);
@@ -241,6 +254,7 @@ int hn_cmd_fuse(struct hn_conf *c, struct hone_err *err)
     hone_convert_report_release(&job.report);
     hone_model_close(&job.model);
     hn_free(job.gguf);
+    hn_free(job.rows);
     hn_free(job.base);
     return rc;
 }

@@ -15,6 +15,7 @@ struct view {
     struct hn_buf json;
     struct hn_json_writer w;
     struct hn_before *before; /* NULL: nothing to compare with */
+    char *data;               /* the file of rows */
     double loss;
     int64_t tokens;
     int failed; /* from comparing a row */
@@ -165,28 +166,20 @@ static int print_json(struct view *v, const struct hone_test_summary *s, struct 
     return hn_cli_print_json(&v->json, err);
 }
 
-static int check(const struct hn_conf *c, struct hone_err *err)
+static int check(struct view *v, struct hone_err *err)
 {
-    if (!c->set.data)
+    const struct hn_settings *set = &v->c->set;
+    if (!set->data)
         return hn_fail(err, HONE_USAGE, "--data is missing: which held-out rows?");
-    int found = hn_dir_exists(c->set.data) ? 1 : hn_file_find(c->set.data, err);
-    if (found < 0)
-        return hn_fail_prefix(err, "--data");
-    if (!found)
-        return hn_fail(err, HONE_FAILED, "--data %s: there is no such file or folder", c->set.data);
-    if (c->set.json && c->set.compare_with)
+    if (set->json && set->compare_with)
         return hn_fail(err, HONE_USAGE, "--json and --compare-with cannot both be printed");
-    return 0;
+    return hn_cli_find_rows(set->data, &v->data, err);
 }
 
 static int run(struct view *v, struct hone_model *model, struct hone_tokenizer *tok,
                struct hone_test_summary *sum, struct hone_err *err)
 {
     struct hone_test_options o = v->c->set.test;
-    char *data = NULL;
-    int rc = hone_data_find(v->c->set.data, "test", &data, err);
-    if (rc)
-        return rc;
     o.data.tokenizer = tok;
     hn_jw_init(&v->w, &v->json, -1);
     hn_jw_open(&v->w, '{');
@@ -194,9 +187,8 @@ static int run(struct view *v, struct hone_model *model, struct hone_tokenizer *
     hn_jw_open(&v->w, '[');
     hn_cli_catch_interrupts();
     hn_ui_progress(&v->ui, 0, true, "measuring the loss");
-    rc = hone_test(model, tok, data, &o, on_row, v, sum, err);
+    int rc = hone_test(model, tok, v->data, &o, on_row, v, sum, err);
     hn_ui_clear(&v->ui);
-    hn_free(data);
     return v->failed ? v->failed : rc;
 }
 
@@ -208,7 +200,7 @@ int hn_cmd_test(struct hn_conf *c, struct hone_err *err)
     struct hone_test_summary sum = {0};
     /* Under --json standard output is the object's alone. */
     hn_ui_init(&v.ui, c->set.json ? stderr : stdout);
-    int rc = check(c, err);
+    int rc = check(&v, err);
     if (!rc && c->set.compare_with)
         rc = hn_before_open(&v.before, c->set.compare_with, err);
     rc = rc ? rc : hn_cli_open(c, &model, &tok, err);
@@ -220,6 +212,7 @@ int hn_cmd_test(struct hn_conf *c, struct hone_err *err)
     else if (!rc)
         print_summary(&v, &sum);
     hn_before_close(&v.before);
+    hn_free(v.data);
     hn_buf_release(&v.json);
     hone_tokenizer_close(&tok);
     hone_model_close(&model);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "hone/data.h"
 #include "hone/model.h"
 
 const char *hn_cli_argument(const struct hn_conf *c, const char *value)
@@ -138,6 +139,17 @@ int hn_cli_open_tokenizer(const char *name, struct hone_tokenizer **tok, struct 
     }
     hn_free(path);
     return rc;
+}
+
+int hn_cli_find_rows(const char *data, char **rows, struct hone_err *err)
+{
+    *rows = NULL;
+    int found = hn_dir_exists(data) ? 1 : hn_file_find(data, err);
+    if (found < 0)
+        return hn_fail_prefix(err, "--data");
+    if (!found)
+        return hn_fail(err, HONE_FAILED, "--data %s: there is no such file or folder", data);
+    return hone_data_find(data, "test", rows, err);
 }
 
 int hn_cli_print_json(struct hn_buf *out, struct hone_err *err)

@@ -400,7 +400,10 @@ int hn_train_adapter(struct hone_model *m, const struct hone_train_options *o, s
         m->moments = HN_MOMENTS_NONE;
     if (o->resume_adapter_file) {
         const char *from = o->resume_adapter_file;
-        if (!hn_dir_exists(from) && !hn_file_exists(from))
+        int found = hn_dir_exists(from) ? 1 : hn_file_find(from, err);
+        if (found < 0)
+            return hn_fail_prefix(err, "resume-adapter-file");
+        if (!found)
             return hn_fail(err, HONE_NOT_FOUND,
                            "resume-adapter-file %s: there is no such file or folder", from);
         int rc = hn_adapter_read(&m->adapter_file, from, err);

@@ -29,8 +29,17 @@ $ hone train --model m --data nowhere
 $ mkfifo rows; timeout 5 hone train --model $TEST/golden/llama-tied --data rows
 2> hone: --data: rows is not a regular file
 ? 1
-$ timeout 5 hone test --model $TEST/golden/llama-tied --data rows; rm rows
+$ timeout 5 hone test --model $TEST/golden/llama-tied --data rows
 2> hone: --data: rows is not a regular file
+? 1
+$ timeout 5 hone compare $TEST/golden/llama-tied $TEST/golden/llama-tied --data rows
+2> hone: --data: rows is not a regular file
+? 1
+$ timeout 5 hone fuse --model $TEST/golden/mistral --adapter-path $TEST/golden/mistral/adapter --save-path fused --data rows; ls
+rows
+2> hone: --data: rows is not a regular file
+$ printf '{"text": "row"}\n' > text.jsonl; timeout 5 hone train --model $TEST/golden/llama-tied --data text.jsonl --resume-adapter-file rows 2>&1 | tail -1; rm rows text.jsonl; rm -rf adapters
+hone: resume-adapter-file: rows is not a regular file
 $ hone lora --optimizer muon
 2> hone: --optimizer muon is not there yet; this version has adamw, adam, sgd, adamw_8bit
 ? 2
