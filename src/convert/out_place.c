@@ -1,9 +1,11 @@
+#define _GNU_SOURCE
 #include "convert/out_place.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -146,6 +148,18 @@ int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir, const 
     return rc;
 }
 
+/* Whoever is killed in here leaves both, and the old one under a name that hn_file_sweep knows. */
+static bool exchange(const char *a, const char *b)
+{
+#ifdef RENAME_EXCHANGE
+    return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0;
+#else
+    (void)a;
+    (void)b;
+    return false;
+#endif
+}
+
 int hn_out_place_commit(struct hn_out_place *p, struct hone_err *err)
 {
     if (!p->dir)
@@ -154,9 +168,14 @@ int hn_out_place_commit(struct hn_out_place *p, struct hone_err *err)
     bool moved = false, done = false;
     if (!old)
         return hn_fail_memory(err, "writing a model");
-    /* An empty directory gives way to a rename; one with files is moved aside first. */
+    /* An empty directory gives way to a rename; one with files is exchanged, and where the file
+     * system cannot, moved aside first. */
     done = rename(p->temp, p->path) == 0;
     if (!done && (errno == ENOTEMPTY || errno == EEXIST)) {
+        if (exchange(p->temp, p->path)) {
+            hn_free(old);
+            return 0; /* what is temp now goes when p is closed */
+        }
         moved = rename(p->path, old) == 0;
         done = moved && rename(p->temp, p->path) == 0;
     }

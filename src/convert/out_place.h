@@ -20,9 +20,10 @@ struct hn_out_place {
 HN_MUST_USE int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir,
                                   const char *mark, const char *source, bool overwrite,
                                   struct hone_err *err);
-/* Take the name, and remove what had it.  On failure the old output is as it was. */
+/* Take the name; what had it is removed, at the latest by hn_out_place_close.  On failure the old
+ * output is as it was. */
 HN_MUST_USE int hn_out_place_commit(struct hn_out_place *p, struct hone_err *err);
-/* Remove what was written, and release; harmless after a commit. */
+/* Remove what does not have the name, and release. */
 void hn_out_place_close(struct hn_out_place *p);
 
 #endif
