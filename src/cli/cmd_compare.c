@@ -215,9 +215,10 @@ static int on_train(void *arg, const struct hone_train_event *e)
     int64_t tokens = e->tokens - t->before;
     t->before = e->tokens;
     t->sum.last_loss = e->loss;
-    if (t->sum.steps++ == 0) { /* the first one warms up */
+    if (t->sum.steps++ == 0)
         t->sum.first_loss = e->loss;
-    } else if (e->tokens_per_second > 0) {
+    /* The first one warms up, where there are more. */
+    if ((t->sum.steps > 1 || t->steps == 1) && e->tokens_per_second > 0) {
         t->sum.tokens += tokens;
         t->seconds += (double)tokens / e->tokens_per_second;
     }

@@ -330,9 +330,9 @@ static void print_headline(const struct hn_comparison *x, struct hn_ui *ui)
         hn_ui_say(ui, HN_YELLOW, "  Training was not measured: %s", x->training_note);
     else if (h->tokens_per_second > 0)
         hn_ui_say(ui, HN_DIM,
-                  "  training: %lld steps on the same rows with the same LoRA; loss %.4f to %.4f "
+                  "  training: %lld step%s on the same rows with the same LoRA; loss %.4f to %.4f "
                   "and %.4f to %.4f",
-                  (long long)h->steps, h->first_loss, h->last_loss,
+                  (long long)h->steps, h->steps == 1 ? "" : "s", h->first_loss, h->last_loss,
                   x->sides[x->torch].training.first_loss, x->sides[x->torch].training.last_loss);
 }
 

@@ -200,7 +200,7 @@ def train():
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.item())
         wait()
-        if step:  # the first one warms up
+        if step or ask["steps"] == 1:  # the first one warms up, where there are more
             seconds += time.perf_counter() - start
             tokens += sum(r["trained"])
     say(training={"steps": ask["steps"], "tokens": tokens, "tokens_per_second": tokens / seconds if seconds else 0.0,
