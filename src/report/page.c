@@ -149,8 +149,13 @@ static void badge(const struct hn_page *p)
 {
     static const char *const styles[][2] = {
         {"finished", "good"}, {"interrupted", "warn"}, {"failed", "bad"}, {"running", "dim"}};
+    struct hn_str status = hn_page_str(p->run, "status");
+    if (hn_str_is(status, "running") && !p->busy) { /* killed: it could not say how it ended */
+        hn_buf_add_str(p->out, "<span class=\"badge warn\">unfinished</span>");
+        return;
+    }
     for (size_t i = 0; i < HN_COUNT(styles); i++)
-        if (hn_str_is(hn_page_str(p->run, "status"), styles[i][0]))
+        if (hn_str_is(status, styles[i][0]))
             hn_buf_printf(p->out, "<span class=\"badge %s\">%s</span>", styles[i][1], styles[i][0]);
 }
 
@@ -178,9 +183,10 @@ static void header(const struct hn_page *p)
     if (rows > 0) {
         hn_buf_add_str(p->out, "Fine-tuned on ");
         hn_html_count(p->out, rows);
-        hn_buf_printf(p->out, " row%s; the adapter is in <code>", rows == 1 ? "" : "s");
+        hn_buf_printf(p->out, " row%s; %s <code>", rows == 1 ? "" : "s",
+                      p->saved ? "the adapter is in" : "no adapter is saved yet in");
     } else {
-        hn_buf_add_str(p->out, "The adapter is in <code>");
+        hn_buf_printf(p->out, "%s <code>", p->saved ? "The adapter is in" : "No adapter is in");
     }
     hn_html_str(p->out, p->dir);
     hn_buf_add_str(p->out, "</code>.</p>\n");
@@ -227,14 +233,18 @@ static void go_on(const struct hn_page *p)
     hn_buf_add_str(p->out, "<h2>Go on</h2>\n<div class=\"box\">");
     if (!done)
         command(p, "Go on with the run", "hone train --config ", "train.yaml", " --resume");
-    command(p, "Try it", "hone generate --model ", "", " --prompt \"…\"");
-    command(p, "Test it on rows it has not seen", "hone test --model ", "",
-            " --data test.jsonl --verbose");
+    if (p->saved) {
+        command(p, "Try it", "hone generate --model ", "", " --prompt \"…\"");
+        command(p, "Test it on rows it has not seen", "hone test --model ", "",
+                " --data test.jsonl --verbose");
+    }
     if (done)
         command(p, "Repeat the run", "hone train --config ", "train.yaml", "");
     command(p, "Write this page again", "hone report ", "", "");
-    hn_buf_add_str(p->out, "<p class=\"dim\" style=\"margin:0\">The folder is a PEFT and an mlx-lm "
-                           "adapter as well.</p></div>\n");
+    if (p->saved)
+        hn_buf_add_str(p->out, "<p class=\"dim\" style=\"margin:0\">The folder is a PEFT and an "
+                               "mlx-lm adapter as well.</p>");
+    hn_buf_add_str(p->out, "</div>\n");
 }
 
 void hn_page_write(const struct hn_page *p)

@@ -10,6 +10,8 @@ struct hn_page {
     const struct hn_json *run; /* run.json, parsed; NULL: there is none */
     const char *yaml;          /* train.yaml's text, shown where run.json has no settings; NULL */
     const char *dir;           /* the adapter's folder, as the user named it */
+    bool busy;                 /* a process is at work in it */
+    bool saved;                /* there is an adapter in it */
     const struct hn_metrics *metrics;
     struct hn_buf *out;
 };

@@ -45,6 +45,14 @@ int hn_report_put_samples(const char *dir, const struct hn_json *run,
     return rc;
 }
 
+/* Is it held by a process, as hone train does for as long as it runs? */
+static bool is_busy(const char *dir)
+{
+    int lock, rc = hn_dir_lock(dir, &lock, NULL);
+    hn_dir_unlock(&lock);
+    return rc != 0;
+}
+
 static int write_page(const char *path, const struct hn_page *p, struct hone_err *err)
 {
     hn_page_write(p);
@@ -55,8 +63,13 @@ static int write_page(const char *path, const struct hn_page *p, struct hone_err
 
 int hn_report_write(const char *dir, struct hone_err *err)
 {
-    static const char *const names[] = {"metrics.jsonl", "train.yaml", "metrics.csv",
-                                        "report.html"};
+    enum { METRICS, YAML, CSV, PAGE, ADAPTER_MLX, ADAPTER_PEFT };
+    static const char *const names[] = {[METRICS] = "metrics.jsonl",
+                                        [YAML] = "train.yaml",
+                                        [CSV] = "metrics.csv",
+                                        [PAGE] = "report.html",
+                                        [ADAPTER_MLX] = "adapters.safetensors",
+                                        [ADAPTER_PEFT] = "adapter_model.safetensors"};
     char *paths[HN_COUNT(names)] = {0};
     struct hn_arena arena;
     struct hn_metrics metrics = {0};
@@ -69,23 +82,26 @@ int hn_report_write(const char *dir, struct hone_err *err)
         rc = paths[i] ? 0 : hn_fail_memory(err, "writing the report");
     }
     rc = rc ? rc : hn_report_read_run(&arena, dir, &run, err);
-    if (!rc && !run && !hn_file_exists(paths[0]))
+    if (!rc && !run && !hn_file_exists(paths[METRICS]))
         rc = hn_fail(err, HONE_NOT_FOUND,
                      "%s has neither run.json nor metrics.jsonl, expected a folder that hone train "
                      "wrote",
                      dir);
-    rc = rc ? rc : hn_metrics_read(&metrics, paths[0], err);
-    if (!rc && hn_file_exists(paths[1]))
-        rc = hn_file_read(paths[1], 1 << 18, &yaml, err);
-    if (!rc && hn_file_exists(paths[0]))
-        rc = hn_metrics_csv(paths[0], paths[2], err);
+    rc = rc ? rc : hn_metrics_read(&metrics, paths[METRICS], err);
+    if (!rc && hn_file_exists(paths[YAML]))
+        rc = hn_file_read(paths[YAML], 1 << 18, &yaml, err);
+    if (!rc && hn_file_exists(paths[METRICS]))
+        rc = hn_metrics_csv(paths[METRICS], paths[CSV], err);
     if (!rc) {
         const struct hn_page page = {.run = run,
                                      .yaml = yaml.len ? hn_buf_str(&yaml) : NULL,
                                      .dir = dir,
+                                     .busy = is_busy(dir),
+                                     .saved = hn_file_exists(paths[ADAPTER_MLX]) ||
+                                              hn_file_exists(paths[ADAPTER_PEFT]),
                                      .metrics = &metrics,
                                      .out = &out};
-        rc = write_page(paths[3], &page, err);
+        rc = write_page(paths[PAGE], &page, err);
     }
     for (size_t i = 0; i < HN_COUNT(names); i++)
         hn_free(paths[i]);

@@ -27,9 +27,11 @@ $ sum() { grep -oE '"(base|tuned)": *"[^"]*"' $1/run.json | cksum; }; hone train
 0
 Wrote four/report.html
 # A killed run has a report too.
-$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 100000000 --save-strategy no --adapter-path killed > log & sleep 1; kill -9 $!; wait $! 2>/dev/null; grep -o '>running<' killed/report.html; hone report killed --report-samples 0
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 100000000 --save-strategy no --adapter-path killed > log & sleep 1; kill -9 $!; wait $! 2>/dev/null; grep -o '>running<' killed/report.html; hone report killed --report-samples 0; grep -oE '>unfinished<|no adapter is saved yet|Try it' killed/report.html
 >running<
 Wrote killed/report.html
+>unfinished<
+no adapter is saved yet
 $ hone report d.jsonl
 2> hone: d.jsonl: there is no such folder
 ? 1
