@@ -42,9 +42,12 @@ double hn_page_peak(const struct hn_page *p)
 /* ---- headline ---------------------------------------------------------------------------------
  */
 
-/* Did the adapter that is left come from the best validation, rather than from the last step? */
+/* Did the adapter that is left come from the best validation, rather than from the last step?  A
+ * run that was stopped leaves the last step's. */
 static bool keeps_best(const struct hn_page *p)
 {
+    if (!hn_str_is(hn_page_str(p->run, "status"), "finished"))
+        return false;
     const struct hn_json *list = hn_json_get(p->run, "settings"), *j;
     for (size_t i = 0; (j = hn_json_at(list, i)); i++)
         if (hn_json_is(hn_json_get(j, "name"), "load_best_model_at_end"))
@@ -69,10 +72,12 @@ static void loss_card(const struct hn_page *p)
     const struct hn_series *v = &p->metrics->valid, *t = &p->metrics->train, *s = v->seen ? v : t;
     if (!s->seen)
         return;
-    double from = s->first.loss, to = v->seen && keeps_best(p) ? v->lowest.loss : s->last.loss;
+    bool best = v->seen && v->lowest.step != v->last.step && keeps_best(p);
+    double from = s->first.loss, to = best ? v->lowest.loss : s->last.loss;
     card(p->out, "first",
          !v->seen             ? "Training loss, first report → last"
          : s->first.step == 0 ? "Validation loss, base → tuned"
+         : best               ? "Validation loss, first → best, which is kept"
                               : "Validation loss, first → last");
     if (s->seen > 1)
         from_to(p->out, from, to, 4);

@@ -26,6 +26,11 @@ $ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --repo
 $ sum() { grep -oE '"(base|tuned)": *"[^"]*"' $1/run.json | cksum; }; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 4 --learning-rate 1e-2 --load-in-4bit --adapter-path four > log; sum four > a; sed -i -E 's/, *"(base|tuned)": *"([^"\\]|\\.)*"//g' four/run.json; grep -c '"tuned"' four/run.json; hone report four; sum four > b; cmp a b
 0
 Wrote four/report.html
+# The best validation is what is left of a run that ended by itself, the last step of another.
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --valid-fraction 0.3 --max-steps 6 --learning-rate 9 --load-best-model-at-end --eval-strategy steps --eval-steps 1 --save-strategy steps --save-steps 1 --adapter-path best --report-samples 0 --threads 1 > log; grep -o 'loss, first → [^<]*' best/report.html; sed -i 's/"finished"/"interrupted"/' best/run.json; hone report best --report-samples 0; grep -o 'loss, first → [^<]*' best/report.html
+loss, first → best, which is kept
+Wrote best/report.html
+loss, first → last
 # A killed run has a report too.
 $ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 100000000 --save-strategy no --adapter-path killed > log & sleep 1; kill -9 $!; wait $! 2>/dev/null; grep -o '>running<' killed/report.html; hone report killed --report-samples 0; grep -oE '>unfinished<|no adapter is saved yet|Try it' killed/report.html
 >running<
