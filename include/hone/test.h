@@ -20,7 +20,7 @@ struct hone_test_row {
     uint64_t line;
     int64_t tokens; /* positions with loss */
     double loss;    /* mean over them, natural logarithm */
-    bool generated;
+    bool generated; /* the row has a response to write, and a prompt of a token or more */
     const char *prompt, *expected,
         *output; /* when generated; each ends in a NUL, and may hold one */
     size_t prompt_size, expected_size, output_size;

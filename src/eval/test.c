@@ -137,13 +137,18 @@ static int longest(struct test *t, int64_t *context)
     return 0;
 }
 
-/* Begin the answer of row i in a slot, up to its first token (*id). */
+/* Begin the answer of row i in a slot, up to its first token (*id); a prompt without a token has no
+ * answer. */
 static int begin(struct test *t, struct hn_session *s, struct job *j, int64_t slot, uint64_t i,
                  int32_t *id)
 {
     const float *logits;
     j->options = t->o->generation;
     int rc = prepare_prompt(t, &j->options.max_tokens);
+    if (!rc && t->prompt.n == 0) { /* there are no logits to begin with */
+        t->results[i].done = true;
+        return 0;
+    }
     if (!rc)
         rc = hn_writer_open(&j->writer, t->m, t->tok, t->prompt.ids, t->prompt.n, &j->options, NULL,
                             NULL, t->err);

@@ -16,6 +16,10 @@ $ hone test --model $TEST/golden/llama-tied --data t.jsonl --max-tokens 5 --comp
   ROUGE-L * (glob)
 $ hone test --model $TEST/golden/llama-tied --data t.jsonl --no-generate --verbose | grep -c -- ----
 2
+# A prompt without a token is not gone on from, alone or beside others.
+$ printf '%s\n' '{"prompt": "", "completion": "row"}' > e.jsonl; cat t.jsonl e.jsonl > f.jsonl; for f in e f; do hone test --model $TEST/golden/llama-tied --data $f.jsonl --max-tokens 5 --json | grep -oE '"generated": [0-9]+'; done
+"generated": 0
+"generated": 1
 $ echo '{}' > no.json; hone test --model $TEST/golden/llama-tied --data t.jsonl --compare-with no.json
 2> hone: no.json is not what hone test --json prints
 ? 1
