@@ -161,6 +161,20 @@ bool hn_bundle_has(const struct hn_bundle *b, const char *name)
     return hn_bundle_find(b, name) != NULL;
 }
 
+/* The same bytes?  b's pages are given back as it goes: a head that is the embedding is not used.
+ */
+static bool same_bytes(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    enum { STEP = 1 << 20 };
+    bool same = true;
+    for (size_t at = 0; at < n && same; at += STEP) {
+        size_t part = HN_MIN(n - at, (size_t)STEP);
+        same = memcmp(a + at, b + at, part) == 0;
+        hn_map_forget(b + at, part);
+    }
+    return same;
+}
+
 bool hn_bundle_tied(const struct hn_bundle *b, int said)
 {
     const struct hn_stored *head = hn_bundle_find(b, "lm_head.weight");
@@ -170,7 +184,7 @@ bool hn_bundle_tied(const struct hn_bundle *b, int said)
     if (b->kind != HN_BUNDLE_HF || !head || !embed || head->layout < 0)
         return true;
     if (head->layout == embed->layout && head->size == embed->size)
-        return memcmp(head->data, embed->data, head->size) == 0;
+        return same_bytes(embed->data, head->data, head->size);
     return head->layout <= HN_LAYOUT_BF16; /* bitsandbytes' codes are a head of their own */
 }
 

@@ -395,6 +395,44 @@ static void test_tied(void **state)
     }
 }
 
+static int64_t resident_pages(void)
+{
+    long long pages = -1;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%*d %lld", &pages) != 1)
+        pages = -1;
+    if (f)
+        fclose(f);
+    return pages;
+}
+
+/* Beside a head that is the embedding once more, only the embedding takes memory. */
+static void test_tied_memory(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {1 << 14, 1 << 9};
+    const size_t size = (size_t)1 << 25;
+    char path[128];
+    struct hone_err err = {0};
+    float *values = hn_calloc(1, size);
+    const struct hn_st_entry e[] = {
+        {"model.embed_tokens.weight", HN_F32, 2, shape, values},
+        {"lm_head.weight", HN_F32, 2, shape, values},
+    };
+    put("config.json", "{}");
+    snprintf(path, sizeof path, "%s/model.safetensors", scratch);
+    assert_int_equal(hn_st_write(path, e, 2, NULL, 0, &err), 0);
+    hn_free(values);
+    struct hn_bundle *b = open_bundle(scratch);
+    int64_t before = resident_pages();
+    assert_true(hn_bundle_tied(b, 1));
+    int64_t pages = resident_pages() - before;
+    hn_bundle_close(&b);
+    if (before < 0)
+        skip();
+    assert_true(pages * sysconf(_SC_PAGESIZE) < (int64_t)(size + size / 2));
+}
+
 /* What holds no word of its method, or a type that only newer or rarer files have, is refused where
  * its weight is asked for. */
 static void test_unknown_weights(void **state)
@@ -598,7 +636,7 @@ int main(void)
         scratch_test(test_missing_shard), scratch_test(test_methods),
         scratch_test(test_mlx_config),    scratch_test(test_other_prefixes),
         scratch_test(test_bnb_states),    scratch_test(test_unknown_weights),
-        scratch_test(test_tied),
+        scratch_test(test_tied),          scratch_test(test_tied_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
