@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { DEFAULT_CONTEXT = 8192, MAX_STOPS = 64 };
+enum { DEFAULT_CONTEXT = 8192 };
 
 struct hone_conversation {
     struct hone_model *model;
@@ -154,17 +154,19 @@ static int write_answer(struct hone_conversation *c, const struct hone_tokens *i
 {
     struct hn_writer w = {0};
     struct hone_generate_options mine = *o;
-    const char *stops[MAX_STOPS] = {HN_TURNS_PLAIN_STOP};
+    const char **stops = hn_calloc(o->n_stop + 1, sizeof *stops);
     struct listener l = {on_text, arg, c->plain};
     size_t kept = cut_back(c, ids);
     int64_t room = c->session.context - (int64_t)ids->n;
     mine.max_tokens = HN_MIN(o->max_tokens, room);
+    if (!stops)
+        return hn_fail_memory(err, "generating");
     if (c->plain) {
-        size_t n = HN_MIN(o->n_stop, (size_t)MAX_STOPS - 1);
-        for (size_t i = 0; i < n; i++)
+        stops[0] = HN_TURNS_PLAIN_STOP;
+        for (size_t i = 0; i < o->n_stop; i++)
             stops[i + 1] = o->stop[i];
         mine.stop = stops;
-        mine.n_stop = n + 1;
+        mine.n_stop = o->n_stop + 1;
     }
     int rc = hn_writer_open(&w, c->model, c->tok, ids->ids, ids->n, &mine, listen, &l, err);
     if (!rc)
@@ -178,6 +180,7 @@ static int write_answer(struct hone_conversation *c, const struct hone_tokens *i
     g->prompt_tokens = (int64_t)ids->n;
     g->cached_tokens = (int64_t)kept;
     hn_writer_close(&w);
+    hn_free(stops);
     return rc;
 }
 

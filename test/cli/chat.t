@@ -52,6 +52,9 @@ $ printf 'a\0b\n' | hone chat $TEST/golden/llama-tied --chat-template chatml -m 
 Prompt: 49 tokens (0 in the cache), * tokens-per-sec (glob)
 $ printf 'a\0b' | hone generate --model $TEST/golden/llama-tied --chat-template chatml -p - -m 4 | grep Prompt
 Prompt: 49 tokens, * tokens-per-sec (glob)
+# As many stop texts as there are.
+$ printf 'row\n' | hone chat $TEST/golden/llama-tied -m 4 $(printf -- '--stop x%s ' $(seq 70)) --stop : 2>/dev/null | wc -c
+1
 # In a script a failure ends it.
 $ printf '/foo\nrow\n' | hone chat $TEST/golden/llama-tied --chat-template chatml
 2> hone: there is no command /foo; /help lists what there is, and // begins a message that begins with /
