@@ -2,15 +2,15 @@
 
     python tools/make_optimizer_goldens.py
 
-Needs torch, bitsandbytes and safetensors.  The state of 8-bit AdamW is what bitsandbytes' own PyTorch implementation of
-its blockwise update makes of it (backends/triton/kernels_optim.py, which runs without triton), on the CPU in float32:
+Needs torch, bitsandbytes and safetensors.  The state of 8-bit AdamW is what bitsandbytes' optimizer makes of it on the
+CPU in float32 (backends/cpu/ops.py, with the codes of its C library):
 
     adamw8.{start,grad.I,param.I,m.I,v.I,am.I,av.I}   4200 numbers; after step I = 0..3: parameters, codes and absmax of
                                                       both moments; lr 1e-2, betas 0.9 0.95, eps 1e-8, decay 0.1
     sgd.CASE.{start,grad.I,param.I}                   torch.optim.SGD, 300 numbers, 4 steps; cases: plain, decay, momentum,
                                                       nesterov, damped (tools and test_optimizer.c name the settings)
 """
-import os, re, sys, types
+import os, re
 from pathlib import Path
 
 os.environ.update(CUDA_VISIBLE_DEVICES="")
@@ -20,23 +20,6 @@ from safetensors.torch import save_file
 ROOT = Path(__file__).parent.parent
 SGD = dict(plain={}, decay=dict(weight_decay=0.1), momentum=dict(momentum=0.9),
            nesterov=dict(momentum=0.8, nesterov=True, weight_decay=0.05), damped=dict(momentum=0.9, dampening=0.3))
-
-
-def blockwise_step():
-    """bitsandbytes' PyTorch implementation; stand-ins for the names that its module decorates GPU kernels with."""
-    triton, tl = types.ModuleType("triton"), types.ModuleType("triton.language")
-    triton.jit = lambda f=None, **k: f if f else (lambda g: g)
-    triton.autotune = triton.heuristics = lambda *a, **k: (lambda f: f)
-    triton.Config = lambda *a, **k: None
-    tl.constexpr = object
-    triton.language = tl
-    tl.__getattr__ = triton.__getattr__ = lambda name: None
-    sys.modules.update({"triton": triton, "triton.language": tl})
-    kept, torch.compile = torch.compile, lambda f=None, **k: f if f else (lambda g: g)
-    from bitsandbytes.backends.triton.kernels_optim import optimizer_update_8bit_blockwise_pytorch
-    torch.compile = kept
-    for name in ("triton", "triton.language"): del sys.modules[name]
-    return optimizer_update_8bit_blockwise_pytorch
 
 
 def maps():
@@ -55,19 +38,22 @@ def write_maps(signed, unsigned):
     (ROOT / "src/backend/cpu/dynamic_map.c").write_text(text)
 
 
-def adamw8(out, step, signed, unsigned):
-    n, blocks = 4200, 17
+def adamw8(out):
+    from bitsandbytes.optim import AdamW8bit
+    n = 4200
     r = torch.Generator().manual_seed(1)
-    p = torch.randn(n, generator=r)
-    m, v = torch.zeros(n, dtype=torch.uint8), torch.zeros(n, dtype=torch.uint8)
-    am, av = torch.zeros(blocks), torch.zeros(blocks)
-    out["adamw8.start"] = p.clone()
+    p = torch.nn.Parameter(torch.randn(n, generator=r))
+    opt = AdamW8bit([p], lr=1e-2, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1)
+    out["adamw8.start"] = p.detach().clone()
     for i in range(4):
         g = torch.randn(n, generator=r) * torch.exp(2 * torch.randn(n, generator=r)) * 0.01
         if i == 2: g[256:768] = 0
         out[f"adamw8.grad.{i}"] = g.clone()
-        step(p, g, m, v, 0.9, 0.95, 0.0, 0.0, 1e-8, i + 1, 1e-2, signed, unsigned, am, av, 0.1, 1.0, False, optimizer_name="adam")
-        for name, x in dict(param=p, m=m, v=v, am=am, av=av).items(): out[f"adamw8.{name}.{i}"] = x.clone()
+        p.grad = g
+        opt.step()
+        s = opt.state[p]
+        for name, x in dict(param=p, m=s["state1"], v=s["state2"], am=s["absmax1"], av=s["absmax2"]).items():
+            out[f"adamw8.{name}.{i}"] = x.detach().clone()
 
 
 def sgd(out):
@@ -85,9 +71,8 @@ def sgd(out):
 
 def main():
     out = {}
-    signed, unsigned = maps()
-    write_maps(signed, unsigned)
-    adamw8(out, blockwise_step(), signed, unsigned)
+    write_maps(*maps())
+    adamw8(out)
     sgd(out)
     save_file(out, ROOT / "test/train/optimizer.safetensors")
 

@@ -1,6 +1,6 @@
-/* SGD against torch.optim.SGD, and AdamW with 8-bit state against bitsandbytes' own PyTorch
- * implementation of it (optimizer.safetensors, made by tools/make_optimizer_goldens.py), at every
- * level that the machine has and with any number of threads. */
+/* SGD against torch.optim.SGD, and AdamW with 8-bit state against bitsandbytes on the CPU
+ * (optimizer.safetensors, made by tools/make_optimizer_goldens.py), at every level that the machine
+ * has and with any number of threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,8 +111,8 @@ static void sgd(void **state)
 /* ---- 8-bit AdamW ------------------------------------------------------------------------------
  */
 
-/* bitsandbytes adds with fused multiply-adds where hone rounds twice: a value halfway between two
- * codes may fall the other way, and by no more. */
+/* bitsandbytes adds with fused multiply-adds where hone rounds twice: a value between two steps of
+ * the table may fall the other way, and by no more. */
 static int64_t differing(const uint8_t *got, const char *name, int step)
 {
     char key[64];
@@ -140,7 +140,7 @@ static void same_largest(const struct hn_tensor *state, const char *name, int st
 
 static void adamw8_at(const char *level, int threads)
 {
-    static float p[N8], g[N8], want[N8], before[N8], most[N8], m[N8], v[N8];
+    static float p[N8], g[N8], want[N8], m[N8], v[N8];
     int64_t words = hn_state8_words(N8);
     struct hn_tensor tp = tensor(p, N8), tg = tensor(g, N8), tm = tensor(m, words),
                      tv = tensor(v, words);
@@ -151,8 +151,6 @@ static void adamw8_at(const char *level, int threads)
     memset(m, 0, sizeof m);
     memset(v, 0, sizeof v);
     floats(p, "adamw8", "start", -1, N8);
-    memcpy(before, p, sizeof before);
-    memset(most, 0, sizeof most);
     int64_t codes = 0;
     double worst = 0;
     for (int i = 0; i < STEPS8; i++) {
@@ -173,13 +171,9 @@ static void adamw8_at(const char *level, int threads)
         same_largest(&tv, "av", i);
         int64_t far = 0;
         for (int k = 0; k < N8; k++) {
-            /* Where v has rounded to 0 and m has not, a step is m/eps, as large as it comes out in
-             * bitsandbytes: what is off is measured by the largest step of the number. */
-            most[k] = fmaxf(most[k], fabsf(want[k] - before[k]));
-            double d = fabs((double)p[k] - (double)want[k]) / (1 + (double)most[k]);
-            before[k] = want[k];
+            double d = fabs((double)p[k] - (double)want[k]);
             worst = fmax(worst, d);
-            far += d > 1e-5; /* it follows a code that fell the other way */
+            far += d > 1e-6; /* it follows a code that fell the other way */
         }
         assert_true(far <= codes);
     }

@@ -1,7 +1,7 @@
 /* AdamW whose moments are stored as 8-bit codes, as bitsandbytes' blockwise optimizers store them:
- * a block of 256 numbers is widened, stepped in float32, and rounded again to the nearest values of
- * the dynamic map times the block's largest magnitude.  Tensors of fewer than HN_STATE8_MIN numbers
- * keep float32 moments.
+ * a block of 256 numbers is widened, stepped in float32, and rounded again to values of the dynamic
+ * map times the block's largest magnitude.  Tensors of fewer than HN_STATE8_MIN numbers keep
+ * float32 moments.
  *
  *      codes [n] bytes, to a multiple of 4 | largest [ceil(n/256)] float32
  */
@@ -10,6 +10,7 @@
 #include "backend/cpu/vector.h"
 
 #include <math.h>
+#include <string.h>
 
 struct job {
     const struct hn_cpu_vector *vector;
@@ -41,9 +42,13 @@ static float narrow(uint8_t *codes, const float *x, const struct hn_nearest8 *ma
         top = HN_MAX(top, fabsf(x[i]));
     for (int l = 0; l < 8; l++)
         top = HN_MAX(top, most[l]);
-    top = top == 0 ? 1 : top;
+    if (top == 0) {
+        memset(codes, 0, (size_t)n);
+        return 0;
+    }
+    float inverse = 1 / top;
     for (i = 0; i < n; i++)
-        codes[i] = hn_nearest8(map, x[i] / top);
+        codes[i] = hn_nearest8(map, x[i] * inverse);
     return top;
 }
 
