@@ -32,6 +32,7 @@ struct hone_prepare_options {
         *tokenizer;         /* NULL: lengths are not measured, nothing is truncated */
     int64_t max_seq_length; /* 0: no limit; needs the tokenizer */
     bool append_eos;        /* counted in the lengths */
+    bool plain_completions; /* as in hone_dataset_options */
     bool drop_duplicates;   /* false: they are counted and kept */
 };
 void hone_prepare_defaults(struct hone_prepare_options *o);
@@ -72,10 +73,12 @@ struct hone_dataset_options {
                                      template ends them) */
     bool mask_prompt;             /* loss on responses only (every assistant turn of a chat); a row
                                      without a response is `unlabelled` then */
-    bool train_last_turn; /* with mask_prompt: of a chat only what follows the prompt of its last
-                             message, counted in tokens, as mlx_lm does */
-    bool train_padding;   /* predict one token 0 after each row that is shorter than max_seq_length,
-                             as mlx_lm does; counted in lengths */
+    bool train_last_turn;   /* with mask_prompt: of a chat only what follows the prompt of its last
+                               message, counted in tokens, as mlx_lm does */
+    bool plain_completions; /* join prompt and completion as they are, as TRL does; false: where the
+                               model has a chat template, as a turn each, as mlx_lm does */
+    bool train_padding; /* predict one token 0 after each row that is shorter than max_seq_length,
+                         as mlx_lm does; counted in lengths */
 };
 
 /* The file of a split ("train", "valid" or "test") in a folder: split.jsonl, .json, .csv or .tsv,

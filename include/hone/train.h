@@ -98,6 +98,7 @@ struct hone_train_options {
     bool append_eos;                 /* true */
     bool mask_prompt;                /* false */
     bool train_last_turn;            /* false: see hone_dataset_options */
+    bool plain_completions;          /* false: see hone_dataset_options */
     bool train_padding;              /* false: see hone_dataset_options */
     bool group_by_length; /* false; rows of like lengths in a batch, as transformers groups them */
     enum hone_batch_order batch_order;

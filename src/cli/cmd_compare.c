@@ -262,6 +262,7 @@ static int train(struct job *job, struct hone_err *err)
     o.max_seq_length = rows->max_seq_length > 0 ? rows->max_seq_length : INT32_MAX;
     o.append_eos = set->data && rows->append_eos;
     o.mask_prompt = rows->mask_prompt;
+    o.plain_completions = rows->plain_completions;
     o.shuffle = false;
     o.max_steps = set->compare_train_steps;
     o.steps_per_report = 1;

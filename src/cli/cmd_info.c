@@ -173,6 +173,7 @@ static int longest_row(const struct hn_conf *c, const struct hone_tokenizer *tok
                                            .append_eos = t->append_eos,
                                            .mask_prompt = t->mask_prompt,
                                            .train_last_turn = t->train_last_turn,
+                                           .plain_completions = t->plain_completions,
                                            .train_padding = t->train_padding};
     int rc = hone_data_find(t->data, "train", &path, err);
     rc = rc ? rc : hone_dataset_open(&data, (const char *const *)&path, 1, &o, err);

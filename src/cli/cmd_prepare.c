@@ -148,6 +148,7 @@ static int preview(const struct hn_conf *c, const char *const *paths, size_t n,
                                            .format = p->format,
                                            .max_seq_length = p->max_seq_length,
                                            .append_eos = p->append_eos,
+                                           .plain_completions = p->plain_completions,
                                            .mask_prompt = c->set.test.data.mask_prompt};
     struct hone_dataset *data = NULL;
     struct hone_dataset_info info = {0};

@@ -282,6 +282,7 @@ static int test(struct view *v, struct hone_err *err)
                                                .append_eos = t->append_eos,
                                                .mask_prompt = t->mask_prompt,
                                                .train_last_turn = t->train_last_turn,
+                                               .plain_completions = t->plain_completions,
                                                .train_padding = t->train_padding};
         o.generate = false;
         if (v->c->set.test_batches > 0)

@@ -213,6 +213,15 @@ const struct hn_option hn_options_train[] = {
      .group = "Data",
      .help = "with --mask-prompt: of a chat only what follows the prompt of its last message, as "
              "mlx_lm; without it, every answer"},
+    {.name = "plain-completions",
+     .commands = TRAIN,
+     BOOL,
+     AT(train.plain_completions),
+     .def = "false",
+     .transformers = "true",
+     .group = "Data",
+     .help = "join prompt and completion as they are, as TRL does; without it each is a turn of "
+             "the model's chat template, as in mlx_lm"},
     {.name = "train-padding",
      .commands = TRAIN,
      BOOL,

@@ -80,7 +80,7 @@ static int take_text(struct hn_encoder *e, const struct hn_record *r, struct hon
 static int take_completion(struct hn_encoder *e, const struct hn_record *r, bool parts,
                            struct hone_err *err)
 {
-    if (!e->info.chat_template)
+    if (!e->info.chat_template || e->o.plain_completions)
         return join_plain(e, r->prompt, r->completion, err);
     struct hn_json_member user[] = {
         {hn_str_of("role"), {.type = HN_JSON_STRING, .text = hn_str_of("user")}},

@@ -397,7 +397,9 @@ static int run(struct prepare *p, struct hone_prepare_report *report)
     uint64_t counts[N_SPLITS];
     int rc = check_options(o, p->err);
     if (!rc && o->tokenizer) {
-        struct hone_dataset_options d = {.tokenizer = o->tokenizer, .append_eos = o->append_eos};
+        struct hone_dataset_options d = {.tokenizer = o->tokenizer,
+                                         .append_eos = o->append_eos,
+                                         .plain_completions = o->plain_completions};
         rc = hn_encoder_init(&p->encoder, &d, p->err);
     }
     rc = rc ? rc : hn_source_open(&p->source, o->inputs, o->n_inputs, o->format, &p->notes, p->err);

@@ -114,6 +114,15 @@ static void completions(struct hn_migrator *m)
                     "mask_prompt: true if yours are");
 }
 
+/* How TRL words rows of prompt and completion that are text; of no effect on others.  Older ones,
+ * whose trainer has a tokenizer, make turns of them. */
+static void wording(struct hn_migrator *m)
+{
+    if (m->sft && !hn_py_value_get(m->trainer, "tokenizer") && hn_data_is_completion(m->plan) != 0)
+        put(m, "TRL", "prompt and completion", "plain_completions", "true",
+            "TRL joins the texts of prompt and completion as they are, without chat template");
+}
+
 static void training(struct hn_migrator *m)
 {
     const struct hn_call_info *info = m->args ? hn_call_find(m->args) : NULL;
@@ -134,6 +143,7 @@ static void training(struct hn_migrator *m)
     put(m, call, "logging_steps", "steps_per_report", sft_config ? "10" : "500", "");
     evaluation(m, call);
     completions(m);
+    wording(m);
     put(m, m->sft && !sft_config ? "SFTTrainer" : call, "max_length", "max_seq_length", "1024",
         m->sft ? ""
                : "the script cuts no rows; hone cuts at this length, so raise it if yours are "

@@ -123,6 +123,29 @@ static void add_word(const char **words, size_t *n, const char *word)
         words[(*n)++] = word;
 }
 
+/* The words of hone prepare, if there is something to prepare. */
+static void prepare_words(const struct hn_plan *p, const char *folder, const char **words,
+                          size_t *n)
+{
+    if (!p->train.n)
+        return;
+    add_word(words, n, "prepare");
+    for (size_t i = 0; i < p->train.n; i++) {
+        add_word(words, n, "--input");
+        add_word(words, n, p->train.items[i]);
+    }
+    add_word(words, n, "--output");
+    add_word(words, n, folder);
+    for (size_t i = 0; i < p->n_held; i++) {
+        add_word(words, n, p->held[i].flag);
+        add_word(words, n, p->held[i].amount);
+    }
+    if (p->split_seed) {
+        add_word(words, n, "--seed");
+        add_word(words, n, p->split_seed);
+    }
+}
+
 static int commands(struct migration *m, struct hone_err *err)
 {
     struct hn_plan *p = &m->plan;
@@ -137,23 +160,7 @@ static int commands(struct migration *m, struct hone_err *err)
         n_data--;
     if (!prepare || !test)
         return hn_fail_memory(err, "writing commands");
-    if (p->train.n) {
-        add_word(prepare, &pub->n_prepare, "prepare");
-        for (size_t i = 0; i < p->train.n; i++) {
-            add_word(prepare, &pub->n_prepare, "--input");
-            add_word(prepare, &pub->n_prepare, p->train.items[i]);
-        }
-        add_word(prepare, &pub->n_prepare, "--output");
-        add_word(prepare, &pub->n_prepare, folder);
-        for (size_t i = 0; i < p->n_held; i++) {
-            add_word(prepare, &pub->n_prepare, p->held[i].flag);
-            add_word(prepare, &pub->n_prepare, p->held[i].amount);
-        }
-        if (p->split_seed) {
-            add_word(prepare, &pub->n_prepare, "--seed");
-            add_word(prepare, &pub->n_prepare, p->split_seed);
-        }
-    }
+    prepare_words(p, folder, prepare, &pub->n_prepare);
     const char *held = p->test.n ? p->test.items[0] : p->valid.n ? p->valid.items[0] : NULL;
     bool tests = false, valids = false;
     for (size_t i = 0; i < p->n_held; i++) {
@@ -180,11 +187,14 @@ static int commands(struct migration *m, struct hone_err *err)
     }
     const char *eos = hn_plan_get(p, "append_eos"), *mask = hn_plan_get(p, "mask_prompt");
     const char *length = hn_plan_get(p, "max_seq_length");
+    const char *plain = hn_plan_get(p, "plain_completions");
     const char *template = hn_plan_get(p, "chat_template");
     if (eos && strcmp(eos, "false") == 0) /* rows are read as in training */
         add_word(test, &pub->n_test, "--no-append-eos");
     if (mask && strcmp(mask, "true") == 0)
         add_word(test, &pub->n_test, "--mask-prompt");
+    if (plain && strcmp(plain, "true") == 0)
+        add_word(test, &pub->n_test, "--plain-completions");
     if (template) { /* and worded as in training */
         add_word(test, &pub->n_test, "--chat-template");
         add_word(test, &pub->n_test, template);

@@ -45,6 +45,7 @@ static int open_rows(struct hn_run *r, const char *path, struct hone_dataset **o
         .append_eos = r->o->append_eos,
         .mask_prompt = r->o->mask_prompt,
         .train_last_turn = r->o->train_last_turn,
+        .plain_completions = r->o->plain_completions,
         .train_padding = r->o->train_padding,
     };
     return hone_dataset_open(out, &path, 1, &o, err);

@@ -52,7 +52,7 @@ $ mkdir -p data; echo '{"prompt": "a", "completion": "b"}' > data/train.jsonl; c
 $ hone migrate sft.py -o sft.yaml | grep -E '^  hone'; grep mask_prompt sft.yaml
   hone prepare --input data/train.jsonl --output prepared
   hone train --config sft.yaml
-  hone test --model out --data prepared/train.jsonl --limit 20 --mask-prompt --max-seq-length 1024
+  hone test --model out --data prepared/train.jsonl --limit 20 --mask-prompt --plain-completions --max-seq-length 1024
 mask_prompt: true  # default of SFTConfig
 $ echo '{"text": "a"}' > data/train.jsonl; hone migrate sft.py | grep -c mask
 0

@@ -153,6 +153,36 @@ static void rows_of_a_template_that_moves_the_system_message(void **state)
 
 /* -------------------------------------------------------------------------------------------- */
 
+/* TRL's way with rows of prompt and completion: no template, the end token, the prompt masked. */
+static void plain_completions(void **state)
+{
+    (void)state;
+    struct hone_tokenizer *tok = open_tokenizer("bytes");
+    struct hone_row row = {0};
+    write_text("rows.jsonl", "{\"prompt\": \"the tram\", \"completion\": \" runs\"}\n");
+    struct hone_dataset_options o = {.tokenizer = tok, .append_eos = true, .mask_prompt = true};
+    for (int plain = 0; plain < 2; plain++) {
+        o.plain_completions = plain;
+        struct hone_dataset *d = open_rows("rows.jsonl", &o);
+        read_row(d, 0, &row);
+        assert_int_equal(row.templated, !plain);
+        assert_int_equal(strcmp(row.text, "the tram runs") == 0, plain);
+        assert_int_equal(strcmp(row.prompt, "the tram") == 0, plain);
+        hone_dataset_close(&d);
+    }
+    struct hone_tokenizer_info info;
+    struct hone_tokens prompt = {0};
+    struct hone_err err;
+    hone_tokenizer_info(tok, &info);
+    assert_int_equal(row.tokens.ids[row.tokens.n - 1], info.eos);
+    assert_int_equal(hone_tokenizer_encode(tok, "the tram", 8, HONE_ADD_SPECIAL, &prompt, &err), 0);
+    for (size_t i = 0; i < row.tokens.n; i++)
+        assert_int_equal(row.trained[i], i >= prompt.n);
+    hone_tokens_release(&prompt);
+    hone_row_release(&row);
+    hone_tokenizer_close(&tok);
+}
+
 static void check_dataset_notes(const struct hone_dataset_info *info, const char *const *want,
                                 size_t n)
 {
@@ -519,6 +549,7 @@ int main(void)
         CASE(rows_of_a_sentencepiece_tokenizer),
         CASE(rows_of_a_template_that_drops_reasoning),
         CASE(rows_of_a_template_that_moves_the_system_message),
+        CASE(plain_completions),
         CASE(long_rows_lose_their_end),
         CASE(padding_with_the_end_is_told),
         CASE(findings_are_noted),
