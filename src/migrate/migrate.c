@@ -127,6 +127,7 @@ static void add_word(const char **words, size_t *n, const char *word)
 static void prepare_words(const struct hn_plan *p, const char *folder, const char **words,
                           size_t *n)
 {
+    const char *shuffle = hn_plan_get(p, "shuffle");
     if (!p->train.n)
         return;
     add_word(words, n, "prepare");
@@ -144,6 +145,8 @@ static void prepare_words(const struct hn_plan *p, const char *folder, const cha
         add_word(words, n, "--seed");
         add_word(words, n, p->split_seed);
     }
+    if (shuffle && strcmp(shuffle, "false") == 0 && p->n_held == 0) /* else it draws the split */
+        add_word(words, n, "--no-shuffle");
 }
 
 static int commands(struct migration *m, struct hone_err *err)

@@ -54,6 +54,10 @@ $ hone migrate sft.py -o sft.yaml | grep -E '^  hone'; grep mask_prompt sft.yaml
   hone train --config sft.yaml
   hone test --model out --data prepared/train.jsonl --limit 20 --mask-prompt --plain-completions --max-seq-length 1024
 mask_prompt: true  # default of SFTConfig
+# Rows that it takes in the file's order stay in it.
+$ sed -i 's/SFTConfig("out")/SFTConfig("out", train_sampling_strategy="sequential")/' sft.py; hone migrate sft.py -o sft.yaml | grep '^  hone prepare'; grep -o '^shuffle: false' sft.yaml
+  hone prepare --input data/train.jsonl --output prepared --no-shuffle
+shuffle: false
 $ echo '{"text": "a"}' > data/train.jsonl; hone migrate sft.py | grep -c mask
 0
 ? 1
