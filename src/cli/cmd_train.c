@@ -199,6 +199,16 @@ static void note_differences(struct view *v)
     hn_buf_release(&text);
 }
 
+/* Who asks for 16 bits as transformers' arguments do gets more exact numbers, and hears why. */
+static void note_precision(struct view *v)
+{
+    if (v->c->set.narrow && v->c->set.device.compute == HONE_EXACT)
+        hn_ui_say(&v->ui, HN_YELLOW,
+                  "note: bf16 and fp16 change nothing: hone computes as exactly as float32, "
+                  "whatever the weights are stored in; --compute bf16 asks for products of 16 "
+                  "bits, where the processor has them");
+}
+
 static int run(struct view *v, struct hone_err *err)
 {
     struct hn_buf yaml = {0};
@@ -212,6 +222,7 @@ static int run(struct view *v, struct hone_err *err)
         options.model = path;
         if (v->c->mlx_only && v->c->called && strcmp(v->c->called, "lora") == 0)
             note_differences(v);
+        note_precision(v);
         hn_cli_catch_interrupts();
         hn_cli_catch_broken_pipe();
         hn_run_report_init(&v->report, v->c, &v->ui);

@@ -37,6 +37,7 @@ struct hn_settings {
     bool train_flag;
     double warmup_ratio;
     bool use_dora; /* for train.fine_tune_type */
+    bool narrow;   /* transformers' bf16 and fp16, which are not what hone computes in */
     bool test_after;
     int64_t test_batches;
 

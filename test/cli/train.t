@@ -68,6 +68,14 @@ Iter 6: Saved adapter weights to as-mlx/checkpoints/0000006.
 $ hone train --config as-mlx/train.yaml --adapter-path again > log.txt; cmp again/adapters.safetensors as-mlx/adapters.safetensors; grep -c mlx-lm as-mlx/train.yaml
 3
 # What cannot be.
+# transformers' flags of precision run, and hear what hone computes in; who asks for 16 bits does not.
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --bf16 False --fp16 True --adapter-path half | grep -c 'change nothing'
+1
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --bf16_full_eval --adapter-path half | grep -o 'note: bf16 and fp16 change nothing: hone computes as exactly as float32'
+note: bf16 and fp16 change nothing: hone computes as exactly as float32
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --bf16 --compute bf16 --adapter-path half | grep -c 'change nothing'
+0
+? 1
 $ echo '{"text": 1}' > bad.jsonl; hone train --model $TEST/golden/llama-tied --data bad.jsonl
 2> hone: bad.jsonl, line 1: "text": found an integer, expected a string
 ? 1

@@ -204,7 +204,6 @@ static void mistakes_are_named(void **state)
     refuse(HN_TRAIN, "-x", "unknown option -x");
     refuse(HN_TRAIN, "--mask-prompt=maybe", "expected true or false");
     refuse(HN_TRAIN, "--use-dora --fine-tune-type lora", "use-dora is set, but fine-tune-type");
-    refuse(HN_TRAIN, "--bf16 True", "--bf16 True cannot be honoured: hone computes in its exact");
     refuse(HN_TRAIN, "--llm_int8_threshold 5", "cannot be honoured: without effect: hone does not");
     refuse(HN_GENERATE, "--draft-model x", "speculative decoding is not there yet");
 }
