@@ -115,30 +115,6 @@ static int check_replaceable(const char *path, struct hone_err *err)
                    S_ISDIR(st.st_mode) ? "directory" : "device or pipe");
 }
 
-int hn_file_writer_open(struct hn_file_writer *w, const char *path, struct hone_err *err)
-{
-    *w = (struct hn_file_writer){0};
-    if (check_replaceable(path, err))
-        return HONE_FAILED;
-    size_t n = strlen(path);
-    w->path = hn_calloc(n + 1, 1);
-    w->temp = hn_calloc(n + 32, 1);
-    if (!w->path || !w->temp) {
-        hn_file_writer_cancel(w);
-        return hn_fail_memory(err, "opening a file");
-    }
-    memcpy(w->path, path, n);
-    snprintf(w->temp, n + 32, "%s.%ld.tmp", path, (long)getpid());
-    w->f = fopen(w->temp, "wbe");
-    if (!w->f) {
-        int rc = fail_errno(err, "write", w->temp);
-        hn_file_writer_cancel(w);
-        return rc;
-    }
-    (void)flock(fileno(w->f), LOCK_EX | LOCK_NB); /* for hn_file_sweep */
-    return 0;
-}
-
 /* Is it "NAME.DIGITS.tmp", as the writer calls its file? */
 static bool is_temp_of(const char *entry, const char *name)
 {
@@ -189,6 +165,31 @@ void hn_file_sweep(const char *path)
     if (d)
         closedir(d);
     hn_free(dir);
+}
+
+int hn_file_writer_open(struct hn_file_writer *w, const char *path, struct hone_err *err)
+{
+    *w = (struct hn_file_writer){0};
+    if (check_replaceable(path, err))
+        return HONE_FAILED;
+    hn_file_sweep(path);
+    size_t n = strlen(path);
+    w->path = hn_calloc(n + 1, 1);
+    w->temp = hn_calloc(n + 32, 1);
+    if (!w->path || !w->temp) {
+        hn_file_writer_cancel(w);
+        return hn_fail_memory(err, "opening a file");
+    }
+    memcpy(w->path, path, n);
+    snprintf(w->temp, n + 32, "%s.%ld.tmp", path, (long)getpid());
+    w->f = fopen(w->temp, "wbe");
+    if (!w->f) {
+        int rc = fail_errno(err, "write", w->temp);
+        hn_file_writer_cancel(w);
+        return rc;
+    }
+    (void)flock(fileno(w->f), LOCK_EX | LOCK_NB); /* for hn_file_sweep */
+    return 0;
 }
 
 void hn_file_writer_add(struct hn_file_writer *w, const void *p, size_t n)

@@ -32,6 +32,7 @@ struct hn_file_writer {
     int error; /* errno of the first failure */
     uint64_t size;
 };
+/* Sweeps first, so that the next writer of a file clears away what a killed one left. */
 HN_MUST_USE int hn_file_writer_open(struct hn_file_writer *w, const char *path,
                                     struct hone_err *err);
 void hn_file_writer_add(struct hn_file_writer *w, const void *p, size_t n);

@@ -297,10 +297,8 @@ static int open_outputs(struct prepare *p, const uint64_t counts[N_SPLITS],
                         struct hn_file_writer w[N_SPLITS])
 {
     const char *output = p->o->output;
-    if (is_file_name(output)) {
-        hn_file_sweep(output);
+    if (is_file_name(output))
         return hn_file_writer_open(&w[TRAIN], output, p->err);
-    }
     int rc = hn_dir_make(output, p->err);
     for (int k = 0; k < N_SPLITS && !rc; k++) {
         char *path = hn_path_join(output, split_names[k]);

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char folder[] = "checkpoints", state_name[] = "state.safetensors";
+static const char folder[] = "checkpoints", unfinished[] = "unfinished-",
+                  state_name[] = "state.safetensors";
 static const struct {
     const char *name;
     enum hn_adapter_part part;
@@ -108,13 +109,31 @@ static char *checkpoint_path(const struct hn_checkpoint *c, const char *prefix, 
     return hn_buf_take(&b);
 }
 
+/* What saves that were killed left: checkpoints under the name that they have until they are whole.
+ */
+static int remove_unfinished(const struct hn_checkpoint *c, struct hone_err *err)
+{
+    char **names = NULL, *dir = hn_path_join(c->options->adapter_path, folder);
+    size_t n = 0;
+    int rc = dir ? hn_dir_list(dir, &names, &n, err) : hn_fail_memory(err, "saving a checkpoint");
+    for (size_t i = 0; i < n && !rc; i++) {
+        if (strncmp(names[i], unfinished, strlen(unfinished)) != 0)
+            continue;
+        char *path = hn_path_join(dir, names[i]);
+        rc = path ? hn_dir_remove(path, err) : hn_fail_memory(err, "saving a checkpoint");
+        hn_free(path);
+    }
+    hn_free(names);
+    hn_free(dir);
+    return rc == HONE_NOT_FOUND ? 0 : rc;
+}
+
 int hn_checkpoint_save(const struct hn_checkpoint *c, const struct hn_progress *p, char **path,
                        struct hone_err *err)
 {
     const struct hone_train_options *o = c->options;
-    char *final = checkpoint_path(c, "", p->step),
-         *temp = checkpoint_path(c, "unfinished-", p->step);
-    int rc = final && temp ? hn_dir_remove(temp, err) : hn_fail_memory(err, "saving a checkpoint");
+    char *final = checkpoint_path(c, "", p->step), *temp = checkpoint_path(c, unfinished, p->step);
+    int rc = final && temp ? remove_unfinished(c, err) : hn_fail_memory(err, "saving a checkpoint");
     if (!rc)
         rc = hn_dir_make(temp, err);
     if (!rc && !c->model->adapters.full) /* else the state is all there is, and large enough */
@@ -321,7 +340,7 @@ int hn_checkpoint_set_aside(const struct hn_checkpoint *c, char **to, struct hon
 
 int hn_checkpoint_try(const struct hn_checkpoint *c, struct hone_err *err)
 {
-    char *path = checkpoint_path(c, "unfinished-", 0);
+    char *path = checkpoint_path(c, unfinished, 0);
     int rc = path ? hn_dir_make(path, err) : hn_fail_memory(err, "looking for checkpoints");
     if (!rc)
         rc = hn_dir_remove(path, err);

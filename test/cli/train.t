@@ -32,10 +32,14 @@ $ wc -l < adapters/metrics.jsonl
 # The settings that were written repeat the run, step for step.
 $ cp -r adapters first; hone train --config first/train.yaml > log.txt; sed 's/, "tokens_per.*//' first/metrics.jsonl > a; sed 's/, "tokens_per.*//' adapters/metrics.jsonl | diff a -; cmp first/adapters.safetensors adapters/adapters.safetensors
 # More steps go on from the checkpoint.
+$ cd adapters; touch adapters.safetensors.12.tmp metrics.jsonl.3.tmp mine.tmp; mkdir checkpoints/unfinished-0000005; touch checkpoints/unfinished-0000005/state.safetensors.9.tmp; cd ..
 $ hone train --config adapters/train.yaml --max-steps 6 --resume | grep -E '^(Going|Iter)'
 Going on after step 4 of 6
 Iter 6: Train loss *, Learning Rate 2.000e-04, It/sec *, Tokens/sec *, Trained Tokens *, Peak mem * GB (glob)
 Iter 6: Saved adapter weights to adapters/checkpoints/0000006.
+# What a killed run left half-written is swept, and nothing else.
+$ find adapters -name '*.tmp' -o -name 'unfinished*'
+adapters/mine.tmp
 # And give what an uninterrupted run gives.
 $ hone train --config first/train.yaml --max-steps 6 --adapter-path whole > log.txt; cmp whole/adapters.safetensors adapters/adapters.safetensors
 # The adapter's folder alone is a model.
