@@ -112,6 +112,8 @@ struct hone_train_options {
     bool eval_on_start;               /* false: also before the first step: the base's loss */
     int64_t steps_per_eval;           /* optimizer steps, with HONE_STEPS */
     int64_t val_batches;              /* -1: all */
+    int64_t eval_batch_size;          /* 0: the validation loss is the mean over all tokens; else of
+                                         the means of batches of so many rows, as transformers' */
     int64_t steps_per_report;         /* 10 */
     int64_t report_samples;           /* 3: rows that HONE_TRAIN_SAMPLE hands over */
     enum hone_strategy save_strategy; /* HONE_EPOCH */

@@ -88,6 +88,9 @@ static void evaluation(struct hn_migrator *m, const char *call)
     if (is(m, "eval_strategy", "steps"))
         put(m, call, "eval_steps", "steps_per_eval", report ? report : "500",
             "as many as logging_steps");
+    if (!is(m, "eval_strategy", "no"))
+        put(m, call, "per_device_eval_batch_size", "per_device_eval_batch_size", "8",
+            "the validation loss is the mean of the means of its batches");
     if (is(m, "save_strategy", "steps"))
         put(m, call, "save_steps", "save_every", "500", "");
 }

@@ -384,8 +384,10 @@ static const struct hn_rule training[] = {
          precision),
     AUTO("length_column_name", "hone counts the tokens of a row itself"),
     AUTO("auto_find_batch_size", "hone plans the memory before it starts, and says what fits"),
-    AUTO("per_device_eval_batch_size per_gpu_eval_batch_size eval_accumulation_steps "
-         "batch_eval_metrics eval_do_concat_batches eval_use_gather_object "
+    {.names = "per_device_eval_batch_size per_gpu_eval_batch_size",
+     .action = HN_ACT_CARRY,
+     .key = "per_device_eval_batch_size"},
+    AUTO("eval_accumulation_steps batch_eval_metrics eval_do_concat_batches eval_use_gather_object "
          "use_legacy_prediction_loop",
          "the validation loss does not depend on it"),
     AUTO("torch_compile torch_compile_backend torch_compile_mode torchdynamo jit_mode_eval "

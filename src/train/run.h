@@ -64,8 +64,9 @@ HN_MUST_USE int hn_run_add_row(struct hn_run *r, const struct hn_rows_view *view
                                struct hone_err *err);
 int64_t hn_view_length(const struct hn_rows_view *view, uint64_t i);
 
-/* Mean loss over the trained tokens of the validation rows; those that mlx_lm takes before
- * iteration `iter`, in its batch order. */
+enum { HN_EVAL_SEQS = 64 }; /* rows that are evaluated at once, at most */
+/* The loss of the validation rows (evaluate.c); of those that mlx_lm takes before iteration `iter`,
+ * in its batch order. */
 HN_MUST_USE int hn_run_evaluate(struct hn_run *r, int64_t iter, double *loss, struct hone_err *err);
 
 /* The adapter that the options ask for, made in the model. */

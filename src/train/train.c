@@ -41,34 +41,6 @@ static int sum_losses(struct hn_run *r, struct hn_plan *p, double *sum, struct h
     return rc;
 }
 
-int hn_run_evaluate(struct hn_run *r, int64_t iter, double *loss, struct hone_err *err)
-{
-    double total = 0;
-    int64_t tokens = 0, i = 0;
-    hn_order_valid(&r->order, iter);
-    const uint64_t *rows = r->order.valid;
-    int64_t n = r->order.n_validated;
-    while (i < n) {
-        int rc = 0;
-        hn_batch_clear(&r->batch);
-        while (i < n && !rc && r->batch.batch.n_seqs < r->eval_plan.limits.max_seqs &&
-               r->batch.batch.n_tokens + hn_view_length(&r->valid, rows[i]) <=
-                   r->eval_plan.limits.max_tokens)
-            rc = hn_run_add_row(r, &r->valid, rows[i++], err);
-        double sum = 0;
-        if (!rc)
-            rc = hn_plan_run(&r->eval_plan, r->model->backend, r->model->dev, &r->batch.batch, err);
-        if (!rc)
-            rc = sum_losses(r, &r->eval_plan, &sum, err);
-        if (rc)
-            return rc;
-        total += sum;
-        tokens += r->batch.batch.n_rows;
-    }
-    *loss = tokens ? total / (double)tokens : NAN;
-    return 0;
-}
-
 /* -------------------------------------------------------------------------------------------- */
 
 /* A sentence on values that are not numbers: where, and what to go back to. */

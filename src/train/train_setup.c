@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STREAM_SPLIT = 0x53504c54, EVAL_SEQS = 64, EVAL_TOKENS = 512 };
+enum { STREAM_SPLIT = 0x53504c54, EVAL_TOKENS = 512 };
 
 void hn_run_tell(struct hn_run *r, struct hone_train_event *e)
 {
@@ -214,7 +214,7 @@ static int make_plans(struct hn_run *r, const struct way *way, int64_t tokens, i
     if (!rc && eval_tokens) {
         o.purpose = HN_FOR_LOSS;
         o.max_tokens = o.max_rows = eval_tokens;
-        o.max_seqs = EVAL_SEQS;
+        o.max_seqs = HN_EVAL_SEQS;
         rc = hn_decoder_plan(r->model, &o, &r->eval_plan, err);
     }
     if (!rc)
@@ -375,7 +375,7 @@ static int bind(struct hn_run *r, struct hone_err *err)
     int64_t most = HN_MAX(r->train_plan.limits.max_tokens, r->eval_plan.limits.max_tokens);
     int rc = hn_plan_bind(plans, r->valid.n ? 2 : 1, m->backend, m->dev, &r->arena, err);
     if (!rc)
-        rc = hn_batch_init(&r->batch, most, HN_MAX(r->o->batch_size, (int64_t)EVAL_SEQS), err);
+        rc = hn_batch_init(&r->batch, most, HN_MAX(r->o->batch_size, (int64_t)HN_EVAL_SEQS), err);
     if (rc)
         return rc;
     r->n_params = m->adapters.n_params;
