@@ -8,7 +8,7 @@ struct field {
     double *d;
 };
 
-enum { N_FIELDS = 18 };
+enum { N_FIELDS = 17 };
 
 static void fields(struct hn_progress *p, struct field f[N_FIELDS])
 {
@@ -17,7 +17,6 @@ static void fields(struct hn_progress *p, struct field f[N_FIELDS])
         {"step", &p->step, NULL},
         {"tokens", &p->tokens, NULL},
         {"window_loss", NULL, &p->window_loss},
-        {"window_tokens", &p->window_tokens, NULL},
         {"window_first_step", &p->window_first_step, NULL},
         {"best_loss", NULL, &p->best_loss},
         {"best_step", &p->best_step, NULL},

@@ -13,7 +13,7 @@ struct hn_progress {
     int64_t tokens; /* trained tokens so far */
     /* the report window that is open: */
     double window_loss;
-    int64_t window_tokens, window_micro, window_first_step;
+    int64_t window_micro, window_first_step;
     double best_loss; /* lowest validation loss; infinity before the first */
     int64_t best_step;
     int64_t validated_step; /* of the newest validation */

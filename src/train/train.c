@@ -13,6 +13,7 @@
 struct window {
     int64_t tokens; /* that the gradient sums are of; mlx_lm's rule: of its newest micro-batch */
     int64_t micro;
+    double loss; /* sum over those tokens */
     double started;
 };
 
@@ -125,8 +126,8 @@ static int micro_batch(struct hn_run *r, struct window *w, struct hone_err *err)
     }
     w->tokens += trained;
     w->micro++;
-    r->progress.window_loss += by_mlx(r) ? sum / (double)trained : sum;
-    r->progress.window_tokens += trained;
+    w->loss += sum;
+    r->progress.window_loss += by_mlx(r) ? sum / (double)trained : 0;
     r->progress.window_micro++;
     r->progress.tokens += trained;
     r->progress.micro++;
@@ -209,16 +210,19 @@ static int update(struct hn_run *r, const struct window *w, struct hone_err *err
     hn_adapters_refresh(r->model);
     for (size_t i = 0; i < r->n_params; i++)
         be->zero(dev, r->grad[i]);
+    if (!by_mlx(r) && w->tokens)
+        p->window_loss += w->loss / (double)w->tokens;
     return be->eval(dev, err);
 }
 
-/* within: in the middle of the window of the step that is next. */
+/* The loss is the mean of the steps' losses, as in transformers; with mlx_lm's rule, of the
+ * micro-batches'.  within: in the middle of the window of the step that is next. */
 static int report(struct hn_run *r, struct reporter *rep, bool within, struct hone_err *err)
 {
     struct hn_progress *p = &r->progress;
     double seconds = hn_now() - rep->start;
-    double of = (double)(by_mlx(r) ? p->window_micro : p->window_tokens);
     double steps = (double)(p->step - p->window_first_step);
+    double of = by_mlx(r) ? (double)p->window_micro : steps;
     if (by_mlx(r))
         steps = (double)p->window_micro / (double)r->o->grad_accumulation_steps;
     struct hone_train_event e = {
@@ -236,7 +240,7 @@ static int report(struct hn_run *r, struct reporter *rep, bool within, struct ho
     };
     rep->tokens = p->tokens;
     p->window_loss = 0;
-    p->window_tokens = p->window_micro = 0;
+    p->window_micro = 0;
     p->window_first_step = p->step;
     hn_run_tell(r, &e);
     e.peak_memory = hn_peak_rss();

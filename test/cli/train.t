@@ -72,6 +72,9 @@ Iter 6: Saved adapter weights to as-mlx/checkpoints/0000006.
 $ hone train --config as-mlx/train.yaml --adapter-path again > log.txt; cmp again/adapters.safetensors as-mlx/adapters.safetensors; grep -c mlx-lm as-mlx/train.yaml
 3
 # What cannot be.
+# A report's loss is the mean of its steps', as transformers logs it, whatever their tokens.
+$ cat d.jsonl > e.jsonl; echo '{"text": "a much longer row that is trained, of which every token counts"}' >> e.jsonl; for n in 1 9; do hone train --model $TEST/golden/llama-tied --data e.jsonl --num-epochs 1 --steps-per-report $n --adapter-path r > log.txt; grep -o '"loss": [0-9.]*' r/metrics.jsonl | cut -d' ' -f2 > r$n; done; awk '{ s += $1 } END { getline all < "r9"; print NR, ((s / NR - all) ^ 2 < 1e-10) }' r1
+7 1
 # The validation loss: of all tokens, or as transformers' of its batches, each as heavy as its rows.
 $ head -1 d.jsonl > one; echo '{"text": "a much longer row of validation, of which every token counts"}' > two; cat one two one > both; for o in "one 0" "two 0" "both 0" "both 1" "both 2"; do set -- $o; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --learning-rate 0 --valid-data $1 --per-device-eval-batch-size $2 --adapter-path v > log.txt; grep -o '"val_loss": [0-9.]*' v/metrics.jsonl | cut -d' ' -f2; done > losses
 $ awk '{ l[NR] = $1 } function near(a, b) { return (a - b) ^ 2 < 1e-10 } END { print near(l[3], l[4]), near(l[4], (2 * l[1] + l[2]) / 3), near(l[5], l[4]), (l[5] > 0) }' losses
