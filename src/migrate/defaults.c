@@ -103,7 +103,7 @@ static void completions(struct hn_migrator *m)
     static const struct hn_place place = {.call = "SFTConfig", .argument = "completion_only_loss"};
     if (!m->sft || hn_plan_get(m->plan, "mask_prompt") || hn_py_value_get(m->trainer, "tokenizer"))
         return; /* a trainer with a tokenizer is of an older one */
-    int found = hn_data_is_completion(m->plan);
+    int found = hn_data_has(m->plan, "prompt", "completion");
     bool silent = false;
     for (size_t i = 0; i < HN_COUNT(told); i++)
         silent =
@@ -121,9 +121,15 @@ static void completions(struct hn_migrator *m)
  * whose trainer has a tokenizer, make turns of them. */
 static void wording(struct hn_migrator *m)
 {
-    if (m->sft && !hn_py_value_get(m->trainer, "tokenizer") && hn_data_is_completion(m->plan) != 0)
+    static const struct hn_place place = {.call = "TRL", .argument = "conversations"};
+    if (m->sft && !hn_py_value_get(m->trainer, "tokenizer") &&
+        hn_data_has(m->plan, "prompt", "completion") != 0)
         put(m, "TRL", "prompt and completion", "plain_completions", "true",
             "TRL joins the texts of prompt and completion as they are, without chat template");
+    if (m->sft && hn_data_has(m->plan, "conversations", "conversations") == 1)
+        hn_plan_row(m->plan, &place, HONE_MIGRATE_CHANGED, "",
+                    "TRL gives ShareGPT's roles to the chat template as they are (human, gpt); "
+                    "hone makes user and assistant of them, which templates know");
 }
 
 static void training(struct hn_migrator *m)

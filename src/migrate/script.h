@@ -55,9 +55,9 @@ void hn_data_call(struct hn_migrator *m, const struct hn_call_info *info,
                   const struct hn_py_value *call);
 /* A call of something else that is given a file of records. */
 void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call);
-/* Are the rows that are trained on of prompt and completion?  1, 0, or -1 where that cannot be read
- * in the first of them. */
-int hn_data_is_completion(const struct hn_plan *p);
+/* Have the rows that are trained on both of these keys?  1, 0, or -1 where that cannot be read in
+ * the first of them. */
+int hn_data_has(const struct hn_plan *p, const char *key, const char *other);
 /* Is it named as no file of records is: config.json, metrics.json? */
 bool hn_data_is_config(struct hn_str path);
 /* A file where it is now: as written, beside the script, or there by its name alone. */

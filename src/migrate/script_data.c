@@ -639,7 +639,7 @@ static void give_back(struct hn_plan *p, size_t i, const char *why)
     p->rows[p->held[i].row].note = why;
 }
 
-int hn_data_is_completion(const struct hn_plan *p)
+int hn_data_has(const struct hn_plan *p, const char *key, const char *other)
 {
     struct hn_lines lines;
     struct hn_json *row = NULL;
@@ -653,7 +653,7 @@ int hn_data_is_completion(const struct hn_plan *p)
         !hn_json_parse(&arena, hn_buf_str(&lines.line), lines.line.len, HN_JSON_PYTHON, &row,
                        &err) &&
         row->type == HN_JSON_OBJECT)
-        found = hn_json_get(row, "prompt") && hn_json_get(row, "completion");
+        found = hn_json_get(row, key) && hn_json_get(row, other);
     hn_arena_release(&arena);
     hn_lines_close(&lines);
     return found;

@@ -61,6 +61,8 @@ shuffle: false
 $ echo '{"text": "a"}' > data/train.jsonl; hone migrate sft.py | grep -c mask
 0
 ? 1
+$ echo '{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}' > data/train.jsonl; hone migrate sft.py | grep -o "TRL.conversations.*ShareGPT's roles"
+TRL.conversations * TRL gives ShareGPT's roles (glob)
 # A file takes the place of no pipe or device, of what standard output goes to, nor of its source.
 $ mkfifo pipe; hone migrate tune.py -o pipe; test -p pipe && echo still a pipe
 still a pipe
