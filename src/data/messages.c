@@ -36,9 +36,17 @@ static struct hn_json *find(const struct hn_json *j, const char *key)
     return NULL;
 }
 
+/* A member that had the new name already goes, as in TRL's maybe_convert_to_chatml. */
 static void rename_key(struct hn_json *j, const char *from, const char *to)
 {
+    size_t n = 0;
+    if (!find(j, from))
+        return;
     for (size_t i = 0; i < j->n; i++)
+        if (!hn_str_is(j->members[i].key, to))
+            j->members[n++] = j->members[i];
+    j->n = n;
+    for (size_t i = 0; i < n; i++)
         if (hn_str_is(j->members[i].key, from))
             j->members[i].key = hn_str_of(to);
 }

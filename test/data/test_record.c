@@ -38,6 +38,11 @@ static void kinds_are_told_by_their_keys_in_order(void **state)
          HONE_RECORD_CHAT,
          "{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", "
          "\"content\": \"q\"}]}"},
+        {"{\"conversations\":[{\"content\":\"no\",\"from\":\"human\",\"value\":\"q\"},"
+         "{\"from\":\"gpt\",\"content\":\"c\",\"tool_calls\":[]}]}",
+         HONE_RECORD_CHAT,
+         "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", "
+         "\"content\": \"c\", \"tool_calls\": []}]}"},
         {"{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":1.50}]}],\"tools\":[{}]}",
          HONE_RECORD_CHAT,
          "{\"messages\": [{\"role\": \"assistant\", \"tool_calls\": [{\"id\": 1.5}]}], \"tools\": "

@@ -74,7 +74,11 @@ seed() { # TARGET DIR: small inputs to begin from
             { printf %s "$kind"; cat "$f"; } >"$2/${f##*/}"
         done
         ;;
-    fuzz_records) cp "$root"/examples/travel/*.jsonl "$2" 2>/dev/null || true ;;
+    fuzz_records) # the first byte forces a kind, its top bit says that values are cells
+        { printf '\0'; head -n 3 "$root"/examples/travel/pois.jsonl; } >"$2/task"
+        { printf '\0'; cat <"$root/test/fuzz/records.jsonl"; } >"$2/all"
+        printf '\x80{"messages": "[{\\"role\\": \\"user\\", \\"content\\": \\"a\\"}]", "tools": ""}\n' >"$2/cells"
+        ;;
     fuzz_rows)
         printf '\x00{"a": 1}\n\n[2]' >"$2/lines"
         printf '\x01[{"a": [1, "]"]}, {}\n]' >"$2/array"

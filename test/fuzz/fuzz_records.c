@@ -31,17 +31,18 @@ static void check_again(const struct hn_record *r)
     hn_record_release(&again);
 }
 
-/* The first byte chooses a forced kind; the rest is a file. */
+/* The first byte chooses a forced kind, and whether values are cells; the rest is a file. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hn_record r;
     enum hone_record_kind forced = HONE_RECORD_AUTO, fallback = HONE_RECORD_AUTO;
     if (size == 0)
         return 0;
-    if (data[0] < HONE_RECORD_COUNT)
-        forced = (enum hone_record_kind)data[0];
+    if ((data[0] & 127) < HONE_RECORD_COUNT)
+        forced = (enum hone_record_kind)(data[0] & 127);
     const char *p = (const char *)data + 1, *end = (const char *)data + size;
     hn_record_init(&r);
+    r.cells = data[0] >> 7;
     while (p < end) {
         const char *newline = memchr(p, '\n', (size_t)(end - p));
         size_t n = newline ? (size_t)(newline - p) : (size_t)(end - p);
