@@ -25,14 +25,17 @@ static const char *const carried[] = {
     "USE_POLICY.md",
 };
 
+/* None of them is nearly as large. */
+enum { MAX_FILE = 1 << 30 };
+
 static int copy_file(const char *from, const char *to, struct hone_err *err)
 {
-    struct hn_map map;
-    int rc = hn_map_open(&map, from, err);
-    if (rc)
-        return rc;
-    rc = hn_file_write(to, map.data, map.size, err);
-    hn_map_close(&map);
+    struct hn_buf bytes = {0};
+    int found = hn_file_find(from, err);
+    int rc = found > 0 ? hn_file_read(from, MAX_FILE, &bytes, err) : found;
+    if (found > 0 && !rc)
+        rc = hn_file_write(to, bytes.data, bytes.len, err);
+    hn_buf_release(&bytes);
     return rc;
 }
 
@@ -41,9 +44,7 @@ static int carry(struct hn_converter *c, const char *name, const char *dir)
     struct hn_bundle_info info;
     hn_bundle_info(c->bundle, &info);
     char *from = hn_path_join(info.path, name), *to = hn_path_join(dir, name);
-    int rc = !from || !to           ? hn_fail_memory(c->err, "copying files")
-             : hn_file_exists(from) ? copy_file(from, to, c->err)
-                                    : 0;
+    int rc = from && to ? copy_file(from, to, c->err) : hn_fail_memory(c->err, "copying files");
     hn_free(from);
     hn_free(to);
     return rc;

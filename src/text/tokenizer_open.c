@@ -60,11 +60,15 @@ static int open_dir(struct hone_tokenizer *t, const char *dir, struct hone_err *
     char *json = hn_path_join(dir, "tokenizer.json"), *model = hn_path_join(dir, "tokenizer.model");
     int rc = json && model ? hn_tokenizer_config_read(&c, dir, err)
                            : hn_fail_memory(err, "opening a tokenizer");
-    if (rc == 0 && hn_file_exists(json))
-        rc = open_file(t, json, &c, false, err);
-    else if (rc == 0 && hn_file_exists(model))
-        rc = open_file(t, model, &c, true, err);
-    else if (rc == 0)
+    int found = rc ? rc : hn_file_find(json, err);
+    bool is_model = found == 0;
+    if (is_model)
+        found = hn_file_find(model, err);
+    if (found > 0)
+        rc = open_file(t, is_model ? model : json, &c, is_model, err);
+    else if (found < 0)
+        rc = found;
+    else
         rc =
             hn_fail(err, HONE_NOT_FOUND, "%s: has neither tokenizer.json nor tokenizer.model", dir);
     hn_tokenizer_config_release(&c);

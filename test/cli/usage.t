@@ -141,3 +141,13 @@ $ rm linked/generation_config.json linked/tokenizer_config.json; mkfifo linked/t
 $ rm linked/tokenizer_config.json; mkfifo fifo; mv fifo linked/model.safetensors; timeout 5 hone info linked
 2> hone: linked/model.safetensors is not a regular file
 ? 1
+$ cp linked/tokenizer.json linked/tokenizer.model; ln -sf gone linked/tokenizer.json; hone tokenize --model linked --text a
+2> hone: cannot open linked/tokenizer.json: No such file or directory
+? 1
+$ cp -r $TEST/golden/llama-tied carried; chmod -R u+w carried; ln -s gone carried/vocab.json; hone convert carried -o copied
+2> hone: cannot open carried/vocab.json: No such file or directory
+? 1
+$ rm carried/vocab.json; truncate -s 3T carried/vocab.json; timeout 60 hone convert carried -o copied; ls -d copied*
+2> hone: carried/vocab.json is larger than the 1073741824 bytes that are read of such a file
+2> ls: cannot access 'copied*': No such file or directory
+? 2
