@@ -1,6 +1,6 @@
-/* Counts the program's allocations, and fails the Nth, by standing in for the C library's own
- * functions.  Include it in one file of a test program; with sanitizers (which stand in themselves)
- * the hook does nothing, and alloc_hook_works says so. */
+/* Counts the program's allocations, and fails the Nth, or all from it on, by standing in for the C
+ * library's own functions.  Include it in one file of a test program; with sanitizers (which stand
+ * in themselves) the hook does nothing, and alloc_hook_works says so. */
 #ifndef HN_TEST_ALLOC_HOOK_H
 #define HN_TEST_ALLOC_HOOK_H
 
@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 static atomic_long alloc_count, alloc_fail_at; /* fail_at 0: never */
+static atomic_bool alloc_fail_on;              /* and the ones after it too */
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 
@@ -25,7 +26,8 @@ void *aligned_alloc(size_t align, size_t size);
 static bool alloc_refused(void)
 {
     long n = atomic_fetch_add(&alloc_count, 1) + 1;
-    if (n != atomic_load(&alloc_fail_at))
+    long at = atomic_load(&alloc_fail_at);
+    if (at == 0 || n < at || (n > at && !atomic_load(&alloc_fail_on)))
         return false;
     errno = ENOMEM;
     return true;

@@ -128,7 +128,7 @@ void hn_plan_set(struct hn_plan *p, const struct hn_place *place, enum hn_rank r
     struct hone_err err = {0};
     const struct hn_option *o = find(key, &index);
     struct hn_setting *s = &p->settings[index];
-    if (outranked(p, place, rank, s))
+    if (!text || outranked(p, place, rank, s)) /* no text: out of memory, as the arena says */
         return;
     if (hn_value_check(o, text, strlen(text), key, &err)) {
         hn_value_one_line(&err);

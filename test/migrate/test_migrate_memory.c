@@ -1,4 +1,5 @@
-/* Every allocation fails once: a migration is whole, or it is an error. */
+/* Every allocation fails, alone or with all that follow: a migration is whole, or it is an error.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,8 @@ static const char *const sources[][2] = {
     {"x.ipynb",
      "{\"cells\": [{\"cell_type\": \"code\", \"source\": [\"LoraConfig(r=2)\\n\", \"x = (\"]}]}"},
     {"x.yaml", "model: m\nlora_parameters: {rank: 4, scale: 2.0, dropout: 0, keys: [a, b]}\n"},
+    {"x.yaml", "base_model: m\nadapter: lora\nchat_template: chatml\nsequence_len: 64\n"
+               "datasets: [{path: a.jsonl, type: chat_template}]\n"},
 };
 
 static void show(struct hn_buf *out, const struct hone_migration *m)
@@ -38,40 +41,46 @@ static void show(struct hn_buf *out, const struct hone_migration *m)
         hn_buf_add_str(out, m->test[i]);
 }
 
+static void torture(const char *name, const char *source, bool on)
+{
+    struct hn_buf whole = {0};
+    long failed = 0;
+    atomic_store(&alloc_fail_on, on);
+    for (long n = 0;; n++) {
+        struct hone_migration *m = NULL;
+        struct hone_err err = {0};
+        atomic_store(&alloc_count, 0);
+        atomic_store(&alloc_fail_at, n);
+        int rc = hone_migrate_parse(&m, name, source, strlen(source), &err);
+        atomic_store(&alloc_fail_at, 0);
+        long count = atomic_load(&alloc_count);
+        if (rc) {
+            assert_null(m);
+            assert_true(err.message[0]);
+            failed++;
+            continue;
+        }
+        struct hn_buf got = {0};
+        show(n == 0 ? &whole : &got, m);
+        if (n > 0 && strcmp(hn_buf_str(&whole), hn_buf_str(&got)) != 0)
+            fail_msg("%s: allocation %ld failed, and went unnoticed", name, n);
+        hone_migrate_close(&m);
+        hn_buf_release(&got);
+        if (n > count)
+            break;
+    }
+    assert_true(failed > 3);
+    hn_buf_release(&whole);
+}
+
 static void test_every_allocation(void **state)
 {
     (void)state;
     if (!alloc_hook_works())
         skip();
     for (size_t s = 0; s < HN_COUNT(sources); s++) {
-        struct hn_buf whole = {0};
-        long failed = 0;
-        for (long n = 0;; n++) {
-            struct hone_migration *m = NULL;
-            struct hone_err err = {0};
-            atomic_store(&alloc_count, 0);
-            atomic_store(&alloc_fail_at, n);
-            int rc =
-                hone_migrate_parse(&m, sources[s][0], sources[s][1], strlen(sources[s][1]), &err);
-            atomic_store(&alloc_fail_at, 0);
-            long count = atomic_load(&alloc_count);
-            if (rc) {
-                assert_null(m);
-                assert_true(err.message[0]);
-                failed++;
-                continue;
-            }
-            struct hn_buf got = {0};
-            show(n == 0 ? &whole : &got, m);
-            if (n > 0 && strcmp(hn_buf_str(&whole), hn_buf_str(&got)) != 0)
-                fail_msg("%s: allocation %ld failed, and went unnoticed", sources[s][0], n);
-            hone_migrate_close(&m);
-            hn_buf_release(&got);
-            if (n > count)
-                break;
-        }
-        assert_true(failed > 3);
-        hn_buf_release(&whole);
+        torture(sources[s][0], sources[s][1], false);
+        torture(sources[s][0], sources[s][1], true);
     }
 }
 
