@@ -102,6 +102,16 @@ static double read_float(struct reader *r, const struct hn_json *o, const char *
     return got;
 }
 
+static bool read_bool(struct reader *r, const struct hn_json *o, const char *key, bool fallback)
+{
+    const struct hn_json *v = member(o, key);
+    bool got = fallback;
+    if (!r->code && v && !hn_json_bool(v, &got))
+        r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is %s, expected true or false", key,
+                          hn_json_type_name(v));
+    return got;
+}
+
 static const struct hn_family *find_family(struct reader *r)
 {
     const struct hn_json *type = member(r->config, "model_type");
@@ -148,10 +158,22 @@ static int64_t read_original(struct reader *r, const struct hn_json *scaling,
     return n;
 }
 
+static void check_rope_objects(struct reader *r)
+{
+    static const char *const keys[] = {"rope_scaling", "rope_parameters"};
+    for (size_t i = 0; i < HN_COUNT(keys) && !r->code; i++) {
+        const struct hn_json *v = member(r->config, keys[i]);
+        if (v && v->type != HN_JSON_OBJECT)
+            r->code = hn_fail(r->err, HONE_FAILED, "\"%s\" is %s, expected an object", keys[i],
+                              hn_json_type_name(v));
+    }
+}
+
 static void read_rope(struct reader *r, struct hn_spec *s)
 {
     struct hn_rope_spec *rope = &s->rope;
     const struct hn_json *scaling = hn_spec_rope(r->config);
+    check_rope_objects(r);
     double top = read_float(r, r->config, "rope_theta", 1e-3, 1e15, 10000);
     rope->theta = read_float(r, scaling, "rope_theta", 1e-3, 1e15, top);
     snprintf(s->rope_text, sizeof s->rope_text, "none");
@@ -181,8 +203,7 @@ static void read_rope(struct reader *r, struct hn_spec *s)
     rope->mscale_all_dim = read_float(r, scaling, "mscale_all_dim", 0, 1e6, 0);
     rope->beta_fast = read_float(r, scaling, "beta_fast", 1e-6, 1e6, 32);
     rope->beta_slow = read_float(r, scaling, "beta_slow", 1e-6, 1e6, 1);
-    rope->truncate = true;
-    hn_json_bool(member(scaling, "truncate"), &rope->truncate);
+    rope->truncate = read_bool(r, scaling, "truncate", true);
     static const struct {
         const char *name;
         enum hn_rope_kind kind;
@@ -201,13 +222,36 @@ static void read_rope(struct reader *r, struct hn_spec *s)
                           name.p);
 }
 
+/* "layer_types": one of two kinds for each block. */
+static void check_layer_types(struct reader *r, const struct hn_spec *s)
+{
+    const struct hn_json *types = member(r->config, "layer_types");
+    if (r->code || !types)
+        return;
+    if (types->type != HN_JSON_ARRAY)
+        r->code = hn_fail(r->err, HONE_FAILED, "\"layer_types\" is %s, expected an array",
+                          hn_json_type_name(types));
+    else if (types->n != (size_t)s->n_layers)
+        r->code = hn_fail(r->err, HONE_FAILED,
+                          "\"layer_types\" has %zu entries, expected one for each of %lld blocks",
+                          types->n, (long long)s->n_layers);
+    for (size_t l = 0; l < types->n && !r->code; l++)
+        if (!hn_json_is(&types->items[l], "full_attention") &&
+            !hn_json_is(&types->items[l], "sliding_attention"))
+            r->code = hn_fail(r->err, HONE_FAILED,
+                              "\"layer_types\"[%zu] is no \"full_attention\" or "
+                              "\"sliding_attention\", which hone knows",
+                              l);
+}
+
 static void read_window(struct reader *r, struct hn_spec *s)
 {
     const struct hn_json *types = member(r->config, "layer_types");
     const struct hn_json *v = hn_json_get(r->config, "sliding_window");
     bool always = s->family->window == HN_WINDOW_ALWAYS, use = always;
+    check_layer_types(r, s);
     if (s->family->window == HN_WINDOW_ASKED)
-        hn_json_bool(member(r->config, "use_sliding_window"), &use);
+        use = read_bool(r, r->config, "use_sliding_window", false);
     if (!use || (v && v->type == HN_JSON_NULL))
         return;
     /* 4096 and 28 are what transformers takes where the keys are missing. */
@@ -219,14 +263,11 @@ static void read_window(struct reader *r, struct hn_spec *s)
     }
 }
 
-static void read_biases(const struct reader *r, struct hn_spec *s)
+static void read_biases(struct reader *r, struct hn_spec *s)
 {
     const struct hn_family *f = s->family;
-    bool attention = false, mlp = false;
-    if (f->attention_bias)
-        hn_json_bool(member(r->config, "attention_bias"), &attention);
-    if (f->mlp_bias)
-        hn_json_bool(member(r->config, "mlp_bias"), &mlp);
+    bool attention = f->attention_bias && read_bool(r, r->config, "attention_bias", false),
+         mlp = f->mlp_bias && read_bool(r, r->config, "mlp_bias", false);
     for (int id = 0; id < HN_LINEAR_COUNT; id++)
         s->bias[id] = id >= HN_LINEAR_GATE ? mlp : attention || (f->qkv_bias && id <= HN_LINEAR_V);
 }
@@ -287,9 +328,8 @@ int hn_spec_read(const struct hn_json *config, struct hn_spec *out, struct hone_
     read_window(&r, &s);
     read_biases(&r, &s);
     check(&r, &s);
-    bool tied;
-    if (hn_json_bool(member(config, "tie_word_embeddings"), &tied))
-        s.tied = tied;
+    if (member(config, "tie_word_embeddings"))
+        s.tied = read_bool(&r, config, "tie_word_embeddings", false);
     int64_t bos;
     if (hn_json_int(member(config, "bos_token_id"), &bos) && bos >= 0 && bos <= INT32_MAX)
         s.bos = (int32_t)bos;

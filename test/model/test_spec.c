@@ -159,6 +159,21 @@ static void refuses_with_a_reason(void **state)
          "\"partial_rotary_factor\" is 0.5"},
         {"{\"model_type\":\"llama\",\"num_hidden_layers\":99999999}", "expected 1 to 1024"},
         {"{\"model_type\":\"llama\"," SHAPE ",\"num_key_value_heads\":3}", "not a multiple"},
+        {"{\"model_type\":\"llama\"," SHAPE ",\"rope_scaling\":2}",
+         "\"rope_scaling\" is an integer, expected an object"},
+        {"{\"model_type\":\"llama\"," SHAPE ",\"rope_parameters\":\"llama3\"}",
+         "\"rope_parameters\" is a string, expected an object"},
+        {"{\"model_type\":\"llama\"," SHAPE ",\"attention_bias\":1}",
+         "\"attention_bias\" is an integer, expected true or false"},
+        {"{\"model_type\":\"qwen3\"," SHAPE ",\"tie_word_embeddings\":\"true\"}",
+         "\"tie_word_embeddings\" is a string, expected true or false"},
+        {"{\"model_type\":\"qwen2\"," SHAPE ",\"use_sliding_window\":0.5}",
+         "\"use_sliding_window\" is a float, expected true or false"},
+        {"{\"model_type\":\"qwen3\"," SHAPE ",\"layer_types\":[\"full_attention\"]}",
+         "\"layer_types\" has 1 entries, expected one for each of 4 blocks"},
+        {"{\"model_type\":\"qwen3\"," SHAPE ",\"layer_types\":[\"full_attention\","
+         "\"sliding_attention\",\"linear_attention\",\"full_attention\"]}",
+         "\"layer_types\"[2] is no"},
     };
     for (size_t i = 0; i < HN_COUNT(bad); i++) {
         struct hn_spec s;
