@@ -27,6 +27,27 @@ char *hn_arena_printf(struct hn_arena *a, const char *fmt, ...)
     return s;
 }
 
+/* Null, an integer, or an array of integers? */
+static bool are_ids(const struct hn_json *j)
+{
+    size_t i = 0;
+    if (!j || j->type == HN_JSON_NULL || j->type == HN_JSON_INT)
+        return true;
+    while (j->type == HN_JSON_ARRAY && i < j->n && j->items[i].type == HN_JSON_INT)
+        i++;
+    return j->type == HN_JSON_ARRAY && i == j->n;
+}
+
+static int check_ids(const struct hn_bundle *b, const char *file, const struct hn_json *ids,
+                     const char *key, struct hone_err *err)
+{
+    return are_ids(ids)
+               ? 0
+               : hn_fail(err, HONE_FAILED,
+                         "%s/%s: \"%s\" is %s, expected an integer or an array of integers",
+                         b->path, file, key, hn_json_type_name(ids));
+}
+
 /* Ids of a JSON value: an integer, or an array of them. */
 static size_t read_ids(const struct hn_json *j, int32_t *out, size_t max)
 {
@@ -52,6 +73,15 @@ static const struct hn_json *config_get(const struct hn_bundle *b, const char *k
 static int read_special_ids(struct hn_bundle *b, struct hone_err *err)
 {
     enum { MAX = 64 };
+    static const char *const keys[] = {"bos_token_id", "eos_token_id"};
+    for (size_t i = 0; i < HN_COUNT(keys); i++) {
+        int rc = check_ids(b, "config.json", config_get(b, keys[i]), keys[i], err);
+        if (!rc)
+            rc = check_ids(b, "generation_config.json", hn_json_get(b->generation, keys[i]),
+                           keys[i], err);
+        if (rc)
+            return rc;
+    }
     b->eos = hn_arena_alloc(&b->arena, MAX, sizeof *b->eos);
     if (!b->eos)
         return hn_fail_memory(err, "opening a model");

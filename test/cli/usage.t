@@ -151,3 +151,6 @@ $ rm carried/vocab.json; truncate -s 3T carried/vocab.json; timeout 60 hone conv
 2> hone: carried/vocab.json is larger than the 1073741824 bytes that are read of such a file
 2> ls: cannot access 'copied*': No such file or directory
 ? 2
+$ rm carried/vocab.json; echo '{"eos_token_id": "2"}' >carried/generation_config.json; hone info carried
+2> hone: carried/generation_config.json: "eos_token_id" is a string, expected an integer or an array of integers
+? 1
