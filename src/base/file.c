@@ -58,28 +58,34 @@ void hn_map_close(struct hn_map *m)
     *m = (struct hn_map){0};
 }
 
+static int fail_large(const char *path, size_t max, struct hone_err *err)
+{
+    return hn_fail(err, HONE_FAILED, "%s is larger than the %zu bytes that are read of such a file",
+                   path, max);
+}
+
 int hn_file_read(const char *path, size_t max, struct hn_buf *out, struct hone_err *err)
 {
     FILE *f = fopen(path, "rbe");
     if (!f)
         return fail_errno(err, "open", path);
     size_t start = out->len;
+    struct stat st;
     int rc = 0;
-    for (;;) {
+    if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size > max)
+        rc = fail_large(path, max, err);
+    while (!rc) {
         char *to = hn_buf_reserve(out, 1 << 16);
         if (!to) {
-            rc = hn_fail_memory(err, path);
+            rc = hn_fail(err, HONE_NO_MEMORY, "out of memory while reading %s", path);
             break;
         }
         size_t n = fread(to, 1, 1 << 16, f);
         out->len += n;
         out->data[out->len] = 0;
         if (out->len - start > max) {
-            rc = hn_fail(err, HONE_FAILED,
-                         "%s is larger than the %zu bytes that are read of such a file", path, max);
-            break;
-        }
-        if (n == 0) {
+            rc = fail_large(path, max, err);
+        } else if (n == 0) {
             if (ferror(f))
                 rc = fail_errno(err, "read", path);
             break;

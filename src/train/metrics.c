@@ -24,7 +24,7 @@ int hn_metrics_begin(const char *path, int64_t step, struct hone_err *err)
         hn_arena_release(&arena);
     }
     if (!rc)
-        rc = kept.failed ? hn_fail_memory(err, path)
+        rc = kept.failed ? hn_fail(err, HONE_NO_MEMORY, "out of memory while writing %s", path)
                          : hn_file_write(path, hn_buf_str(&kept), kept.len, err);
     hn_buf_release(&old);
     hn_buf_release(&kept);
@@ -65,7 +65,7 @@ int hn_metrics_add(const char *path, const struct hone_train_event *e, struct ho
     }
     hn_jw_close(&w, '}');
     hn_buf_add_char(&line, '\n');
-    int rc = line.failed ? hn_fail_memory(err, path) : 0;
+    int rc = line.failed ? hn_fail(err, HONE_NO_MEMORY, "out of memory while writing %s", path) : 0;
     FILE *f = rc ? NULL : fopen(path, "abe");
     if (!rc && (!f || fwrite(line.data, 1, line.len, f) != line.len))
         rc = hn_fail(err, HONE_FAILED, "cannot write %s: %s", path, strerror(errno));

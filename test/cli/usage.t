@@ -148,7 +148,7 @@ $ cp -r $TEST/golden/llama-tied carried; chmod -R u+w carried; ln -s gone carrie
 2> hone: cannot open carried/vocab.json: No such file or directory
 ? 1
 $ rm carried/vocab.json; truncate -s 3T carried/vocab.json; timeout 60 hone convert carried -o copied; ls -d copied*
-2> hone: carried/vocab.json is larger than the 1073741824 bytes that are read of such a file
+2> hone: carried/vocab.json is larger than the 268435456 bytes that are read of such a file
 2> ls: cannot access 'copied*': No such file or directory
 ? 2
 $ rm carried/vocab.json; echo '{"eos_token_id": "2"}' >carried/generation_config.json; hone info carried
