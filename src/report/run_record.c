@@ -179,8 +179,10 @@ static void take_sample(struct hn_run_record *r, const struct hone_row *row)
         x.expected = copy(row->text + half, row->text_size - half);
     }
     r->samples.items[r->samples.n++] = x;
-    if (!x.path || !x.prompt || !x.expected)
+    if (!x.path || !x.prompt || !x.expected) {
         r->model.failed = true; /* told when the record is written */
+        hn_samples_release(&r->samples);
+    }
 }
 
 static void take_note(struct hn_run_record *r, const char *text)

@@ -15,6 +15,7 @@
 #include "report/chart.h"
 #include "report/html.h"
 #include "report/report.h"
+#include "report/run_record.h"
 #include "report/series.h"
 
 static char dir[64];
@@ -334,6 +335,32 @@ static void no_memory(void **state)
     }
 }
 
+static void samples_are_whole(void **state)
+{
+    (void)state;
+    const struct hone_row row = {.text = "prompt answer",
+                                 .text_size = 13,
+                                 .prompt = "prompt ",
+                                 .prompt_size = 7,
+                                 .expected = "answer",
+                                 .expected_size = 6,
+                                 .path = "rows.jsonl",
+                                 .line = 1};
+    const struct hone_train_event e = {.kind = HONE_TRAIN_SAMPLE, .row = &row};
+    if (!alloc_hook_works())
+        skip();
+    for (long n = 0; n <= 3; n++) {
+        struct hn_run_record r;
+        hn_run_record_init(&r);
+        atomic_store(&alloc_count, 0);
+        atomic_store(&alloc_fail_at, n);
+        hn_run_record_event(&r, &e);
+        atomic_store(&alloc_fail_at, 0);
+        assert_int_equal(r.samples.n, n == 0);
+        hn_run_record_release(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +374,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(samples_survive_the_file, enter, leave),
         cmocka_unit_test_setup_teardown(long_runs_are_thinned, enter, leave),
         cmocka_unit_test_setup_teardown(no_memory, enter, leave),
+        cmocka_unit_test(samples_are_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
