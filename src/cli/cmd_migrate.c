@@ -36,13 +36,13 @@ static void fill_table(struct hn_table *t, const struct hone_migration *m)
         hn_ui_cut(&value, r->value, MAX_VALUE);
         hn_buf_printf(&name, "%s%s%s", r->call, *r->argument ? "." : "", r->argument);
         struct hn_buf shown = {0};
-        hn_ui_cut(&shown, hn_buf_str(&name), MAX_NAME);
+        hn_ui_cut(&shown, hn_ui_str(&name), MAX_NAME);
         struct hn_buf setting = {0};
         hn_ui_cut(&setting, says ? r->setting : hone_migrate_fate_name(r->fate), MAX_SETTING);
         add_where(t, r);
-        hn_table_add(t, "%s", hn_buf_str(&shown));
-        hn_table_add(t, "%s", r->fate == HONE_MIGRATE_DEFAULT ? "(default)" : hn_buf_str(&value));
-        hn_table_add(t, "%s%s", hn_buf_str(&setting),
+        hn_table_add(t, "%s", hn_ui_str(&shown));
+        hn_table_add(t, "%s", r->fate == HONE_MIGRATE_DEFAULT ? "(default)" : hn_ui_str(&value));
+        hn_table_add(t, "%s%s", hn_ui_str(&setting),
                      says && r->fate == HONE_MIGRATE_CHANGED ? " (changed)" : "");
         hn_table_add(t, "%s", r->note);
         hn_buf_release(&value);
@@ -70,19 +70,19 @@ static void print_entry(const struct hone_migrate_row *r, struct hn_ui *ui)
                   : !given                        ? ""
                   : *r->argument                  ? " = "
                                                   : ": ",
-                  r->fate == HONE_MIGRATE_DEFAULT ? "" : hn_buf_str(&shown));
-    hn_ui_wrap(&text, hn_buf_str(&was), INDENT, width);
-    fputs(hn_buf_str(&text), ui->out);
+                  r->fate == HONE_MIGRATE_DEFAULT ? "" : hn_ui_str(&shown));
+    hn_ui_wrap(&text, hn_ui_str(&was), INDENT, width);
+    fputs(hn_ui_str(&text), ui->out);
     hn_buf_clear(&text);
     hn_buf_printf(&became, "→ %s%s", hone, changed ? " (changed)" : "");
-    hn_ui_wrap(&text, hn_buf_str(&became), INDENT + 2, width);
+    hn_ui_wrap(&text, hn_ui_str(&became), INDENT + 2, width);
     fputs(*r->setting ? hn_ui_style(ui, HN_BOLD) : "", ui->out);
-    fputs(hn_buf_str(&text), ui->out);
+    fputs(hn_ui_str(&text), ui->out);
     fputs(*r->setting ? hn_ui_style(ui, HN_PLAIN) : "", ui->out);
     hn_buf_clear(&text);
     hn_ui_wrap(&text, r->note, DEEP, width);
     if (*r->note)
-        fputs(hn_buf_str(&text), ui->out);
+        fputs(hn_ui_str(&text), ui->out);
     hn_buf_release(&was);
     hn_buf_release(&shown);
     hn_buf_release(&text);
@@ -135,7 +135,7 @@ static void print_command(struct hn_ui *ui, const char *const *words, size_t n)
 {
     struct hn_buf text = {0};
     add_command(&text, words, n);
-    hn_ui_say(ui, HN_BOLD, "  %s", hn_buf_str(&text));
+    hn_ui_say(ui, HN_BOLD, "  %s", hn_ui_str(&text));
     hn_buf_release(&text);
 }
 

@@ -172,6 +172,11 @@ static size_t columns_of(int32_t c)
     return wide ? 2 : 1;
 }
 
+const char *hn_ui_str(const struct hn_buf *b)
+{
+    return b->failed ? "(out of memory)" : hn_buf_str(b);
+}
+
 size_t hn_ui_columns(const char *s)
 {
     size_t columns = 0, n = strlen(s);

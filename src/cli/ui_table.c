@@ -64,6 +64,8 @@ void hn_table_print(struct hn_table *t, struct hn_ui *ui, bool heading)
     size_t n = t->cells.failed ? 0 : t->n;
     measure(t, widths);
     hn_ui_clear(ui);
+    if (t->cells.failed)
+        fprintf(ui->out, "  %s\n", hn_ui_str(&t->cells));
     for (size_t i = 0; i < n; i++, cell += strlen(cell) + 1) {
         size_t c = i % t->columns;
         bool bold = heading && i < t->columns, last = c + 1 == t->columns;

@@ -117,6 +117,26 @@ static void tables_line_up(void **state)
     fclose(f);
 }
 
+static void what_memory_ran_out_for_is_said(void **state)
+{
+    (void)state;
+    struct hn_ui ui;
+    struct hn_table t;
+    struct hn_buf lost = {.failed = true};
+    char text[400];
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    hn_ui_init(&ui, f);
+    hn_table_init(&t, 1, 0);
+    t.cells.failed = true;
+    hn_table_add(&t, "%s", hn_ui_str(&lost));
+    hn_table_print(&t, &ui, false);
+    read_back(f, text, sizeof text);
+    assert_string_equal(text, "  (out of memory)\n");
+    assert_string_equal(hn_ui_str(&lost), "(out of memory)");
+    fclose(f);
+}
+
 static void a_file_gets_neither_colour_nor_progress(void **state)
 {
     (void)state;
@@ -163,6 +183,7 @@ int main(void)
         cmocka_unit_test(text_is_cut_at_columns),
         cmocka_unit_test(text_is_broken_between_words),
         cmocka_unit_test(tables_line_up),
+        cmocka_unit_test(what_memory_ran_out_for_is_said),
         cmocka_unit_test(the_bar_makes_room),
         cmocka_unit_test(a_file_gets_neither_colour_nor_progress),
     };
