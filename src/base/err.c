@@ -7,11 +7,12 @@
 
 static const char ellipsis[] = "\xe2\x80\xa6";
 
-/* Keep the sentence printable and whole characters only: it may quote bytes of a hostile file. */
+/* Keep the sentence printable, on its line and of whole characters: it may quote bytes of a hostile
+ * file or hub. */
 static void tidy(char *s, size_t size, size_t wanted)
 {
     for (char *p = s; *p; p++)
-        if ((unsigned char)*p < 0x20 && *p != '\n')
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';
     if (wanted < size)
         return;

@@ -332,8 +332,6 @@ int hn_conf_init(struct hn_conf *c, enum hn_command_id command, int argc, char *
     rc = rc ? rc : parse_line(c, argc, argv, err);
     if (!rc && !c->help)
         rc = resolve(c, err);
-    if (rc)
-        hn_value_one_line(err);
     return rc;
 }
 

@@ -277,10 +277,8 @@ int hn_config_parse(struct hn_conf *c, const char *name, const char *text, size_
     /* A value that is wrong on the command line is wrong usage; in a file, a wrong file. */
     if (rc == HONE_USAGE)
         rc = HONE_FAILED;
-    if (rc && err) {
+    if (rc && err)
         err->code = rc;
-        hn_value_one_line(err);
-    }
     return rc;
 }
 

@@ -232,14 +232,6 @@ static int refuse(const struct hn_option *o, const char *text, size_t n, const c
     return rc;
 }
 
-void hn_value_one_line(struct hone_err *err)
-{
-    for (char *p = err ? err->message : NULL; p && *p; p++) {
-        if (*p == '\n')
-            *p = '?';
-    }
-}
-
 /* ---- storing --------------------------------------------------------------------------------- */
 
 static void *place(const struct hn_option *o, struct hn_settings *s)

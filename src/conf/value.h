@@ -31,7 +31,4 @@ bool hn_text_float(const char *p, size_t n, double *out);
 bool hn_text_bool(const char *p, size_t n, bool *out);
 bool hn_text_size(const char *p, size_t n, uint64_t *out);
 
-/* Messages quote what was found, which may hold newlines: keep the sentence on its line. */
-void hn_value_one_line(struct hone_err *err);
-
 #endif

@@ -264,7 +264,6 @@ int hone_migrate_parse(struct hone_migration **out, const char *path, const char
         rc = from_python(m, text, n, err);
     rc = rc ? rc : finish(m, err);
     if (rc) {
-        hn_value_one_line(err);
         hn_arena_release(&m->arena);
         hn_free(m);
         return rc;

@@ -131,7 +131,6 @@ void hn_plan_set(struct hn_plan *p, const struct hn_place *place, enum hn_rank r
     if (!text || outranked(p, place, rank, s)) /* no text: out of memory, as the arena says */
         return;
     if (hn_value_check(o, text, strlen(text), key, &err)) {
-        hn_value_one_line(&err);
         hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "", hn_plan_text(p, "%s", err.message));
         return;
     }
