@@ -67,7 +67,27 @@ seed() { # TARGET DIR: small inputs to begin from
         done
         rm "$2/../text"
         ;;
-    fuzz_jinja) cp "$root"/test/jinja/templates/*.jinja "$2" ;;
+    fuzz_hub)
+        local commit=0123456789abcdef0123456789abcdef01234567
+        {
+            printf '302\nLocation: /api/models/org/new\n\n\n%%%%\n503\nRetry-After: 1\n\n\n%%%%\n'
+            printf '200\nX-Repo-Commit: %s\n\n{"sha": "%s", "siblings": [{"rfilename": "config.json"}]}\n%%%%\n' $commit $commit
+            printf '200\nLink: <https://huggingface.co/x?cursor=2>; rel="next"\n\n[{"type": "directory", "path": "a"}, {"type": "file", "path": "config.json", "oid": "%s", "size": 7}]\n%%%%\n' $commit
+            printf '200\n\n[{"path": "model.safetensors.index.json", "size": 9}, {"path": "model-00001-of-00001.safetensors", "size": 134, "lfs": {"oid": "sha256:%s%s", "size": 70}}, {"path": "m.Q4_0.gguf"}]\n%%%%\n' ${commit}012345678901 ${commit:28}
+            printf '{"weight_map": {"a": "model-00001-of-00001.safetensors"}}'
+        } >"$2/pages"
+        printf '401\nX-Error-Code: GatedRepo\nX-Error-Message: gated\n\n{"error": "x"}' >"$2/gated"
+        printf '200\n\n{"sha": "%s", "siblings": [{"rfilename": "m.gguf"}]}\n%%%%\n404\n\n' $commit >"$2/mirror"
+        ;;
+    fuzz_jinja)
+        cp "$root"/test/jinja/templates/*.jinja "$2"
+        # Each case of language.json: a line ["template","text"] or ["template",null].
+        local n=0 line
+        while IFS= read -r line; do
+            n=$((n + 1))
+            printf '%b' "$line" >"$2/case$n"
+        done < <(sed -nE 's/^\["(([^"\]|\\.)*)",.*/\1/p' "$root"/test/jinja/templates/language.json)
+        ;;
     fuzz_migrate) # the first byte says, modulo 5, what kind of file it is
         for f in "$root"/test/migrate/in/*; do
             case $f in *.py) kind=2 ;; *.ipynb) kind=3 ;; *.json) kind=4 ;; *.sh) kind=1 ;; *) kind=0 ;; esac

@@ -14,8 +14,14 @@ static const char messages[] =
     "\"arguments\":{\"x\":[1,2.5,null,true]}}}]},{\"role\":\"user\",\"content\":[{\"type\":"
     "\"text\","
     "\"text\":\"t\"}]},{\"role\":\"assistant\",\"content\":\"c\",\"reasoning_content\":\"r\"}]";
+/* Those of test/jinja/templates/language.json, whose templates are seeds. */
 static const char variables[] =
-    "{\"n\":3,\"l\":[3,1,2],\"d\":{\"a\":1,\"b\":\"x\"},\"s\":\"Hello\",\"f\":0.5}";
+    "{\"a\":3,\"b\":-7,\"s\":\"Hello, W\\u00f6rld \\u00df\",\"t\":\"  a<b>\\n "
+    "c\\t\",\"l\":[3,1,2,1],"
+    "\"m\":[\"b\",\"A\",\"c\",\"B\"],\"d\":{\"x\":1,\"y\":[1,2],\"items\":\"I\",\"\\u00e9\":null},"
+    "\"e\":{},"
+    "\"n\":12345678901234567890,\"f\":2.5,\"items\":[{\"k\":\"b\",\"v\":2,\"w\":{\"z\":1}},"
+    "{\"k\":\"A\",\"v\":1},{\"k\":\"b\",\"v\":null}],\"r\":true}";
 
 static void check(int rc, const struct hone_err *err)
 {
