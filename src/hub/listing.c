@@ -163,6 +163,7 @@ static int add_file(struct hn_hub_listing *l, const struct hn_hub_name *name,
     }
     if (!hn_json_int(hn_json_get(lfs, "size"), &size))
         (void)hn_json_int(hn_json_get(j, "size"), &size);
+    size = HN_MAX(size, (int64_t)-1);
     const char *copy = hn_arena_dup(&l->arena, path.p, path.n);
     if (hn_grow((void **)&l->files, &l->cap, l->n + 1, sizeof *l->files) || l->arena.failed)
         return hn_fail_memory(err, "reading a hub's listing");

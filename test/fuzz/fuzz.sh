@@ -73,7 +73,7 @@ seed() { # TARGET DIR: small inputs to begin from
             printf '302\nLocation: /api/models/org/new\n\n\n%%%%\n503\nRetry-After: 1\n\n\n%%%%\n'
             printf '200\nX-Repo-Commit: %s\n\n{"sha": "%s", "siblings": [{"rfilename": "config.json"}]}\n%%%%\n' $commit $commit
             printf '200\nLink: <https://huggingface.co/x?cursor=2>; rel="next"\n\n[{"type": "directory", "path": "a"}, {"type": "file", "path": "config.json", "oid": "%s", "size": 7}]\n%%%%\n' $commit
-            printf '200\n\n[{"path": "model.safetensors.index.json", "size": 9}, {"path": "model-00001-of-00001.safetensors", "size": 134, "lfs": {"oid": "sha256:%s%s", "size": 70}}, {"path": "m.Q4_0.gguf"}]\n%%%%\n' ${commit}012345678901 ${commit:28}
+            printf '200\n\n[{"path": "model.safetensors.index.json", "size": 9}, {"path": "model-00001-of-00001.safetensors", "size": 134, "lfs": {"oid": "sha256:%s%s", "size": 70}}, {"path": "m.Q4_0.gguf", "size": -5}]\n%%%%\n' ${commit}012345678901 ${commit:28}
             printf '{"weight_map": {"a": "model-00001-of-00001.safetensors"}}'
         } >"$2/pages"
         printf '401\nX-Error-Code: GatedRepo\nX-Error-Message: gated\n\n{"error": "x"}' >"$2/gated"
