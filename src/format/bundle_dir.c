@@ -114,16 +114,15 @@ static int shards_of_index(const struct hn_bundle *b, const struct hn_json *map,
                            "%s/model.safetensors.index.json: \"%s\" is not given the name of a "
                            ".safetensors file in this directory",
                            b->path, map->members[i].key.p);
+        if (!has(names, n, file.p)) /* at once: a long index of many names would take hours */
+            return hn_fail(err, HONE_NOT_FOUND,
+                           "%s: the weight file %s is missing (model.safetensors.index.json names "
+                           "it); fetch the model again",
+                           b->path, file.p);
         int rc = add_name(out, file.p, err);
         if (rc)
             return rc;
     }
-    for (size_t i = 0; i < out->n; i++)
-        if (!has(names, n, out->items[i]))
-            return hn_fail(err, HONE_NOT_FOUND,
-                           "%s: the weight file %s is missing (model.safetensors.index.json names "
-                           "it); fetch the model again",
-                           b->path, out->items[i]);
     if (out->n && has(names, n, "model.safetensors") &&
         !has((char **)(uintptr_t)out->items, out->n, "model.safetensors"))
         return hn_fail(

@@ -154,6 +154,9 @@ $ rm carried/vocab.json; truncate -s 3T carried/vocab.json; timeout 60 hone conv
 $ rm carried/vocab.json; echo '{"eos_token_id": "2"}' >carried/generation_config.json; hone info carried
 2> hone: carried/generation_config.json: "eos_token_id" is a string, expected an integer or an array of integers
 ? 1
+$ rm carried/generation_config.json; { printf '{"weight_map": {'; seq 300000 | sed 's/.*/"w&": "m&.safetensors",/'; echo '"w": "model.safetensors"}}'; } >carried/model.safetensors.index.json; timeout 20 hone info carried
+2> hone: carried: the weight file m1.safetensors is missing (model.safetensors.index.json names it); fetch the model again
+? 1
 # What a message quotes stays on its line.
 $ hone info $'a\nhone: fine\e[31m\x7f'
 2> hone: model a?hone: fine?[31m?: there is no such folder or .gguf file, and it is no ORG/NAME of a hub
