@@ -1,6 +1,6 @@
 /* Models from hostile files: a GGUF, or a directory (config.json %% model.safetensors %%
- * generation_config.json %% model.safetensors.index.json).  Whatever opens can be listed and
- * decoded. */
+ * generation_config.json), or one in shards after a line "S" (config.json %% the index %% shard %%
+ * shard).  Whatever opens can be listed and decoded. */
 #include "fuzz_files.h"
 
 #include "format/bundle.h"
@@ -48,7 +48,11 @@ static void visit(const struct hn_bundle *b)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {"config.json", "model.safetensors",
-                                        "generation_config.json", "model.safetensors.index.json"};
+                                        "generation_config.json"};
+    static const char *const shards[] = {"config.json", "model.safetensors.index.json",
+                                         "model-00001-of-00002.safetensors",
+                                         "model-00002-of-00002.safetensors"};
+    bool sharded = size > 2 && memcmp(data, "S\n", 2) == 0;
     struct hn_bundle *b = NULL;
     struct hone_err err = {0};
     const char *path = fuzz_dir();
@@ -56,7 +60,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_put("x.gguf", data, size);
         path = fuzz_path("x.gguf");
     } else {
-        fuzz_spread(data, size, names, HN_COUNT(names));
+        for (size_t i = 1; i < HN_COUNT(shards); i++)
+            unlink(fuzz_path(shards[i]));
+        for (size_t i = 1; i < HN_COUNT(names); i++)
+            unlink(fuzz_path(names[i]));
+        if (sharded)
+            fuzz_spread(data + 2, size - 2, shards, HN_COUNT(shards));
+        else
+            fuzz_spread(data, size, names, HN_COUNT(names));
     }
     if (hn_bundle_open(&b, path, &err))
         HN_ASSERT(err.message[0] && !b);
