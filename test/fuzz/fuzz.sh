@@ -54,6 +54,14 @@ seed() { # TARGET DIR: small inputs to begin from
         join "$data"/bnb/config.json "$data"/bnb/model.safetensors >"$2/bnb"
         join "$data"/hf/config.json "$data"/peft/adapter_model.safetensors \
             "$data"/hf/generation_config.json >"$2/hf"
+        {
+            printf 'S\n'
+            join "$data"/hf-sharded/config.json \
+                <(sed 's/model-0000[1-3]-of-00006/model-00001-of-00002/; s/model-0000[4-6]-of-00006/model-00002-of-00002/' \
+                    "$data"/hf-sharded/model.safetensors.index.json) \
+                "$data"/hf-sharded/model-00001-of-00006.safetensors \
+                "$data"/hf-sharded/model-00004-of-00006.safetensors
+        } >"$2/shards"
         ;;
     fuzz_adapter)
         join "$data"/peft/adapter_config.json "$data"/peft/adapter_model.safetensors >"$2/peft"
