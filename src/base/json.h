@@ -92,6 +92,13 @@ void hn_jw_bool(struct hn_json_writer *w, bool v);
 void hn_jw_null(struct hn_json_writer *w);
 void hn_jw_raw(struct hn_json_writer *w, const char *json);          /* what is JSON text already */
 void hn_jw_value(struct hn_json_writer *w, const struct hn_json *v); /* a whole parsed value */
+/* A member: its key, then its value (or what opens it); s may be NULL, for null. */
+void hn_jw_put_open(struct hn_json_writer *w, const char *key, char bracket);
+void hn_jw_put_str(struct hn_json_writer *w, const char *key, const char *s);
+void hn_jw_put_int(struct hn_json_writer *w, const char *key, int64_t v);
+void hn_jw_put_double(struct hn_json_writer *w, const char *key, double v);
+void hn_jw_put_bool(struct hn_json_writer *w, const char *key, bool v);
+void hn_jw_put_null(struct hn_json_writer *w, const char *key);
 
 /* Python's repr(float): the shortest text that reads back as v. */
 void hn_double_repr(double v, char out[32]);

@@ -346,3 +346,42 @@ void hn_jw_value(struct hn_json_writer *w, const struct hn_json *v)
     struct dump d = {w->out, w->indent, false, false};
     dump(&d, v, w->depth);
 }
+
+void hn_jw_put_open(struct hn_json_writer *w, const char *key, char bracket)
+{
+    hn_jw_key(w, key);
+    hn_jw_open(w, bracket);
+}
+
+void hn_jw_put_str(struct hn_json_writer *w, const char *key, const char *s)
+{
+    hn_jw_key(w, key);
+    if (s)
+        hn_jw_str(w, s);
+    else
+        hn_jw_null(w);
+}
+
+void hn_jw_put_int(struct hn_json_writer *w, const char *key, int64_t v)
+{
+    hn_jw_key(w, key);
+    hn_jw_int(w, v);
+}
+
+void hn_jw_put_double(struct hn_json_writer *w, const char *key, double v)
+{
+    hn_jw_key(w, key);
+    hn_jw_double(w, v);
+}
+
+void hn_jw_put_bool(struct hn_json_writer *w, const char *key, bool v)
+{
+    hn_jw_key(w, key);
+    hn_jw_bool(w, v);
+}
+
+void hn_jw_put_null(struct hn_json_writer *w, const char *key)
+{
+    hn_jw_key(w, key);
+    hn_jw_null(w);
+}

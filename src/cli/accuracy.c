@@ -148,24 +148,14 @@ void hn_accuracy_write(const struct hn_accuracy *a, struct hn_json_writer *w)
     static const char *const keys[] = {"base", "adapter", "fused"};
     const struct hone_compare_side *tuned = &a->sides[HN_TUNED];
     hn_jw_open(w, '{');
-    hn_jw_key(w, "data");
-    if (a->data)
-        hn_jw_str(w, a->data);
-    else
-        hn_jw_null(w);
-    hn_jw_key(w, "rows");
-    hn_jw_int(w, (int64_t)tuned->n_rows);
-    hn_jw_key(w, "tokens");
-    hn_jw_int(w, tuned->loss_tokens);
-    hn_jw_key(w, "positions");
-    hn_jw_int(w, a->beside[HN_FUSED].positions);
+    hn_jw_put_str(w, "data", a->data);
+    hn_jw_put_int(w, "rows", (int64_t)tuned->n_rows);
+    hn_jw_put_int(w, "tokens", tuned->loss_tokens);
+    hn_jw_put_int(w, "positions", a->beside[HN_FUSED].positions);
     for (size_t i = 0; i < HN_ACCURACY_SIDES; i++) {
-        hn_jw_key(w, keys[i]);
-        hn_jw_open(w, '{');
-        for (size_t f = 0; f < HN_COUNT(figures); f++) {
-            hn_jw_key(w, figures[f].key);
-            hn_jw_double(w, value(a, i, f));
-        }
+        hn_jw_put_open(w, keys[i], '{');
+        for (size_t f = 0; f < HN_COUNT(figures); f++)
+            hn_jw_put_double(w, figures[f].key, value(a, i, f));
         hn_jw_close(w, '}');
     }
     hn_jw_close(w, '}');

@@ -16,23 +16,16 @@ static const char *const class_names[] = {
 
 static void put_classes(struct hn_json_writer *w, const struct hone_bench_result *r)
 {
-    hn_jw_key(w, "classes");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "classes", '[');
     for (size_t i = 0; i < r->n_classes; i++) {
         const struct hone_bench_class *c = &r->classes[i];
         hn_jw_open(w, '{');
-        hn_jw_key(w, "compute");
-        hn_jw_str(w, class_names[c->compute]);
-        hn_jw_key(w, "prefill_tokens_per_second");
-        hn_jw_double(w, c->prefill);
-        hn_jw_key(w, "decode_tokens_per_second");
-        hn_jw_double(w, c->decode);
-        hn_jw_key(w, "positions");
-        hn_jw_int(w, c->positions);
-        hn_jw_key(w, "mean_kl_to_float32");
-        hn_jw_double(w, c->mean_kl);
-        hn_jw_key(w, "same_likeliest_token");
-        hn_jw_double(w, c->same_top);
+        hn_jw_put_str(w, "compute", class_names[c->compute]);
+        hn_jw_put_double(w, "prefill_tokens_per_second", c->prefill);
+        hn_jw_put_double(w, "decode_tokens_per_second", c->decode);
+        hn_jw_put_int(w, "positions", c->positions);
+        hn_jw_put_double(w, "mean_kl_to_float32", c->mean_kl);
+        hn_jw_put_double(w, "same_likeliest_token", c->same_top);
         hn_jw_close(w, '}');
     }
     hn_jw_close(w, ']');
@@ -44,45 +37,29 @@ static int print_json(const char *model, const struct hone_bench_result *r, stru
     struct hn_json_writer w;
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, "model");
-    hn_jw_str(&w, model);
-    hn_jw_key(&w, "bytes_per_second_limit");
-    hn_jw_double(&w, r->limits.bytes_per_second);
-    hn_jw_key(&w, "flops_per_second_limit");
-    hn_jw_double(&w, r->limits.flops_per_second);
-    hn_jw_key(&w, "measurements");
-    hn_jw_open(&w, '[');
+    hn_jw_put_str(&w, "model", model);
+    hn_jw_put_double(&w, "bytes_per_second_limit", r->limits.bytes_per_second);
+    hn_jw_put_double(&w, "flops_per_second_limit", r->limits.flops_per_second);
+    hn_jw_put_open(&w, "measurements", '[');
     for (size_t i = 0; i < r->n_rows; i++) {
         const struct hone_bench_row *row = &r->rows[i];
         hn_jw_open(&w, '{');
-        hn_jw_key(&w, "name");
-        hn_jw_str(&w, row->name);
-        hn_jw_key(&w, "sequences");
-        hn_jw_int(&w, row->sequences);
-        hn_jw_key(&w, "tokens_per_second");
-        hn_jw_double(&w, row->tokens_per_second);
-        hn_jw_key(&w, "median_tokens_per_second");
-        hn_jw_double(&w, row->median);
-        hn_jw_key(&w, "bytes_per_token");
-        hn_jw_double(&w, row->bytes_per_token);
-        hn_jw_key(&w, "flops_per_token");
-        hn_jw_double(&w, row->flops_per_token);
-        hn_jw_key(&w, "limit");
-        hn_jw_str(&w, row->limit);
-        hn_jw_key(&w, "fraction_of_limit");
-        hn_jw_double(&w, row->fraction);
-        hn_jw_key(&w, "one_thread_fraction");
-        hn_jw_double(&w, row->alone);
-        hn_jw_key(&w, "peak_memory_bytes");
-        hn_jw_int(&w, (int64_t)row->peak_memory);
+        hn_jw_put_str(&w, "name", row->name);
+        hn_jw_put_int(&w, "sequences", row->sequences);
+        hn_jw_put_double(&w, "tokens_per_second", row->tokens_per_second);
+        hn_jw_put_double(&w, "median_tokens_per_second", row->median);
+        hn_jw_put_double(&w, "bytes_per_token", row->bytes_per_token);
+        hn_jw_put_double(&w, "flops_per_token", row->flops_per_token);
+        hn_jw_put_str(&w, "limit", row->limit);
+        hn_jw_put_double(&w, "fraction_of_limit", row->fraction);
+        hn_jw_put_double(&w, "one_thread_fraction", row->alone);
+        hn_jw_put_int(&w, "peak_memory_bytes", (int64_t)row->peak_memory);
         hn_jw_close(&w, '}');
     }
     hn_jw_close(&w, ']');
     put_classes(&w, r);
-    hn_jw_key(&w, "first_token_seconds");
-    hn_jw_double(&w, r->first_token_seconds);
-    hn_jw_key(&w, "first_token_prompt");
-    hn_jw_int(&w, r->first_token_prompt);
+    hn_jw_put_double(&w, "first_token_seconds", r->first_token_seconds);
+    hn_jw_put_int(&w, "first_token_prompt", r->first_token_prompt);
     hn_jw_close(&w, '}');
     return hn_cli_print_json(&out, err);
 }

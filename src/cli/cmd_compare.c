@@ -96,10 +96,8 @@ static void say_failed(const struct hone_err *err)
     struct hn_json_writer w;
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, "failed");
-    hn_jw_str(&w, err->message);
-    hn_jw_key(&w, "code");
-    hn_jw_int(&w, err->code);
+    hn_jw_put_str(&w, "failed", err->message);
+    hn_jw_put_int(&w, "code", err->code);
     hn_jw_close(&w, '}');
     puts(hn_buf_str(&out));
     hn_buf_release(&out);
@@ -184,8 +182,7 @@ static int open_and_measure(struct job *job, struct hone_err *err)
         struct hn_json_writer w;
         hn_jw_init(&w, &out, -1);
         hn_jw_open(&w, '{');
-        hn_jw_key(&w, "side");
-        hn_jw_open(&w, '{');
+        hn_jw_put_open(&w, "side", '{');
         hn_side_write(&w, &side, true);
         hn_jw_close(&w, '}');
         hn_jw_close(&w, '}');
@@ -233,8 +230,7 @@ static int write_texts(const char *path, struct hone_err *err)
     for (size_t i = 0; i < hn_n_compare_texts; i++) {
         hn_jw_init(&w, &out, -1);
         hn_jw_open(&w, '{');
-        hn_jw_key(&w, "text");
-        hn_jw_str(&w, hn_compare_texts[i]);
+        hn_jw_put_str(&w, "text", hn_compare_texts[i]);
         hn_jw_close(&w, '}');
         hn_buf_add_char(&out, '\n');
     }
@@ -282,8 +278,7 @@ static int train(struct job *job, struct hone_err *err)
     t.sum.peak_memory = hn_peak_rss();
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, "training");
-    hn_jw_open(&w, '{');
+    hn_jw_put_open(&w, "training", '{');
     hn_training_write(&w, &t.sum);
     hn_jw_close(&w, '}');
     hn_jw_close(&w, '}');

@@ -208,20 +208,13 @@ static int print_json(const struct job *job, bool measured, struct hone_err *err
                  {"storage", r->storage}};
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
-    for (size_t i = 0; i < HN_COUNT(texts); i++) {
-        hn_jw_key(&w, texts[i].key);
-        hn_jw_str(&w, texts[i].text);
-    }
-    hn_jw_key(&w, "bits_per_weight");
-    hn_jw_double(&w, r->bits_per_weight);
-    for (size_t i = 0; i < HN_COUNT(counts); i++) {
-        hn_jw_key(&w, counts[i].key);
-        hn_jw_int(&w, (int64_t)counts[i].n);
-    }
-    hn_jw_key(&w, "seconds");
-    hn_jw_double(&w, job->seconds);
-    hn_jw_key(&w, "notes");
-    hn_jw_open(&w, '[');
+    for (size_t i = 0; i < HN_COUNT(texts); i++)
+        hn_jw_put_str(&w, texts[i].key, texts[i].text);
+    hn_jw_put_double(&w, "bits_per_weight", r->bits_per_weight);
+    for (size_t i = 0; i < HN_COUNT(counts); i++)
+        hn_jw_put_int(&w, counts[i].key, (int64_t)counts[i].n);
+    hn_jw_put_double(&w, "seconds", job->seconds);
+    hn_jw_put_open(&w, "notes", '[');
     for (size_t i = 0; i < r->n_notes; i++)
         hn_jw_str(&w, r->notes[i]);
     hn_jw_close(&w, ']');

@@ -72,32 +72,23 @@ static int print_json(const struct hone_generation *g, double load_seconds, stru
     hn_jw_open(&w, '{');
     hn_jw_key(&w, "text");
     hn_jw_strn(&w, g->text, g->text_size);
-    hn_jw_key(&w, "token_ids");
-    hn_jw_open(&w, '[');
+    hn_jw_put_open(&w, "token_ids", '[');
     for (size_t i = 0; i < g->tokens.n; i++)
         hn_jw_int(&w, g->tokens.ids[i]);
     hn_jw_close(&w, ']');
-    hn_jw_key(&w, "logprobs");
-    hn_jw_open(&w, '[');
+    hn_jw_put_open(&w, "logprobs", '[');
     for (size_t i = 0; i < g->tokens.n && g->logprobs; i++)
         hn_jw_double(&w, (double)g->logprobs[i]);
     hn_jw_close(&w, ']');
-    hn_jw_key(&w, "prompt_tokens");
-    hn_jw_int(&w, g->prompt_tokens);
-    hn_jw_key(&w, "prompt_tokens_per_second");
-    hn_jw_double(&w, rate(g->prompt_tokens, g->prompt_seconds));
-    hn_jw_key(&w, "generation_tokens");
-    hn_jw_int(&w, g->generation_tokens);
-    hn_jw_key(&w, "generation_tokens_per_second");
-    hn_jw_double(&w, rate(g->generation_tokens, g->generation_seconds));
-    hn_jw_key(&w, "load_seconds");
-    hn_jw_double(&w, load_seconds);
-    hn_jw_key(&w, "first_token_seconds");
-    hn_jw_double(&w, g->first_token_seconds);
-    hn_jw_key(&w, "peak_memory_bytes");
-    hn_jw_int(&w, (int64_t)hn_peak_rss());
-    hn_jw_key(&w, "finish_reason");
-    hn_jw_str(&w, g->finish_reason);
+    hn_jw_put_int(&w, "prompt_tokens", g->prompt_tokens);
+    hn_jw_put_double(&w, "prompt_tokens_per_second", rate(g->prompt_tokens, g->prompt_seconds));
+    hn_jw_put_int(&w, "generation_tokens", g->generation_tokens);
+    hn_jw_put_double(&w, "generation_tokens_per_second",
+                     rate(g->generation_tokens, g->generation_seconds));
+    hn_jw_put_double(&w, "load_seconds", load_seconds);
+    hn_jw_put_double(&w, "first_token_seconds", g->first_token_seconds);
+    hn_jw_put_int(&w, "peak_memory_bytes", (int64_t)hn_peak_rss());
+    hn_jw_put_str(&w, "finish_reason", g->finish_reason);
     hn_jw_close(&w, '}');
     return hn_cli_print_json(&out, err);
 }

@@ -69,65 +69,40 @@ static void print_model(const struct report *r, struct hn_ui *ui)
     hn_table_print(&t, ui, false);
 }
 
-static void json_str(struct hn_json_writer *w, const char *key, const char *value)
-{
-    hn_jw_key(w, key);
-    if (value)
-        hn_jw_str(w, value);
-    else
-        hn_jw_null(w);
-}
-
-static void json_int(struct hn_json_writer *w, const char *key, int64_t value)
-{
-    hn_jw_key(w, key);
-    hn_jw_int(w, value);
-}
-
-static void json_bool(struct hn_json_writer *w, const char *key, bool value)
-{
-    hn_jw_key(w, key);
-    hn_jw_bool(w, value);
-}
-
 static void json_model(struct hn_json_writer *w, const struct hone_model_info *m)
 {
-    json_str(w, "path", m->path);
-    json_str(w, "format", m->format);
-    json_str(w, "architecture", m->family);
-    json_str(w, "quantization", m->quantization);
-    hn_jw_key(w, "bits_per_weight");
-    hn_jw_double(w, m->bits_per_weight);
-    json_int(w, "parameters", m->n_parameters);
-    json_int(w, "weight_bytes", m->weight_bytes);
-    json_int(w, "file_bytes", m->file_bytes);
-    json_int(w, "num_layers", m->n_layers);
-    json_int(w, "hidden_size", m->d_model);
-    json_int(w, "intermediate_size", m->d_ff);
-    json_int(w, "num_heads", m->n_heads);
-    json_int(w, "num_kv_heads", m->n_kv_heads);
-    json_int(w, "head_size", m->head_size);
-    json_int(w, "vocab_size", m->vocab_size);
-    json_int(w, "context_length", m->context_length);
-    json_int(w, "window", m->window);
-    hn_jw_key(w, "rope_theta");
-    hn_jw_double(w, m->rope_theta);
-    json_str(w, "rope_scaling", m->rope_scaling);
-    hn_jw_key(w, "norm_eps");
-    hn_jw_double(w, m->norm_eps);
-    json_bool(w, "tied_embeddings", m->tied_embeddings);
-    json_bool(w, "qk_norm", m->qk_norm);
-    json_bool(w, "attention_bias", m->attention_bias);
-    json_int(w, "bos_token_id", m->bos);
-    hn_jw_key(w, "eos_token_ids");
-    hn_jw_open(w, '[');
+    hn_jw_put_str(w, "path", m->path);
+    hn_jw_put_str(w, "format", m->format);
+    hn_jw_put_str(w, "architecture", m->family);
+    hn_jw_put_str(w, "quantization", m->quantization);
+    hn_jw_put_double(w, "bits_per_weight", m->bits_per_weight);
+    hn_jw_put_int(w, "parameters", m->n_parameters);
+    hn_jw_put_int(w, "weight_bytes", m->weight_bytes);
+    hn_jw_put_int(w, "file_bytes", m->file_bytes);
+    hn_jw_put_int(w, "num_layers", m->n_layers);
+    hn_jw_put_int(w, "hidden_size", m->d_model);
+    hn_jw_put_int(w, "intermediate_size", m->d_ff);
+    hn_jw_put_int(w, "num_heads", m->n_heads);
+    hn_jw_put_int(w, "num_kv_heads", m->n_kv_heads);
+    hn_jw_put_int(w, "head_size", m->head_size);
+    hn_jw_put_int(w, "vocab_size", m->vocab_size);
+    hn_jw_put_int(w, "context_length", m->context_length);
+    hn_jw_put_int(w, "window", m->window);
+    hn_jw_put_double(w, "rope_theta", m->rope_theta);
+    hn_jw_put_str(w, "rope_scaling", m->rope_scaling);
+    hn_jw_put_double(w, "norm_eps", m->norm_eps);
+    hn_jw_put_bool(w, "tied_embeddings", m->tied_embeddings);
+    hn_jw_put_bool(w, "qk_norm", m->qk_norm);
+    hn_jw_put_bool(w, "attention_bias", m->attention_bias);
+    hn_jw_put_int(w, "bos_token_id", m->bos);
+    hn_jw_put_open(w, "eos_token_ids", '[');
     for (size_t i = 0; i < m->n_eos; i++)
         hn_jw_int(w, m->eos[i]);
     hn_jw_close(w, ']');
-    json_str(w, "adapter_path", m->adapter_path);
-    json_int(w, "adapter_rank", m->adapter_rank);
-    json_int(w, "adapter_parameters", m->adapter_parameters);
-    json_str(w, "device", m->device);
+    hn_jw_put_str(w, "adapter_path", m->adapter_path);
+    hn_jw_put_int(w, "adapter_rank", m->adapter_rank);
+    hn_jw_put_int(w, "adapter_parameters", m->adapter_parameters);
+    hn_jw_put_str(w, "device", m->device);
 }
 
 static int print_json(const struct report *r, struct hone_err *err)
@@ -137,20 +112,19 @@ static int print_json(const struct report *r, struct hone_err *err)
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
     json_model(&w, &r->model);
-    hn_jw_key(&w, "tokenizer");
-    hn_jw_open(&w, '{');
-    json_str(&w, "kind", r->tok.kind);
-    json_int(&w, "vocab_size", r->tok.vocab_size);
-    json_int(&w, "bos_token_id", r->tok.bos);
-    json_int(&w, "eos_token_id", r->tok.eos);
-    json_bool(&w, "adds_bos", r->tok.adds_bos);
-    json_bool(&w, "adds_eos", r->tok.adds_eos);
+    hn_jw_put_open(&w, "tokenizer", '{');
+    hn_jw_put_str(&w, "kind", r->tok.kind);
+    hn_jw_put_int(&w, "vocab_size", r->tok.vocab_size);
+    hn_jw_put_int(&w, "bos_token_id", r->tok.bos);
+    hn_jw_put_int(&w, "eos_token_id", r->tok.eos);
+    hn_jw_put_bool(&w, "adds_bos", r->tok.adds_bos);
+    hn_jw_put_bool(&w, "adds_eos", r->tok.adds_eos);
     hn_jw_close(&w, '}');
-    json_str(&w, "chat_template", r->tok.chat_template);
+    hn_jw_put_str(&w, "chat_template", r->tok.chat_template);
     hn_cli_json_plan(&w, "inference_plan", &r->inference);
     if (r->trains)
         hn_cli_json_plan(&w, "training_plan", &r->training);
-    json_int(&w, "machine_memory_bytes", (int64_t)hn_memory_total());
+    hn_jw_put_int(&w, "machine_memory_bytes", (int64_t)hn_memory_total());
     hn_jw_close(&w, '}');
     return hn_cli_print_json(&out, err);
 }

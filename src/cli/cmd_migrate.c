@@ -162,17 +162,10 @@ static void print_report(const struct hone_migration *m, const char *output, str
 
 /* ---- for machines ---------------------------------------------------------------------------- */
 
-static void json_text(struct hn_json_writer *w, const char *key, const char *text)
-{
-    hn_jw_key(w, key);
-    hn_jw_str(w, text);
-}
-
 static void json_words(struct hn_json_writer *w, const char *key, const char *const *words,
                        size_t n)
 {
-    hn_jw_key(w, key);
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, key, '[');
     for (size_t i = 0; i < n; i++)
         hn_jw_str(w, words[i]);
     hn_jw_close(w, ']');
@@ -184,35 +177,29 @@ static int print_json(const struct hone_migration *m, struct hone_err *err)
     struct hn_json_writer w;
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
-    json_text(&w, "path", m->path);
-    json_text(&w, "kind", m->kind);
-    json_text(&w, "model", m->model);
-    hn_jw_key(&w, "rows");
-    hn_jw_open(&w, '[');
+    hn_jw_put_str(&w, "path", m->path);
+    hn_jw_put_str(&w, "kind", m->kind);
+    hn_jw_put_str(&w, "model", m->model);
+    hn_jw_put_open(&w, "rows", '[');
     for (size_t i = 0; i < m->n_rows; i++) {
         const struct hone_migrate_row *r = &m->rows[i];
         hn_jw_open(&w, '{');
-        json_text(&w, "call", r->call);
-        json_text(&w, "argument", r->argument);
-        json_text(&w, "value", r->value);
-        hn_jw_key(&w, "cell");
-        hn_jw_int(&w, r->cell);
-        hn_jw_key(&w, "line");
-        hn_jw_int(&w, r->line);
-        json_text(&w, "fate", hone_migrate_fate_name(r->fate));
-        json_text(&w, "setting", r->setting);
-        json_text(&w, "note", r->note);
+        hn_jw_put_str(&w, "call", r->call);
+        hn_jw_put_str(&w, "argument", r->argument);
+        hn_jw_put_str(&w, "value", r->value);
+        hn_jw_put_int(&w, "cell", r->cell);
+        hn_jw_put_int(&w, "line", r->line);
+        hn_jw_put_str(&w, "fate", hone_migrate_fate_name(r->fate));
+        hn_jw_put_str(&w, "setting", r->setting);
+        hn_jw_put_str(&w, "note", r->note);
         hn_jw_close(&w, '}');
     }
     hn_jw_close(&w, ']');
-    hn_jw_key(&w, "counts");
-    hn_jw_open(&w, '{');
-    for (int i = 0; i < HONE_MIGRATE_FATES; i++) {
-        hn_jw_key(&w, hone_migrate_fate_name((enum hone_migrate_fate)i));
-        hn_jw_int(&w, (int64_t)m->counts[i]);
-    }
+    hn_jw_put_open(&w, "counts", '{');
+    for (int i = 0; i < HONE_MIGRATE_FATES; i++)
+        hn_jw_put_int(&w, hone_migrate_fate_name((enum hone_migrate_fate)i), (int64_t)m->counts[i]);
     hn_jw_close(&w, '}');
-    json_text(&w, "yaml", m->yaml);
+    hn_jw_put_str(&w, "yaml", m->yaml);
     json_words(&w, "prepare", m->prepare, m->n_prepare);
     json_words(&w, "test", m->test, m->n_test);
     hn_jw_close(&w, '}');

@@ -61,8 +61,7 @@ static void print_report(const struct hone_prepare_report *r, const char *output
 
 static void json_count(struct hn_json_writer *w, const char *key, uint64_t n)
 {
-    hn_jw_key(w, key);
-    hn_jw_int(w, (int64_t)n);
+    hn_jw_put_int(w, key, (int64_t)n);
 }
 
 static int print_json(const struct hone_prepare_report *r, const char *output, struct hone_err *err)
@@ -71,16 +70,12 @@ static int print_json(const struct hone_prepare_report *r, const char *output, s
     struct hn_json_writer w;
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, "output");
-    hn_jw_str(&w, output);
-    hn_jw_key(&w, "files");
-    hn_jw_open(&w, '[');
+    hn_jw_put_str(&w, "output", output);
+    hn_jw_put_open(&w, "files", '[');
     for (size_t i = 0; i < r->n_files; i++) {
         hn_jw_open(&w, '{');
-        hn_jw_key(&w, "path");
-        hn_jw_str(&w, r->files[i].path);
-        hn_jw_key(&w, "format");
-        hn_jw_str(&w, hone_record_kind_name(r->files[i].kind));
+        hn_jw_put_str(&w, "path", r->files[i].path);
+        hn_jw_put_str(&w, "format", hone_record_kind_name(r->files[i].kind));
         json_count(&w, "rows", r->files[i].rows);
         json_count(&w, "empty", r->files[i].empty);
         hn_jw_close(&w, '}');
@@ -100,8 +95,7 @@ static int print_json(const struct hone_prepare_report *r, const char *output, s
         json_count(&w, "p95_tokens", r->p95_tokens);
         json_count(&w, "max_tokens", r->max_tokens);
     }
-    hn_jw_key(&w, "notes");
-    hn_jw_open(&w, '[');
+    hn_jw_put_open(&w, "notes", '[');
     for (size_t i = 0; i < r->n_notes; i++)
         hn_jw_str(&w, r->notes[i]);
     hn_jw_close(&w, ']');

@@ -11,17 +11,10 @@ static int print_json(const struct hn_pull_view *v, const char *name, const char
     struct hn_json_writer w;
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, "model");
-    hn_jw_str(&w, name);
-    hn_jw_key(&w, "commit");
-    if (v->commit[0])
-        hn_jw_str(&w, v->commit);
-    else
-        hn_jw_null(&w);
-    hn_jw_key(&w, "path");
-    hn_jw_str(&w, path);
-    hn_jw_key(&w, "downloaded_bytes");
-    hn_jw_int(&w, (int64_t)v->received);
+    hn_jw_put_str(&w, "model", name);
+    hn_jw_put_str(&w, "commit", v->commit[0] ? v->commit : NULL);
+    hn_jw_put_str(&w, "path", path);
+    hn_jw_put_int(&w, "downloaded_bytes", (int64_t)v->received);
     hn_buf_printf(&out, ", \"files\": [%s]", hn_buf_str(&v->files));
     hn_jw_close(&w, '}');
     out.failed |= v->files.failed;

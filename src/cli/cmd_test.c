@@ -22,19 +22,12 @@ struct view {
     struct hone_err *err;
 };
 
-static void json_int(struct hn_json_writer *w, const char *key, int64_t n)
-{
-    hn_jw_key(w, key);
-    hn_jw_int(w, n);
-}
-
 static void json_row(struct hn_json_writer *w, const struct hone_test_row *r)
 {
     hn_jw_open(w, '{');
-    json_int(w, "tokens", r->tokens);
-    hn_jw_key(w, "loss");
-    hn_jw_double(w, r->loss);
-    json_int(w, "line", (int64_t)r->line);
+    hn_jw_put_int(w, "tokens", r->tokens);
+    hn_jw_put_double(w, "loss", r->loss);
+    hn_jw_put_int(w, "line", (int64_t)r->line);
     if (r->generated) {
         hn_jw_key(w, "prompt");
         hn_jw_strn(w, r->prompt, r->prompt_size);
@@ -42,16 +35,12 @@ static void json_row(struct hn_json_writer *w, const struct hone_test_row *r)
         hn_jw_strn(w, r->expected, r->expected_size);
         hn_jw_key(w, "output");
         hn_jw_strn(w, r->output, r->output_size);
-        hn_jw_key(w, "exact");
-        hn_jw_bool(w, r->exact);
-        hn_jw_key(w, "has_json");
-        hn_jw_bool(w, r->has_json);
-        hn_jw_key(w, "json_valid");
-        hn_jw_bool(w, r->json_valid);
-        json_int(w, "json_fields_right", r->json_fields_right);
-        json_int(w, "json_fields", r->json_fields);
-        hn_jw_key(w, "rouge_l");
-        hn_jw_double(w, r->rouge_l);
+        hn_jw_put_bool(w, "exact", r->exact);
+        hn_jw_put_bool(w, "has_json", r->has_json);
+        hn_jw_put_bool(w, "json_valid", r->json_valid);
+        hn_jw_put_int(w, "json_fields_right", r->json_fields_right);
+        hn_jw_put_int(w, "json_fields", r->json_fields);
+        hn_jw_put_double(w, "rouge_l", r->rouge_l);
     }
     hn_jw_close(w, '}');
 }
@@ -146,22 +135,18 @@ static int print_json(struct view *v, const struct hone_test_summary *s, struct 
 {
     struct hn_json_writer *w = &v->w;
     hn_jw_close(w, ']');
-    hn_jw_key(w, "loss");
-    hn_jw_double(w, s->loss);
-    hn_jw_key(w, "perplexity");
-    hn_jw_double(w, s->perplexity);
-    json_int(w, "tokens", s->tokens);
-    json_int(w, "generated", (int64_t)s->generated);
-    json_int(w, "exact", (int64_t)s->exact);
-    json_int(w, "json_rows", (int64_t)s->json_rows);
-    json_int(w, "json_valid", (int64_t)s->json_valid);
-    json_int(w, "json_fields_right", s->json_fields_right);
-    json_int(w, "json_fields", s->json_fields);
-    hn_jw_key(w, "rouge_l");
-    hn_jw_double(w, s->rouge_l);
-    hn_jw_key(w, "seconds");
-    hn_jw_double(w, s->seconds);
-    json_int(w, "peak_memory_bytes", (int64_t)s->peak_memory);
+    hn_jw_put_double(w, "loss", s->loss);
+    hn_jw_put_double(w, "perplexity", s->perplexity);
+    hn_jw_put_int(w, "tokens", s->tokens);
+    hn_jw_put_int(w, "generated", (int64_t)s->generated);
+    hn_jw_put_int(w, "exact", (int64_t)s->exact);
+    hn_jw_put_int(w, "json_rows", (int64_t)s->json_rows);
+    hn_jw_put_int(w, "json_valid", (int64_t)s->json_valid);
+    hn_jw_put_int(w, "json_fields_right", s->json_fields_right);
+    hn_jw_put_int(w, "json_fields", s->json_fields);
+    hn_jw_put_double(w, "rouge_l", s->rouge_l);
+    hn_jw_put_double(w, "seconds", s->seconds);
+    hn_jw_put_int(w, "peak_memory_bytes", (int64_t)s->peak_memory);
     hn_jw_close(w, '}');
     return hn_cli_print_json(&v->json, err);
 }
@@ -183,8 +168,7 @@ static int run(struct view *v, struct hone_model *model, struct hone_tokenizer *
     o.data.tokenizer = tok;
     hn_jw_init(&v->w, &v->json, -1);
     hn_jw_open(&v->w, '{');
-    hn_jw_key(&v->w, "rows");
-    hn_jw_open(&v->w, '[');
+    hn_jw_put_open(&v->w, "rows", '[');
     hn_cli_catch_interrupts();
     hn_ui_progress(&v->ui, 0, true, "measuring the loss");
     int rc = hone_test(model, tok, v->data, &o, on_row, v, sum, err);

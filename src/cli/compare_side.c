@@ -41,41 +41,23 @@ static const struct member members[] = {
     AT("perplexity", DOUBLE, perplexity),
 };
 
-static void write_int(struct hn_json_writer *w, const char *key, int64_t v)
-{
-    hn_jw_key(w, key);
-    hn_jw_int(w, v);
-}
-
-static void write_text(struct hn_json_writer *w, const char *key, const char *text)
-{
-    hn_jw_key(w, key);
-    if (text)
-        hn_jw_str(w, text);
-    else
-        hn_jw_null(w);
-}
-
 static void write_members(struct hn_json_writer *w, const struct hone_compare_side *s)
 {
     for (size_t i = 0; i < HN_COUNT(members); i++) {
         const struct member *m = &members[i];
         const char *at = (const char *)s + m->offset;
-        if (m->kind == TEXT) {
-            write_text(w, m->key, *(char *const *)(const void *)at);
-        } else if (m->kind == INT) {
-            write_int(w, m->key, *(const int64_t *)(const void *)at);
-        } else {
-            hn_jw_key(w, m->key);
-            hn_jw_double(w, *(const double *)(const void *)at);
-        }
+        if (m->kind == TEXT)
+            hn_jw_put_str(w, m->key, *(char *const *)(const void *)at);
+        else if (m->kind == INT)
+            hn_jw_put_int(w, m->key, *(const int64_t *)(const void *)at);
+        else
+            hn_jw_put_double(w, m->key, *(const double *)(const void *)at);
     }
 }
 
 static void write_ids(struct hn_json_writer *w, const char *key, const int32_t *ids, size_t n)
 {
-    hn_jw_key(w, key);
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, key, '[');
     for (size_t i = 0; i < n; i++)
         hn_jw_int(w, ids[i]);
     hn_jw_close(w, ']');
@@ -84,22 +66,18 @@ static void write_ids(struct hn_json_writer *w, const char *key, const int32_t *
 static void write_answer(struct hn_json_writer *w, const struct hone_compare_answer *a, bool ids)
 {
     hn_jw_open(w, '{');
-    write_text(w, "prompt", a->prompt);
-    write_text(w, "expected", a->expected);
-    write_text(w, "output", a->output);
-    write_int(w, "max_tokens", a->max_tokens);
-    write_int(w, "tokens", a->tokens);
+    hn_jw_put_str(w, "prompt", a->prompt);
+    hn_jw_put_str(w, "expected", a->expected);
+    hn_jw_put_str(w, "output", a->output);
+    hn_jw_put_int(w, "max_tokens", a->max_tokens);
+    hn_jw_put_int(w, "tokens", a->tokens);
     if (a->expected) {
-        hn_jw_key(w, "exact");
-        hn_jw_bool(w, a->exact);
-        hn_jw_key(w, "has_json");
-        hn_jw_bool(w, a->has_json);
-        hn_jw_key(w, "json_valid");
-        hn_jw_bool(w, a->json_valid);
-        write_int(w, "json_fields_right", a->json_fields_right);
-        write_int(w, "json_fields", a->json_fields);
-        hn_jw_key(w, "rouge_l");
-        hn_jw_double(w, a->rouge_l);
+        hn_jw_put_bool(w, "exact", a->exact);
+        hn_jw_put_bool(w, "has_json", a->has_json);
+        hn_jw_put_bool(w, "json_valid", a->json_valid);
+        hn_jw_put_int(w, "json_fields_right", a->json_fields_right);
+        hn_jw_put_int(w, "json_fields", a->json_fields);
+        hn_jw_put_double(w, "rouge_l", a->rouge_l);
     }
     if (ids)
         write_ids(w, "prompt_ids", a->prompt_ids, a->n_prompt_ids);
@@ -109,10 +87,9 @@ static void write_answer(struct hn_json_writer *w, const struct hone_compare_ans
 static void write_row(struct hn_json_writer *w, const struct hone_compare_row *r)
 {
     hn_jw_open(w, '{');
-    write_int(w, "positions", r->positions);
+    hn_jw_put_int(w, "positions", r->positions);
     write_ids(w, "ids", r->ids, r->n);
-    hn_jw_key(w, "trained");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "trained", '[');
     for (size_t k = 0; k < r->n; k++)
         hn_jw_int(w, r->trained[k]);
     hn_jw_close(w, ']');
@@ -122,17 +99,15 @@ static void write_row(struct hn_json_writer *w, const struct hone_compare_row *r
 void hn_side_write(struct hn_json_writer *w, const struct hone_compare_side *s, bool ids)
 {
     write_members(w, s);
-    write_int(w, "rows", (int64_t)s->n_rows);
-    hn_jw_key(w, "answers");
-    hn_jw_open(w, '[');
+    hn_jw_put_int(w, "rows", (int64_t)s->n_rows);
+    hn_jw_put_open(w, "answers", '[');
     for (size_t i = 0; i < s->n_answers; i++)
         write_answer(w, &s->answers[i], ids);
     hn_jw_close(w, ']');
     if (!ids)
         return;
     write_ids(w, "eos", s->eos, s->n_eos);
-    hn_jw_key(w, "row_tokens");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "row_tokens", '[');
     for (size_t i = 0; i < s->n_rows; i++)
         write_row(w, &s->rows[i]);
     hn_jw_close(w, ']');
@@ -258,15 +233,12 @@ int hn_side_read(const struct hn_json *j, struct hone_compare_side *s, struct ho
 
 void hn_training_write(struct hn_json_writer *w, const struct hn_training *t)
 {
-    write_int(w, "steps", t->steps);
-    write_int(w, "tokens", t->tokens);
-    hn_jw_key(w, "tokens_per_second");
-    hn_jw_double(w, t->tokens_per_second);
-    hn_jw_key(w, "first_loss");
-    hn_jw_double(w, t->first_loss);
-    hn_jw_key(w, "last_loss");
-    hn_jw_double(w, t->last_loss);
-    write_int(w, "peak_memory_bytes", (int64_t)t->peak_memory);
+    hn_jw_put_int(w, "steps", t->steps);
+    hn_jw_put_int(w, "tokens", t->tokens);
+    hn_jw_put_double(w, "tokens_per_second", t->tokens_per_second);
+    hn_jw_put_double(w, "first_loss", t->first_loss);
+    hn_jw_put_double(w, "last_loss", t->last_loss);
+    hn_jw_put_int(w, "peak_memory_bytes", (int64_t)t->peak_memory);
 }
 
 void hn_training_read(const struct hn_json *j, struct hn_training *t)

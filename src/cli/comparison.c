@@ -350,26 +350,11 @@ void hn_comparison_print(const struct hn_comparison *x, struct hn_ui *ui)
 /* ---- for machines ------------------------------------------------------------------------------
  */
 
-static void write_double(struct hn_json_writer *w, const char *key, double v)
-{
-    hn_jw_key(w, key);
-    hn_jw_double(w, v);
-}
-
 static void write_name(struct hn_json_writer *w, const char *key, size_t side)
 {
     char name = letter(side);
     hn_jw_key(w, key);
     hn_jw_strn(w, &name, 1);
-}
-
-static void write_text(struct hn_json_writer *w, const char *key, const char *text)
-{
-    hn_jw_key(w, key);
-    if (text)
-        hn_jw_str(w, text);
-    else
-        hn_jw_null(w);
 }
 
 static void write_side(const struct hn_comparison *x, size_t i, struct hn_json_writer *w)
@@ -379,7 +364,7 @@ static void write_side(const struct hn_comparison *x, size_t i, struct hn_json_w
     hn_side_sum(&c->got, &s);
     hn_jw_open(w, '{');
     write_name(w, "name", i);
-    write_text(w, "title", c->title);
+    hn_jw_put_str(w, "title", c->title);
     hn_side_write(w, &c->got, false);
     const struct {
         const char *key;
@@ -387,14 +372,11 @@ static void write_side(const struct hn_comparison *x, size_t i, struct hn_json_w
     } sums[] = {{"expected", s.expected},  {"exact", s.exact},
                 {"json_rows", s.json},     {"json_valid", s.json_valid},
                 {"json_fields", s.fields}, {"json_fields_right", s.fields_right}};
-    for (size_t k = 0; k < HN_COUNT(sums); k++) {
-        hn_jw_key(w, sums[k].key);
-        hn_jw_int(w, sums[k].n);
-    }
-    write_double(w, "rouge_l", s.rouge_l);
+    for (size_t k = 0; k < HN_COUNT(sums); k++)
+        hn_jw_put_int(w, sums[k].key, sums[k].n);
+    hn_jw_put_double(w, "rouge_l", s.rouge_l);
     if (c->training.tokens_per_second > 0) {
-        hn_jw_key(w, "training");
-        hn_jw_open(w, '{');
+        hn_jw_put_open(w, "training", '{');
         hn_training_write(w, &c->training);
         hn_jw_close(w, '}');
     }
@@ -407,19 +389,17 @@ static void write_pair(const struct hn_pair *p, struct hn_json_writer *w)
     hn_jw_open(w, '{');
     write_name(w, "a", p->a);
     write_name(w, "b", p->b);
-    hn_jw_key(w, "positions");
-    hn_jw_int(w, g->positions);
+    hn_jw_put_int(w, "positions", g->positions);
     if (g->positions) {
-        hn_jw_key(w, "vocabulary");
-        hn_jw_int(w, g->vocabulary);
-        write_double(w, "top1", g->top1);
-        write_double(w, "kl_ab", g->kl_ab);
-        write_double(w, "kl_ba", g->kl_ba);
-        write_double(w, "kl_max", g->kl_max);
-        write_double(w, "logit_difference", g->logit_difference);
-        write_double(w, "relative_logit_difference", g->relative_difference);
+        hn_jw_put_int(w, "vocabulary", g->vocabulary);
+        hn_jw_put_double(w, "top1", g->top1);
+        hn_jw_put_double(w, "kl_ab", g->kl_ab);
+        hn_jw_put_double(w, "kl_ba", g->kl_ba);
+        hn_jw_put_double(w, "kl_max", g->kl_max);
+        hn_jw_put_double(w, "logit_difference", g->logit_difference);
+        hn_jw_put_double(w, "relative_logit_difference", g->relative_difference);
     } else {
-        write_text(w, "impossible", g->why);
+        hn_jw_put_str(w, "impossible", g->why);
     }
     hn_jw_close(w, '}');
 }
@@ -432,39 +412,35 @@ static void write_headline(const struct hn_comparison *x, struct hn_json_writer 
     };
     struct line lines[6];
     size_t n = headline(x, lines);
-    hn_jw_key(w, "headline");
-    hn_jw_open(w, '{');
+    hn_jw_put_open(w, "headline", '{');
     write_name(w, "hone", x->hone);
     write_name(w, "pytorch", x->torch);
     for (size_t i = 0; i < n; i++) {
-        hn_jw_key(w, keys[i]);
-        hn_jw_open(w, '{');
-        write_double(w, "hone", lines[i].hone);
-        write_double(w, "pytorch", lines[i].torch);
-        write_double(w, "times_better", ratio(&lines[i]));
+        hn_jw_put_open(w, keys[i], '{');
+        hn_jw_put_double(w, "hone", lines[i].hone);
+        hn_jw_put_double(w, "pytorch", lines[i].torch);
+        hn_jw_put_double(w, "times_better", ratio(&lines[i]));
         hn_jw_close(w, '}');
     }
-    write_text(w, "training_note", x->training_note);
+    hn_jw_put_str(w, "training_note", x->training_note);
     hn_jw_close(w, '}');
 }
 
 void hn_comparison_write(const struct hn_comparison *x, struct hn_json_writer *w)
 {
     hn_jw_open(w, '{');
-    write_text(w, "data", x->data);
-    hn_jw_key(w, "sides");
-    hn_jw_open(w, '[');
+    hn_jw_put_str(w, "data", x->data);
+    hn_jw_put_open(w, "sides", '[');
     for (size_t i = 0; i < x->n_sides; i++)
         write_side(x, i, w);
     hn_jw_close(w, ']');
-    hn_jw_key(w, "agreement");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "agreement", '[');
     for (size_t i = 0; i < x->n_pairs; i++)
         write_pair(&x->pairs[i], w);
     hn_jw_close(w, ']');
     if (x->headline)
         write_headline(x, w);
     if (x->pytorch_error)
-        write_text(w, "pytorch_error", x->pytorch_error);
+        hn_jw_put_str(w, "pytorch_error", x->pytorch_error);
     hn_jw_close(w, '}');
 }

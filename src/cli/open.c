@@ -173,19 +173,12 @@ void hn_cli_json_plan(struct hn_json_writer *w, const char *key, const struct ho
                 {"kept", p->kept},       {"working", p->working},     {"cache", p->cache},
                 {"total", p->total}};
     static const char *const recomputed[] = {"none", "none", "ffn", "blocks", "segments"};
-    hn_jw_key(w, key);
-    hn_jw_open(w, '{');
-    for (size_t i = 0; i < HN_COUNT(rows); i++) {
-        hn_jw_key(w, rows[i].name);
-        hn_jw_int(w, (int64_t)rows[i].bytes);
-    }
-    hn_jw_key(w, "checkpointing");
-    hn_jw_bool(w, p->checkpointing > HONE_CHECKPOINT_NONE);
-    hn_jw_key(w, "recomputed");
-    hn_jw_str(w, recomputed[p->checkpointing]);
-    hn_jw_key(w, "segment");
-    hn_jw_int(w, p->segment);
-    hn_jw_key(w, "max_tokens");
-    hn_jw_int(w, p->max_tokens);
+    hn_jw_put_open(w, key, '{');
+    for (size_t i = 0; i < HN_COUNT(rows); i++)
+        hn_jw_put_int(w, rows[i].name, (int64_t)rows[i].bytes);
+    hn_jw_put_bool(w, "checkpointing", p->checkpointing > HONE_CHECKPOINT_NONE);
+    hn_jw_put_str(w, "recomputed", recomputed[p->checkpointing]);
+    hn_jw_put_int(w, "segment", p->segment);
+    hn_jw_put_int(w, "max_tokens", p->max_tokens);
     hn_jw_close(w, '}');
 }

@@ -8,8 +8,7 @@
 static void add_message(struct hn_json_writer *w, const char *role, const char *text, size_t n)
 {
     hn_jw_open(w, '{');
-    hn_jw_key(w, "role");
-    hn_jw_str(w, role);
+    hn_jw_put_str(w, "role", role);
     hn_jw_key(w, "content");
     hn_jw_strn(w, text, n);
     hn_jw_close(w, '}');

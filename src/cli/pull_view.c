@@ -63,12 +63,9 @@ static void show_file(struct hn_pull_view *v, const struct hone_pull_event *e)
         hn_buf_add_str(&v->files, ", ");
     hn_jw_init(&w, &v->files, -1);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, "file");
-    hn_jw_str(&w, e->file);
-    hn_jw_key(&w, "bytes");
-    hn_jw_int(&w, (int64_t)e->file_size);
-    hn_jw_key(&w, "cached");
-    hn_jw_bool(&w, e->cached);
+    hn_jw_put_str(&w, "file", e->file);
+    hn_jw_put_int(&w, "bytes", (int64_t)e->file_size);
+    hn_jw_put_bool(&w, "cached", e->cached);
     hn_jw_close(&w, '}');
     if (!v->brief)
         hn_ui_say(&v->ui, HN_PLAIN, "  %s, %s%s", e->file, hn_ui_bytes(e->file_size, bytes),

@@ -65,33 +65,16 @@ int hn_pytorch_check(const struct hn_settings *set, bool peft, const char *quant
     return rc;
 }
 
-static void write_text(struct hn_json_writer *w, const char *key, const char *text)
-{
-    hn_jw_key(w, key);
-    hn_jw_str(w, text);
-}
-
-static void write_int(struct hn_json_writer *w, const char *key, int64_t v)
-{
-    hn_jw_key(w, key);
-    hn_jw_int(w, v);
-}
-
 static void write_lora(struct hn_json_writer *w, const struct hn_settings *set)
 {
     const struct hone_train_options *t = &set->train;
-    write_int(w, "steps", set->compare_train_steps);
-    write_int(w, "rank", t->lora_rank);
-    hn_jw_key(w, "alpha");
-    hn_jw_double(w, t->lora_alpha);
-    hn_jw_key(w, "dropout");
-    hn_jw_double(w, t->lora_dropout);
-    hn_jw_key(w, "rslora");
-    hn_jw_bool(w, t->use_rslora);
-    hn_jw_key(w, "learning_rate");
-    hn_jw_double(w, t->learning_rate);
-    hn_jw_key(w, "checkpointing");
-    hn_jw_bool(w, t->grad_checkpoint == HONE_CHECKPOINT_BLOCKS);
+    hn_jw_put_int(w, "steps", set->compare_train_steps);
+    hn_jw_put_int(w, "rank", t->lora_rank);
+    hn_jw_put_double(w, "alpha", t->lora_alpha);
+    hn_jw_put_double(w, "dropout", t->lora_dropout);
+    hn_jw_put_bool(w, "rslora", t->use_rslora);
+    hn_jw_put_double(w, "learning_rate", t->learning_rate);
+    hn_jw_put_bool(w, "checkpointing", t->grad_checkpoint == HONE_CHECKPOINT_BLOCKS);
     hn_jw_key(w, "targets");
     if (t->n_target_modules == 1 && strcmp(t->target_modules[0], "all-linear") == 0) {
         hn_jw_str(w, "all-linear");
@@ -111,17 +94,16 @@ static void write_request(struct hn_buf *out, const struct hn_settings *set,
     hn_jw_init(&w, out, -1);
     hn_jw_open(&w, '{');
     hn_side_write(&w, side, true);
-    write_text(&w, "task", task == HN_PYTORCH_TRAIN ? "train" : "measure");
-    write_text(&w, "dtype", set->pytorch_dtype);
-    write_text(&w, "device", set->pytorch_device);
-    write_int(&w, "threads", set->device.n_threads);
-    write_int(&w, "prompt_tokens", set->bench.prompt_tokens);
-    write_int(&w, "generation_tokens", set->bench.generation_tokens);
+    hn_jw_put_str(&w, "task", task == HN_PYTORCH_TRAIN ? "train" : "measure");
+    hn_jw_put_str(&w, "dtype", set->pytorch_dtype);
+    hn_jw_put_str(&w, "device", set->pytorch_device);
+    hn_jw_put_int(&w, "threads", set->device.n_threads);
+    hn_jw_put_int(&w, "prompt_tokens", set->bench.prompt_tokens);
+    hn_jw_put_int(&w, "generation_tokens", set->bench.generation_tokens);
     write_lora(&w, set);
     if (logits_path)
-        write_text(&w, "logits", logits_path);
-    hn_jw_key(&w, "started");
-    hn_jw_double(&w, hn_now());
+        hn_jw_put_str(&w, "logits", logits_path);
+    hn_jw_put_double(&w, "started", hn_now());
     hn_jw_close(&w, '}');
 }
 

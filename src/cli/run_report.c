@@ -32,12 +32,9 @@ static void put_settings(const struct hn_conf *c, struct hn_buf *out)
         hn_value_get(o, &c->set, &value);
         hn_value_get(o, known ? &plain.set : &c->set, &usual);
         hn_jw_open(&w, '{');
-        hn_jw_key(&w, "name");
-        hn_jw_str(&w, hn_option_key(o, key, sizeof key));
-        hn_jw_key(&w, "value");
-        hn_jw_str(&w, hn_buf_str(&value));
-        hn_jw_key(&w, "changed");
-        hn_jw_bool(&w, strcmp(hn_buf_str(&value), hn_buf_str(&usual)) != 0);
+        hn_jw_put_str(&w, "name", hn_option_key(o, key, sizeof key));
+        hn_jw_put_str(&w, "value", hn_buf_str(&value));
+        hn_jw_put_bool(&w, "changed", strcmp(hn_buf_str(&value), hn_buf_str(&usual)) != 0);
         hn_jw_close(&w, '}');
         hn_buf_release(&value);
         hn_buf_release(&usual);

@@ -68,12 +68,9 @@ static struct hn_storage common(const struct hn_converter *c)
 
 static void put_storage(struct hn_json_writer *w, const struct hn_storage *s)
 {
-    hn_jw_key(w, "group_size");
-    hn_jw_int(w, s->group);
-    hn_jw_key(w, "bits");
-    hn_jw_int(w, s->bits);
-    hn_jw_key(w, "mode");
-    hn_jw_str(w, "affine");
+    hn_jw_put_int(w, "group_size", s->group);
+    hn_jw_put_int(w, "bits", s->bits);
+    hn_jw_put_str(w, "mode", "affine");
 }
 
 /* "quantization": what most weights have, then the modules that have something else. */
@@ -82,15 +79,13 @@ static void put_quantization(struct hn_converter *c, struct hn_json_writer *w, c
     struct hn_storage all = common(c);
     if (all.layout != HN_LAYOUT_AFFINE)
         return;
-    hn_jw_key(w, key);
-    hn_jw_open(w, '{');
+    hn_jw_put_open(w, key, '{');
     put_storage(w, &all);
     for (size_t i = 0; i < c->n; i++) {
         const struct hn_storage *s = &c->tensors[i].to;
         if (s->layout != HN_LAYOUT_AFFINE || (s->bits == all.bits && s->group == all.group))
             continue;
-        hn_jw_key(w, c->tensors[i].module);
-        hn_jw_open(w, '{');
+        hn_jw_put_open(w, c->tensors[i].module, '{');
         put_storage(w, s);
         hn_jw_close(w, '}');
     }
@@ -106,29 +101,19 @@ static void put_rope(struct hn_converter *c, struct hn_json_writer *w)
     const struct hn_json *rope = hn_spec_rope(hn_bundle_config(c->bundle));
     if (!rope || rope->type != HN_JSON_OBJECT)
         return;
-    hn_jw_key(w, "rope_theta");
-    hn_jw_double(w, r->theta);
+    hn_jw_put_double(w, "rope_theta", r->theta);
     if (r->kind == HN_ROPE_DEFAULT)
         return;
-    hn_jw_key(w, "rope_scaling");
-    hn_jw_open(w, '{');
+    hn_jw_put_open(w, "rope_scaling", '{');
     for (size_t i = 0; i < rope->n; i++)
         if (!hn_str_is(rope->members[i].key, "rope_theta") &&
             !hn_str_is(rope->members[i].key, original)) {
             hn_jw_key(w, rope->members[i].key.p);
             hn_jw_value(w, &rope->members[i].value);
         }
-    if (r->kind != HN_ROPE_LINEAR) {
-        hn_jw_key(w, original);
-        hn_jw_int(w, r->original_context);
-    }
+    if (r->kind != HN_ROPE_LINEAR)
+        hn_jw_put_int(w, original, r->original_context);
     hn_jw_close(w, '}');
-}
-
-static void put_double(struct hn_json_writer *w, const char *key, double v)
-{
-    hn_jw_key(w, key);
-    hn_jw_double(w, v);
 }
 
 /* A GGUF has Llama 3's rotary scaling as divisors; config.json has the numbers behind them. */
@@ -150,15 +135,12 @@ static int put_factors(struct hn_converter *c, struct hn_json_writer *w)
                        "%s: the rotary divisors in %s are not those of Llama 3's scaling, and "
                        "config.json has no other word for them",
                        c->o->model, name);
-    hn_jw_key(w, "rope_scaling");
-    hn_jw_open(w, '{');
-    hn_jw_key(w, "rope_type");
-    hn_jw_str(w, "llama3");
-    put_double(w, "factor", r.factor);
-    put_double(w, "low_freq_factor", r.low_freq_factor);
-    put_double(w, "high_freq_factor", r.high_freq_factor);
-    hn_jw_key(w, "original_max_position_embeddings");
-    hn_jw_int(w, r.original_context);
+    hn_jw_put_open(w, "rope_scaling", '{');
+    hn_jw_put_str(w, "rope_type", "llama3");
+    hn_jw_put_double(w, "factor", r.factor);
+    hn_jw_put_double(w, "low_freq_factor", r.low_freq_factor);
+    hn_jw_put_double(w, "high_freq_factor", r.high_freq_factor);
+    hn_jw_put_int(w, "original_max_position_embeddings", r.original_context);
     hn_jw_close(w, '}');
     return 0;
 }
@@ -166,8 +148,7 @@ static int put_factors(struct hn_converter *c, struct hn_json_writer *w)
 /* What a GGUF leaves to its architecture, in transformers' words. */
 static void put_from_gguf(struct hn_json_writer *w)
 {
-    hn_jw_key(w, "hidden_act");
-    hn_jw_str(w, "silu");
+    hn_jw_put_str(w, "hidden_act", "silu");
 }
 
 /* The keys that are new or other than the source's, as an object in the arena. */
@@ -180,10 +161,8 @@ static int changes(struct hn_converter *c, struct hn_json **out)
     bool dtype_key = hn_json_get(hn_bundle_config(c->bundle), "dtype") != NULL;
     hn_jw_init(&w, &text, -1);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, dtype_key ? "dtype" : "torch_dtype");
-    hn_jw_str(&w, hn_dtype_torch_name(c->dtype));
-    hn_jw_key(&w, "tie_word_embeddings");
-    hn_jw_bool(&w, c->tied);
+    hn_jw_put_str(&w, dtype_key ? "dtype" : "torch_dtype", hn_dtype_torch_name(c->dtype));
+    hn_jw_put_bool(&w, "tie_word_embeddings", c->tied);
     if (hn_convert_kind(c->bundle) == HONE_FORMAT_GGUF) {
         put_from_gguf(&w);
         rc = put_factors(c, &w);

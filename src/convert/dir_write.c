@@ -139,20 +139,15 @@ static int write_index(struct hn_converter *c, const struct layout *l, const cha
     char *path = hn_path_join(dir, "model.safetensors.index.json");
     hn_jw_init(&w, &text, c->o->to == HONE_FORMAT_MLX ? 4 : 2);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, "metadata");
-    hn_jw_open(&w, '{');
-    hn_jw_key(&w, "total_size");
-    hn_jw_int(&w, (int64_t)l->size);
-    hn_jw_key(&w, "total_parameters");
-    hn_jw_int(&w, (int64_t)c->report.parameters);
+    hn_jw_put_open(&w, "metadata", '{');
+    hn_jw_put_int(&w, "total_size", (int64_t)l->size);
+    hn_jw_put_int(&w, "total_parameters", (int64_t)c->report.parameters);
     hn_jw_close(&w, '}');
-    hn_jw_key(&w, "weight_map");
-    hn_jw_open(&w, '{');
+    hn_jw_put_open(&w, "weight_map", '{');
     for (size_t i = 0; i < l->n; i++) {
         char name[64];
         shard_name(l, l->shard_of[i], name);
-        hn_jw_key(&w, l->parts[i].name);
-        hn_jw_str(&w, name);
+        hn_jw_put_str(&w, l->parts[i].name, name);
     }
     hn_jw_close(&w, '}');
     hn_jw_close(&w, '}');

@@ -25,13 +25,10 @@ static void generation_config(struct hn_converter *c, struct hn_buf *out)
     struct hn_json_writer w;
     hn_jw_init(&w, out, 2);
     hn_jw_open(&w, '{');
-    if (c->spec.bos >= 0) {
-        hn_jw_key(&w, "bos_token_id");
-        hn_jw_int(&w, c->spec.bos);
-    }
+    if (c->spec.bos >= 0)
+        hn_jw_put_int(&w, "bos_token_id", c->spec.bos);
     if (n) {
-        hn_jw_key(&w, "eos_token_id");
-        hn_jw_open(&w, '[');
+        hn_jw_put_open(&w, "eos_token_id", '[');
         for (size_t i = 0; i < n; i++)
             hn_jw_int(&w, ids[i]);
         hn_jw_close(&w, ']');

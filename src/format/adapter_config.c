@@ -96,11 +96,6 @@ int hn_adapter_plan(const struct hn_adapter_spec *spec, struct hn_adapter_plan *
     return 0;
 }
 
-static void put_key(struct hn_json_writer *w, const char *key)
-{
-    hn_jw_key(w, key);
-}
-
 /* As an integer where it is one: LoraConfig declares lora_alpha as int. */
 static void put_number(struct hn_json_writer *w, double v)
 {
@@ -121,8 +116,7 @@ static const char *last_name(const char *path)
 static void put_targets(struct hn_json_writer *w, const struct hn_adapter_spec *spec,
                         const struct hn_adapter_plan *plan)
 {
-    put_key(w, "target_modules");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "target_modules", '[');
     for (size_t i = 0; i < spec->n; i++) {
         if (!plan->regular)
             hn_jw_str(w, spec->modules[i].path);
@@ -130,7 +124,7 @@ static void put_targets(struct hn_json_writer *w, const struct hn_adapter_spec *
             hn_jw_str(w, last_name(spec->modules[i].path));
     }
     hn_jw_close(w, ']');
-    put_key(w, "layers_to_transform");
+    hn_jw_key(w, "layers_to_transform");
     if (plan->regular && plan->n_blocks < plan->model_layers) {
         hn_jw_open(w, '[');
         for (int64_t i = plan->model_layers - plan->n_blocks; i < plan->model_layers; i++)
@@ -139,41 +133,27 @@ static void put_targets(struct hn_json_writer *w, const struct hn_adapter_spec *
     } else {
         hn_jw_null(w);
     }
-    put_key(w, "layers_pattern");
-    hn_jw_null(w);
+    hn_jw_put_null(w, "layers_pattern");
 }
 
 static void put_patterns(struct hn_json_writer *w, const struct hn_adapter_spec *spec,
                          const struct hn_adapter_plan *plan)
 {
-    put_key(w, "rank_pattern");
-    hn_jw_open(w, '{');
+    hn_jw_put_open(w, "rank_pattern", '{');
     for (size_t i = 0; i < spec->n; i++) {
-        if (spec->modules[i].rank != plan->peft_rank) {
-            put_key(w, spec->modules[i].path);
-            hn_jw_int(w, spec->modules[i].rank);
-        }
+        if (spec->modules[i].rank != plan->peft_rank)
+            hn_jw_put_int(w, spec->modules[i].path, spec->modules[i].rank);
     }
     hn_jw_close(w, '}');
-    put_key(w, "alpha_pattern");
-    hn_jw_open(w, '{');
+    hn_jw_put_open(w, "alpha_pattern", '{');
     for (size_t i = 0; i < spec->n; i++) {
         double alpha = alpha_of(spec, &spec->modules[i]);
         if (alpha != plan->peft_alpha) {
-            put_key(w, spec->modules[i].path);
+            hn_jw_key(w, spec->modules[i].path);
             put_number(w, alpha);
         }
     }
     hn_jw_close(w, '}');
-}
-
-static void put_base(struct hn_json_writer *w, const char *key, const struct hn_adapter_spec *spec)
-{
-    put_key(w, key);
-    if (spec->base_model)
-        hn_jw_str(w, spec->base_model);
-    else
-        hn_jw_null(w);
 }
 
 static void put_peft(struct hn_json_writer *w, const struct hn_adapter_spec *spec,
@@ -181,35 +161,22 @@ static void put_peft(struct hn_json_writer *w, const struct hn_adapter_spec *spe
 {
     static const char *const absent[] = {"modules_to_save", "exclude_modules", "revision"};
     static const char *const off[] = {"lora_bias", "fan_in_fan_out"};
-    put_key(w, "peft_type");
-    hn_jw_str(w, "LORA");
-    put_key(w, "task_type");
-    hn_jw_str(w, "CAUSAL_LM");
-    put_base(w, "base_model_name_or_path", spec);
-    put_key(w, "inference_mode");
-    hn_jw_bool(w, true);
-    put_key(w, "init_lora_weights");
-    hn_jw_bool(w, true);
-    put_key(w, "bias");
-    hn_jw_str(w, "none");
-    put_key(w, "r");
-    hn_jw_int(w, plan->peft_rank);
-    put_key(w, "lora_alpha");
+    hn_jw_put_str(w, "peft_type", "LORA");
+    hn_jw_put_str(w, "task_type", "CAUSAL_LM");
+    hn_jw_put_str(w, "base_model_name_or_path", spec->base_model);
+    hn_jw_put_bool(w, "inference_mode", true);
+    hn_jw_put_bool(w, "init_lora_weights", true);
+    hn_jw_put_str(w, "bias", "none");
+    hn_jw_put_int(w, "r", plan->peft_rank);
+    hn_jw_key(w, "lora_alpha");
     put_number(w, plan->peft_alpha);
-    put_key(w, "lora_dropout");
-    hn_jw_double(w, spec->dropout);
-    put_key(w, "use_rslora");
-    hn_jw_bool(w, spec->use_rslora);
-    put_key(w, "use_dora");
-    hn_jw_bool(w, spec->use_dora);
-    for (size_t i = 0; i < HN_COUNT(absent); i++) {
-        put_key(w, absent[i]);
-        hn_jw_null(w);
-    }
-    for (size_t i = 0; i < HN_COUNT(off); i++) {
-        put_key(w, off[i]);
-        hn_jw_bool(w, false);
-    }
+    hn_jw_put_double(w, "lora_dropout", spec->dropout);
+    hn_jw_put_bool(w, "use_rslora", spec->use_rslora);
+    hn_jw_put_bool(w, "use_dora", spec->use_dora);
+    for (size_t i = 0; i < HN_COUNT(absent); i++)
+        hn_jw_put_null(w, absent[i]);
+    for (size_t i = 0; i < HN_COUNT(off); i++)
+        hn_jw_put_bool(w, off[i], false);
     put_targets(w, spec, plan);
     put_patterns(w, spec, plan);
 }
@@ -217,24 +184,18 @@ static void put_peft(struct hn_json_writer *w, const struct hn_adapter_spec *spe
 static void put_mlx(struct hn_json_writer *w, const struct hn_adapter_spec *spec,
                     const struct hn_adapter_plan *plan)
 {
-    put_key(w, "fine_tune_type");
-    hn_jw_str(w, spec->use_dora ? "dora" : "lora");
-    put_base(w, "model", spec);
+    hn_jw_put_str(w, "fine_tune_type", spec->use_dora ? "dora" : "lora");
+    hn_jw_put_str(w, "model", spec->base_model);
     /* It counts from the last block: of a model of unknown depth, -1 is all blocks. */
-    put_key(w, "num_layers");
-    hn_jw_int(w, spec->model_layers > 0 ? plan->n_blocks
-                 : spec->num_layers > 0 ? spec->num_layers
-                                        : -1);
-    put_key(w, "lora_parameters");
-    hn_jw_open(w, '{');
-    put_key(w, "rank");
-    hn_jw_int(w, plan->rank);
-    put_key(w, "scale");
-    hn_jw_double(w, plan->scale);
-    put_key(w, "dropout");
-    hn_jw_double(w, spec->dropout);
-    put_key(w, "keys");
-    hn_jw_open(w, '[');
+    hn_jw_put_int(w, "num_layers",
+                  spec->model_layers > 0 ? plan->n_blocks
+                  : spec->num_layers > 0 ? spec->num_layers
+                                         : -1);
+    hn_jw_put_open(w, "lora_parameters", '{');
+    hn_jw_put_int(w, "rank", plan->rank);
+    hn_jw_put_double(w, "scale", plan->scale);
+    hn_jw_put_double(w, "dropout", spec->dropout);
+    hn_jw_put_open(w, "keys", '[');
     for (size_t i = 0; i < spec->n; i++) {
         const char *rest;
         (void)hn_adapter_block(spec->modules[i].path, &rest);
@@ -252,7 +213,7 @@ static void put_rest(struct hn_json_writer *w, const struct hn_json *config,
     for (size_t i = 0; config && config->type == HN_JSON_OBJECT && i < config->n; i++) {
         if (hn_json_get(written, config->members[i].key.p))
             continue;
-        put_key(w, config->members[i].key.p);
+        hn_jw_key(w, config->members[i].key.p);
         hn_jw_value(w, &config->members[i].value);
     }
 }

@@ -22,20 +22,12 @@ int hn_adapter_write_full_config(const char *dir, const char *base_model, int64_
     char *path = hn_path_join(dir, "adapter_config.json");
     hn_jw_init(&w, &text, 2);
     hn_jw_open(&w, '{');
-    hn_jw_key(&w, "fine_tune_type");
-    hn_jw_str(&w, "full");
+    hn_jw_put_str(&w, "fine_tune_type", "full");
     static const char *const names[] = {"model", "base_model_name_or_path"};
-    for (size_t i = 0; i < HN_COUNT(names); i++) {
-        hn_jw_key(&w, names[i]);
-        if (base_model)
-            hn_jw_str(&w, base_model);
-        else
-            hn_jw_null(&w);
-    }
-    hn_jw_key(&w, "num_layers");
-    hn_jw_int(&w, num_layers > 0 ? num_layers : -1);
-    hn_jw_key(&w, "lora_parameters");
-    hn_jw_null(&w);
+    for (size_t i = 0; i < HN_COUNT(names); i++)
+        hn_jw_put_str(&w, names[i], base_model);
+    hn_jw_put_int(&w, "num_layers", num_layers > 0 ? num_layers : -1);
+    hn_jw_put_null(&w, "lora_parameters");
     hn_jw_close(&w, '}');
     hn_buf_add_char(&text, '\n');
     int rc = path && !text.failed ? hn_file_write(path, text.data, text.len, err)

@@ -114,46 +114,22 @@ static double number(struct config *c, const char *name, double missing)
     return c->rc ? 1 : v ? meant(v, d) : d;
 }
 
-static void put_int(struct config *c, const char *key, int64_t v)
-{
-    hn_jw_key(&c->w, key);
-    hn_jw_int(&c->w, v);
-}
-
-static void put_double(struct config *c, const char *key, double v)
-{
-    hn_jw_key(&c->w, key);
-    hn_jw_double(&c->w, v);
-}
-
-static void put_bool(struct config *c, const char *key, bool v)
-{
-    hn_jw_key(&c->w, key);
-    hn_jw_bool(&c->w, v);
-}
-
-static void put_str(struct config *c, const char *key, const char *v)
-{
-    hn_jw_key(&c->w, key);
-    hn_jw_str(&c->w, v);
-}
-
 static void put_yarn(struct config *c, double factor)
 {
     int64_t original = count(c, "rope.scaling.original_context_length", 0);
     double attention = number(c, "rope.scaling.attn_factor", 0);
     double fast = number(c, "rope.scaling.yarn_beta_fast", 0);
     double slow = number(c, "rope.scaling.yarn_beta_slow", 0);
-    put_str(c, "rope_type", "yarn");
-    put_double(c, "factor", factor);
+    hn_jw_put_str(&c->w, "rope_type", "yarn");
+    hn_jw_put_double(&c->w, "factor", factor);
     if (original)
-        put_int(c, "original_max_position_embeddings", original);
+        hn_jw_put_int(&c->w, "original_max_position_embeddings", original);
     if (attention > 0 && attention != 1)
         fail_key(c, "rope.scaling.attn_factor", "is not 1, which hone does not support");
     if (fast > 0)
-        put_double(c, "beta_fast", fast);
+        hn_jw_put_double(&c->w, "beta_fast", fast);
     if (slow > 0)
-        put_double(c, "beta_slow", slow);
+        hn_jw_put_double(&c->w, "beta_slow", slow);
 }
 
 static void put_rope_scaling(struct config *c)
@@ -178,12 +154,12 @@ static void put_rope_scaling(struct config *c)
     }
     hn_jw_open(&c->w, '{');
     if (factors) {
-        put_str(c, "rope_type", "factors");
+        hn_jw_put_str(&c->w, "rope_type", "factors");
     } else if (factor <= 0) {
         fail_key(c, "rope.scaling.factor", "is missing or not positive");
     } else if (hn_str_is(type, "linear")) {
-        put_str(c, "rope_type", "linear");
-        put_double(c, "factor", factor);
+        hn_jw_put_str(&c->w, "rope_type", "linear");
+        hn_jw_put_double(&c->w, "factor", factor);
     } else if (hn_str_is(type, "yarn")) {
         put_yarn(c, factor);
     } else {
@@ -209,18 +185,18 @@ static void put_shape(struct config *c)
     int64_t rotated = count(c, "rope.dimension_count", head);
     const struct hn_gguf_tensor *embedding = hn_gguf_find(g, "token_embd.weight");
     int64_t vocab = embedding && embedding->n_dims == 2 ? embedding->shape[1] : 0;
-    put_int(c, "hidden_size", width);
-    put_int(c, "num_hidden_layers", positive(c, "block_count", -1));
-    put_int(c, "num_attention_heads", heads);
-    put_int(c, "num_key_value_heads", positive(c, "attention.head_count_kv", heads));
-    put_int(c, "head_dim", head);
-    put_int(c, "intermediate_size", positive(c, "feed_forward_length", -1));
-    put_int(c, "vocab_size", vocab ? vocab : count(c, "vocab_size", -1));
-    put_int(c, "max_position_embeddings", positive(c, "context_length", -1));
-    put_double(c, "rms_norm_eps", number(c, "attention.layer_norm_rms_epsilon", -1));
-    put_double(c, "rope_theta", number(c, "rope.freq_base", 10000));
+    hn_jw_put_int(&c->w, "hidden_size", width);
+    hn_jw_put_int(&c->w, "num_hidden_layers", positive(c, "block_count", -1));
+    hn_jw_put_int(&c->w, "num_attention_heads", heads);
+    hn_jw_put_int(&c->w, "num_key_value_heads", positive(c, "attention.head_count_kv", heads));
+    hn_jw_put_int(&c->w, "head_dim", head);
+    hn_jw_put_int(&c->w, "intermediate_size", positive(c, "feed_forward_length", -1));
+    hn_jw_put_int(&c->w, "vocab_size", vocab ? vocab : count(c, "vocab_size", -1));
+    hn_jw_put_int(&c->w, "max_position_embeddings", positive(c, "context_length", -1));
+    hn_jw_put_double(&c->w, "rms_norm_eps", number(c, "attention.layer_norm_rms_epsilon", -1));
+    hn_jw_put_double(&c->w, "rope_theta", number(c, "rope.freq_base", 10000));
     if (rotated && rotated != head)
-        put_double(c, "partial_rotary_factor", (double)rotated / (double)head);
+        hn_jw_put_double(&c->w, "partial_rotary_factor", (double)rotated / (double)head);
     int64_t window = count(c, "attention.sliding_window", 0);
     hn_jw_key(&c->w, "sliding_window");
     if (window)
@@ -229,10 +205,11 @@ static void put_shape(struct config *c)
         hn_jw_null(&c->w);
     if (count(c, "expert_count", 0))
         fail_key(c, "expert_count", "is not 0: a mixture of experts, which hone does not support");
-    put_bool(c, "tie_word_embeddings", !hn_gguf_find(g, "output.weight"));
-    put_bool(c, "attention_bias",
-             hn_gguf_find(g, "blk.0.attn_q.bias") || hn_gguf_find(g, "blk.0.attn_output.bias"));
-    put_bool(c, "mlp_bias", hn_gguf_find(g, "blk.0.ffn_gate.bias") != NULL);
+    hn_jw_put_bool(&c->w, "tie_word_embeddings", !hn_gguf_find(g, "output.weight"));
+    hn_jw_put_bool(&c->w, "attention_bias",
+                   hn_gguf_find(g, "blk.0.attn_q.bias") ||
+                       hn_gguf_find(g, "blk.0.attn_output.bias"));
+    hn_jw_put_bool(&c->w, "mlp_bias", hn_gguf_find(g, "blk.0.ffn_gate.bias") != NULL);
 }
 
 /* bos_token_id, and eos_token_id as one id or a list: the end of the text, of a turn, of a message.
@@ -244,7 +221,7 @@ static void put_tokens(struct config *c)
     int64_t ids[HN_COUNT(ends)], id;
     size_t n = 0;
     if (hn_gguf_int(hn_gguf_get(&c->b->gguf, "tokenizer.ggml.bos_token_id"), &id) && id >= 0)
-        put_int(c, "bos_token_id", id);
+        hn_jw_put_int(&c->w, "bos_token_id", id);
     for (size_t i = 0; i < HN_COUNT(ends); i++) {
         bool new = hn_gguf_int(hn_gguf_get(&c->b->gguf, ends[i]), &id) && id >= 0;
         for (size_t k = 0; k < n; k++)
@@ -301,9 +278,8 @@ int hn_gguf_config(struct hn_bundle *b, struct hone_err *err)
     struct hn_buf text = {0};
     hn_jw_init(&c.w, &text, -1);
     hn_jw_open(&c.w, '{');
-    put_str(&c, "model_type", f->model_type);
-    hn_jw_key(&c.w, "architectures");
-    hn_jw_open(&c.w, '[');
+    hn_jw_put_str(&c.w, "model_type", f->model_type);
+    hn_jw_put_open(&c.w, "architectures", '[');
     hn_jw_str(&c.w, f->class);
     hn_jw_close(&c.w, ']');
     put_shape(&c);

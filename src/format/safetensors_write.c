@@ -5,17 +5,13 @@
 static void write_entry(struct hn_json_writer *w, const struct hn_st_entry *e, uint64_t begin,
                         uint64_t end)
 {
-    hn_jw_key(w, e->name);
-    hn_jw_open(w, '{');
-    hn_jw_key(w, "dtype");
-    hn_jw_str(w, hn_dtype_name(e->dtype));
-    hn_jw_key(w, "shape");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, e->name, '{');
+    hn_jw_put_str(w, "dtype", hn_dtype_name(e->dtype));
+    hn_jw_put_open(w, "shape", '[');
     for (int i = 0; i < e->n_dims; i++)
         hn_jw_int(w, e->shape[i]);
     hn_jw_close(w, ']');
-    hn_jw_key(w, "data_offsets");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "data_offsets", '[');
     hn_jw_int(w, (int64_t)begin);
     hn_jw_int(w, (int64_t)end);
     hn_jw_close(w, ']');
@@ -40,12 +36,9 @@ static void build_header(struct hn_buf *out, const struct hn_st_entry *entries, 
     hn_jw_init(&w, out, -1);
     hn_jw_open(&w, '{');
     if (metadata) {
-        hn_jw_key(&w, "__metadata__");
-        hn_jw_open(&w, '{');
-        for (size_t i = 0; i < n_metadata; i++) {
-            hn_jw_key(&w, metadata[i].key);
-            hn_jw_str(&w, metadata[i].value);
-        }
+        hn_jw_put_open(&w, "__metadata__", '{');
+        for (size_t i = 0; i < n_metadata; i++)
+            hn_jw_put_str(&w, metadata[i].key, metadata[i].value);
         hn_jw_close(&w, '}');
     }
     uint64_t at = 0;

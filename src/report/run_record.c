@@ -7,27 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-static void put_int(struct hn_json_writer *w, const char *key, int64_t v)
-{
-    hn_jw_key(w, key);
-    hn_jw_int(w, v);
-}
-
-static void put_double(struct hn_json_writer *w, const char *key, double v)
-{
-    hn_jw_key(w, key);
-    hn_jw_double(w, v); /* null when it is no number */
-}
-
-static void put_str(struct hn_json_writer *w, const char *key, const char *s)
-{
-    hn_jw_key(w, key);
-    if (s)
-        hn_jw_str(w, s);
-    else
-        hn_jw_null(w);
-}
-
 static void now_text(char out[32])
 {
     time_t t = time(NULL);
@@ -61,17 +40,17 @@ static void take_model(struct hn_run_record *r, const struct hone_train_event *e
     hn_buf_clear(&r->model);
     hn_jw_init(&w, &r->model, -1);
     hn_jw_open(&w, '{');
-    put_str(&w, "path", m->path);
-    put_str(&w, "family", m->family);
-    put_str(&w, "format", m->format);
-    put_str(&w, "quantization", m->quantization);
-    put_str(&w, "device", m->device);
-    put_int(&w, "parameters", m->n_parameters);
-    put_int(&w, "trainable_parameters", e->trainable_parameters);
-    put_int(&w, "weight_bytes", m->weight_bytes);
-    put_int(&w, "file_bytes", m->file_bytes);
-    put_int(&w, "layers", m->n_layers);
-    put_int(&w, "context_length", m->context_length);
+    hn_jw_put_str(&w, "path", m->path);
+    hn_jw_put_str(&w, "family", m->family);
+    hn_jw_put_str(&w, "format", m->format);
+    hn_jw_put_str(&w, "quantization", m->quantization);
+    hn_jw_put_str(&w, "device", m->device);
+    hn_jw_put_int(&w, "parameters", m->n_parameters);
+    hn_jw_put_int(&w, "trainable_parameters", e->trainable_parameters);
+    hn_jw_put_int(&w, "weight_bytes", m->weight_bytes);
+    hn_jw_put_int(&w, "file_bytes", m->file_bytes);
+    hn_jw_put_int(&w, "layers", m->n_layers);
+    hn_jw_put_int(&w, "context_length", m->context_length);
     hn_jw_close(&w, '}');
 }
 
@@ -83,43 +62,40 @@ static void take_plan(struct hn_run_record *r, const struct hone_memory_plan *p)
     hn_buf_clear(&r->plan);
     hn_jw_init(&w, &r->plan, -1);
     hn_jw_open(&w, '{');
-    put_int(&w, "weights", (int64_t)p->weights);
-    put_int(&w, "repacked", (int64_t)p->repacked);
-    put_int(&w, "adapter", (int64_t)p->adapter);
-    put_int(&w, "gradients", (int64_t)p->gradients);
-    put_int(&w, "optimizer", (int64_t)p->optimizer);
-    put_int(&w, "kept", (int64_t)p->kept);
-    put_int(&w, "working", (int64_t)p->working);
-    put_int(&w, "cache", (int64_t)p->cache);
-    put_int(&w, "process", (int64_t)p->process);
-    put_int(&w, "total", (int64_t)p->total);
-    put_str(&w, "recomputed", recomputed[p->checkpointing]);
-    put_int(&w, "max_tokens", p->max_tokens);
+    hn_jw_put_int(&w, "weights", (int64_t)p->weights);
+    hn_jw_put_int(&w, "repacked", (int64_t)p->repacked);
+    hn_jw_put_int(&w, "adapter", (int64_t)p->adapter);
+    hn_jw_put_int(&w, "gradients", (int64_t)p->gradients);
+    hn_jw_put_int(&w, "optimizer", (int64_t)p->optimizer);
+    hn_jw_put_int(&w, "kept", (int64_t)p->kept);
+    hn_jw_put_int(&w, "working", (int64_t)p->working);
+    hn_jw_put_int(&w, "cache", (int64_t)p->cache);
+    hn_jw_put_int(&w, "process", (int64_t)p->process);
+    hn_jw_put_int(&w, "total", (int64_t)p->total);
+    hn_jw_put_str(&w, "recomputed", recomputed[p->checkpointing]);
+    hn_jw_put_int(&w, "max_tokens", p->max_tokens);
     hn_jw_close(&w, '}');
 }
 
 static void put_data(struct hn_json_writer *w, const char *key, const struct hone_dataset_info *d)
 {
-    hn_jw_key(w, key);
-    hn_jw_open(w, '{');
-    put_int(w, "rows", (int64_t)d->rows);
-    put_int(w, "tokens", (int64_t)d->tokens);
-    put_int(w, "trained_tokens", (int64_t)d->trained_tokens);
-    put_int(w, "max_tokens", (int64_t)d->max_tokens);
-    put_int(w, "empty", (int64_t)d->empty);
-    put_int(w, "truncated", (int64_t)d->truncated);
-    put_int(w, "cut_answers", (int64_t)d->cut_answers);
-    put_int(w, "double_bos", (int64_t)d->double_bos);
-    put_int(w, "duplicates", (int64_t)d->duplicates);
-    put_int(w, "unlabelled", (int64_t)d->unlabelled);
-    put_int(w, "lengths_width", (int64_t)d->lengths_width);
-    hn_jw_key(w, "lengths");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, key, '{');
+    hn_jw_put_int(w, "rows", (int64_t)d->rows);
+    hn_jw_put_int(w, "tokens", (int64_t)d->tokens);
+    hn_jw_put_int(w, "trained_tokens", (int64_t)d->trained_tokens);
+    hn_jw_put_int(w, "max_tokens", (int64_t)d->max_tokens);
+    hn_jw_put_int(w, "empty", (int64_t)d->empty);
+    hn_jw_put_int(w, "truncated", (int64_t)d->truncated);
+    hn_jw_put_int(w, "cut_answers", (int64_t)d->cut_answers);
+    hn_jw_put_int(w, "double_bos", (int64_t)d->double_bos);
+    hn_jw_put_int(w, "duplicates", (int64_t)d->duplicates);
+    hn_jw_put_int(w, "unlabelled", (int64_t)d->unlabelled);
+    hn_jw_put_int(w, "lengths_width", (int64_t)d->lengths_width);
+    hn_jw_put_open(w, "lengths", '[');
     for (size_t i = 0; i < HONE_LENGTH_BINS; i++)
         hn_jw_int(w, (int64_t)d->lengths[i]);
     hn_jw_close(w, ']');
-    hn_jw_key(w, "notes");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "notes", '[');
     for (size_t i = 0; i < HN_MIN(d->n_notes, (size_t)HN_RECORD_MAX_NOTES); i++)
         hn_jw_str(w, d->notes[i]);
     hn_jw_close(w, ']');
@@ -132,9 +108,9 @@ static void take_data(struct hn_run_record *r, const struct hone_train_event *e)
     hn_buf_clear(&r->data);
     hn_jw_init(&w, &r->data, -1);
     hn_jw_open(&w, '{');
-    put_int(&w, "train_rows", e->train_rows);
-    put_int(&w, "valid_rows", e->valid_rows);
-    put_int(&w, "max_seq_length", r->max_seq_length);
+    hn_jw_put_int(&w, "train_rows", e->train_rows);
+    hn_jw_put_int(&w, "valid_rows", e->valid_rows);
+    hn_jw_put_int(&w, "max_seq_length", r->max_seq_length);
     put_data(&w, "train", e->train_data);
     if (e->valid_data)
         put_data(&w, "valid", e->valid_data);
@@ -235,13 +211,12 @@ static void put_raw(struct hn_json_writer *w, const char *key, const char *json)
 static void put_environment(struct hn_json_writer *w, const struct hn_run_record *r)
 {
     char cpu[128], os[128];
-    hn_jw_key(w, "environment");
-    hn_jw_open(w, '{');
-    put_str(w, "hone", HONE_VERSION);
-    put_str(w, "cpu", hn_cpu_name(cpu, sizeof cpu));
-    put_str(w, "os", hn_os_name(os, sizeof os));
-    put_int(w, "memory_bytes", (int64_t)hn_memory_total());
-    put_str(w, "compute", r->compute);
+    hn_jw_put_open(w, "environment", '{');
+    hn_jw_put_str(w, "hone", HONE_VERSION);
+    hn_jw_put_str(w, "cpu", hn_cpu_name(cpu, sizeof cpu));
+    hn_jw_put_str(w, "os", hn_os_name(os, sizeof os));
+    hn_jw_put_int(w, "memory_bytes", (int64_t)hn_memory_total());
+    hn_jw_put_str(w, "compute", r->compute);
     hn_jw_close(w, '}');
 }
 
@@ -251,18 +226,18 @@ static void put_all(struct hn_json_writer *w, const struct hn_run_record *r, con
     char now[32];
     now_text(now);
     hn_jw_open(w, '{');
-    put_int(w, "version", 1);
-    put_str(w, "status", status);
-    put_str(w, "message", message);
-    put_str(w, "started", r->started);
-    put_str(w, "updated", now);
-    put_str(w, "adapter_path", r->adapter_path);
-    put_int(w, "step", r->step);
-    put_int(w, "total_steps", r->total_steps);
-    put_double(w, "epoch", r->epoch);
-    put_int(w, "tokens", r->tokens);
-    put_double(w, "seconds", r->seconds);
-    put_int(w, "peak_memory_bytes", (int64_t)r->peak_memory);
+    hn_jw_put_int(w, "version", 1);
+    hn_jw_put_str(w, "status", status);
+    hn_jw_put_str(w, "message", message);
+    hn_jw_put_str(w, "started", r->started);
+    hn_jw_put_str(w, "updated", now);
+    hn_jw_put_str(w, "adapter_path", r->adapter_path);
+    hn_jw_put_int(w, "step", r->step);
+    hn_jw_put_int(w, "total_steps", r->total_steps);
+    hn_jw_put_double(w, "epoch", r->epoch);
+    hn_jw_put_int(w, "tokens", r->tokens);
+    hn_jw_put_double(w, "seconds", r->seconds);
+    hn_jw_put_int(w, "peak_memory_bytes", (int64_t)r->peak_memory);
     put_environment(w, r);
     put_raw(w, "model", r->model.len ? hn_buf_str(&r->model) : "null");
     put_raw(w, "plan", r->plan.len ? hn_buf_str(&r->plan) : "null");

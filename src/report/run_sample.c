@@ -60,14 +60,7 @@ static void put(struct hn_json_writer *w, const char *key, const char *text)
 {
     if (!text)
         return;
-    hn_jw_key(w, key);
-    hn_jw_str(w, text);
-}
-
-static void put_bool(struct hn_json_writer *w, const char *key, bool v)
-{
-    hn_jw_key(w, key);
-    hn_jw_bool(w, v);
+    hn_jw_put_str(w, key, text);
 }
 
 void hn_samples_write(struct hn_json_writer *w, const struct hn_samples *s)
@@ -77,11 +70,10 @@ void hn_samples_write(struct hn_json_writer *w, const struct hn_samples *s)
         const struct hn_sample *x = &s->items[i];
         hn_jw_open(w, '{');
         put(w, "path", x->path);
-        hn_jw_key(w, "line");
-        hn_jw_int(w, (int64_t)x->line);
-        put_bool(w, "templated", x->templated);
-        put_bool(w, "continued", x->continued);
-        put_bool(w, "cut", x->cut);
+        hn_jw_put_int(w, "line", (int64_t)x->line);
+        hn_jw_put_bool(w, "templated", x->templated);
+        hn_jw_put_bool(w, "continued", x->continued);
+        hn_jw_put_bool(w, "cut", x->cut);
         put(w, "prompt", x->prompt);
         put(w, "expected", x->expected);
         put(w, "base", x->base);

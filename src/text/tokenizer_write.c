@@ -15,50 +15,30 @@ struct writer {
     struct hone_err *err;
 };
 
-static void put_str(struct hn_json_writer *w, const char *key, const char *value)
-{
-    hn_jw_key(w, key);
-    hn_jw_str(w, value);
-}
-
-static void put_bool(struct hn_json_writer *w, const char *key, bool value)
-{
-    hn_jw_key(w, key);
-    hn_jw_bool(w, value);
-}
-
-static void put_null(struct hn_json_writer *w, const char *key)
-{
-    hn_jw_key(w, key);
-    hn_jw_null(w);
-}
-
 /* {"type": …, and an object is open. */
 static void open_part(struct hn_json_writer *w, const char *type)
 {
     hn_jw_open(w, '{');
-    put_str(w, "type", type);
+    hn_jw_put_str(w, "type", type);
 }
 
 static void put_added(struct writer *x)
 {
     struct hn_json_writer *w = &x->w;
-    hn_jw_key(w, "added_tokens");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "added_tokens", '[');
     for (int64_t id = 0; id < x->t->info.vocab_size; id++) {
         const struct hn_added_token *a = hn_added_by_id(&x->t->added, id);
         if (!a)
             continue;
         hn_jw_open(w, '{');
-        hn_jw_key(w, "id");
-        hn_jw_int(w, id);
+        hn_jw_put_int(w, "id", id);
         hn_jw_key(w, "content");
         hn_jw_strn(w, a->text.p, a->text.n);
-        put_bool(w, "single_word", a->single_word);
-        put_bool(w, "lstrip", a->lstrip);
-        put_bool(w, "rstrip", a->rstrip);
-        put_bool(w, "normalized", a->normalized);
-        put_bool(w, "special", a->special);
+        hn_jw_put_bool(w, "single_word", a->single_word);
+        hn_jw_put_bool(w, "lstrip", a->lstrip);
+        hn_jw_put_bool(w, "rstrip", a->rstrip);
+        hn_jw_put_bool(w, "normalized", a->normalized);
+        hn_jw_put_bool(w, "special", a->special);
         hn_jw_close(w, '}');
     }
     hn_jw_close(w, ']');
@@ -79,19 +59,17 @@ static void put_normalizer(struct writer *x, bool nfc)
         return;
     }
     open_part(w, "Sequence");
-    hn_jw_key(w, "normalizers");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "normalizers", '[');
     if (x->t->n_norms && x->t->norms[0].prefix) {
         open_part(w, "Prepend");
-        put_str(w, "prepend", MARK);
+        hn_jw_put_str(w, "prepend", MARK);
         hn_jw_close(w, '}');
     }
     open_part(w, "Replace");
-    hn_jw_key(w, "pattern");
-    hn_jw_open(w, '{');
-    put_str(w, "String", " ");
+    hn_jw_put_open(w, "pattern", '{');
+    hn_jw_put_str(w, "String", " ");
     hn_jw_close(w, '}');
-    put_str(w, "content", MARK);
+    hn_jw_put_str(w, "content", MARK);
     hn_jw_close(w, '}');
     hn_jw_close(w, ']');
     hn_jw_close(w, '}');
@@ -100,9 +78,9 @@ static void put_normalizer(struct writer *x, bool nfc)
 static void put_byte_level(struct hn_json_writer *w)
 {
     open_part(w, "ByteLevel");
-    put_bool(w, "add_prefix_space", false);
-    put_bool(w, "trim_offsets", false);
-    put_bool(w, "use_regex", false);
+    hn_jw_put_bool(w, "add_prefix_space", false);
+    hn_jw_put_bool(w, "trim_offsets", false);
+    hn_jw_put_bool(w, "use_regex", false);
     hn_jw_close(w, '}');
 }
 
@@ -115,19 +93,17 @@ static void put_pre_tokenizer(struct writer *x)
         return;
     }
     open_part(w, "Sequence");
-    hn_jw_key(w, "pretokenizers");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "pretokenizers", '[');
     for (size_t i = 0; i < x->t->n_splits; i++) {
         const struct hn_split_step *s = &x->t->splits[i];
         if (s->kind != HN_SPLIT_PATTERN || !s->re)
             continue;
         open_part(w, "Split");
-        hn_jw_key(w, "pattern");
-        hn_jw_open(w, '{');
-        put_str(w, "Regex", hn_regex_source(s->re));
+        hn_jw_put_open(w, "pattern", '{');
+        hn_jw_put_str(w, "Regex", hn_regex_source(s->re));
         hn_jw_close(w, '}');
-        put_str(w, "behavior", "Isolated");
-        put_bool(w, "invert", false);
+        hn_jw_put_str(w, "behavior", "Isolated");
+        hn_jw_put_bool(w, "invert", false);
         hn_jw_close(w, '}');
     }
     put_byte_level(w);
@@ -138,11 +114,9 @@ static void put_pre_tokenizer(struct writer *x)
 static void put_template_id(struct hn_json_writer *w, const char *kind, const char *id, int type)
 {
     hn_jw_open(w, '{');
-    hn_jw_key(w, kind);
-    hn_jw_open(w, '{');
-    put_str(w, "id", id);
-    hn_jw_key(w, "type_id");
-    hn_jw_int(w, type);
+    hn_jw_put_open(w, kind, '{');
+    hn_jw_put_str(w, "id", id);
+    hn_jw_put_int(w, "type_id", type);
     hn_jw_close(w, '}');
     hn_jw_close(w, '}');
 }
@@ -152,8 +126,7 @@ static void put_template(struct writer *x, const char *key, int n)
 {
     static const char *const sequences[] = {"A", "B"};
     const struct hone_tokenizer *t = x->t;
-    hn_jw_key(&x->w, key);
-    hn_jw_open(&x->w, '[');
+    hn_jw_put_open(&x->w, key, '[');
     for (int i = 0; i < n; i++) {
         for (size_t k = 0; k < t->n_before; k++)
             put_template_id(&x->w, "SpecialToken", hone_tokenizer_token(t, t->before[k]), i);
@@ -168,15 +141,12 @@ static void put_special(struct writer *x, int32_t id)
 {
     struct hn_json_writer *w = &x->w;
     const char *text = hone_tokenizer_token(x->t, id);
-    hn_jw_key(w, text);
-    hn_jw_open(w, '{');
-    put_str(w, "id", text);
-    hn_jw_key(w, "ids");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, text, '{');
+    hn_jw_put_str(w, "id", text);
+    hn_jw_put_open(w, "ids", '[');
     hn_jw_int(w, id);
     hn_jw_close(w, ']');
-    hn_jw_key(w, "tokens");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "tokens", '[');
     hn_jw_str(w, text);
     hn_jw_close(w, ']');
     hn_jw_close(w, '}');
@@ -189,8 +159,7 @@ static void put_post_processor(struct writer *x)
     open_part(&x->w, "TemplateProcessing");
     put_template(x, "single", 1);
     put_template(x, "pair", 2);
-    hn_jw_key(&x->w, "special_tokens");
-    hn_jw_open(&x->w, '{');
+    hn_jw_put_open(&x->w, "special_tokens", '{');
     for (size_t k = 0; k < t->n_before; k++)
         put_special(x, t->before[k]);
     for (size_t k = 0; k < t->n_after; k++)
@@ -209,14 +178,12 @@ static void put_decoder(struct writer *x)
         return;
     }
     open_part(w, "Sequence");
-    hn_jw_key(w, "decoders");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "decoders", '[');
     open_part(w, "Replace");
-    hn_jw_key(w, "pattern");
-    hn_jw_open(w, '{');
-    put_str(w, "String", MARK);
+    hn_jw_put_open(w, "pattern", '{');
+    hn_jw_put_str(w, "String", MARK);
     hn_jw_close(w, '}');
-    put_str(w, "content", " ");
+    hn_jw_put_str(w, "content", " ");
     hn_jw_close(w, '}');
     open_part(w, "ByteFallback");
     hn_jw_close(w, '}');
@@ -224,11 +191,9 @@ static void put_decoder(struct writer *x)
     hn_jw_close(w, '}');
     if (x->t->n_norms && x->t->norms[0].prefix) {
         open_part(w, "Strip");
-        put_str(w, "content", " ");
-        hn_jw_key(w, "start");
-        hn_jw_int(w, 1);
-        hn_jw_key(w, "stop");
-        hn_jw_int(w, 0);
+        hn_jw_put_str(w, "content", " ");
+        hn_jw_put_int(w, "start", 1);
+        hn_jw_put_int(w, "stop", 0);
         hn_jw_close(w, '}');
     }
     hn_jw_close(w, ']');
@@ -238,8 +203,7 @@ static void put_decoder(struct writer *x)
 static void put_vocab(struct writer *x)
 {
     const struct hn_vocab *v = &x->t->vocab;
-    hn_jw_key(&x->w, "vocab");
-    hn_jw_open(&x->w, '{');
+    hn_jw_put_open(&x->w, "vocab", '{');
     /* A text that several ids have belongs to one of them. */
     for (uint32_t id = 0; id < v->n_ids; id++)
         if (v->texts[id].p && hn_vocab_find(v, v->texts[id]) == (int32_t)id) {
@@ -260,19 +224,18 @@ static int put_model(struct writer *x)
         return rc;
     hn_jw_key(w, "model");
     open_part(w, "BPE");
-    put_null(w, "dropout");
+    hn_jw_put_null(w, "dropout");
     if (x->byte_level || t->model.unk < 0)
-        put_null(w, "unk_token");
+        hn_jw_put_null(w, "unk_token");
     else
-        put_str(w, "unk_token", hone_tokenizer_token(t, t->model.unk));
-    put_null(w, "continuing_subword_prefix");
-    put_null(w, "end_of_word_suffix");
-    put_bool(w, "fuse_unk", !x->byte_level);
-    put_bool(w, "byte_fallback", !x->byte_level);
-    put_bool(w, "ignore_merges", t->model.ignore_merges);
+        hn_jw_put_str(w, "unk_token", hone_tokenizer_token(t, t->model.unk));
+    hn_jw_put_null(w, "continuing_subword_prefix");
+    hn_jw_put_null(w, "end_of_word_suffix");
+    hn_jw_put_bool(w, "fuse_unk", !x->byte_level);
+    hn_jw_put_bool(w, "byte_fallback", !x->byte_level);
+    hn_jw_put_bool(w, "ignore_merges", t->model.ignore_merges);
     put_vocab(x);
-    hn_jw_key(w, "merges");
-    hn_jw_open(w, '[');
+    hn_jw_put_open(w, "merges", '[');
     for (size_t i = 0; i < n; i++) {
         const struct hn_str pair[] = {hn_vocab_text(&t->vocab, merges[i].left),
                                       hn_vocab_text(&t->vocab, merges[i].right)};
@@ -305,9 +268,9 @@ int hn_tokenizer_write_json(const struct hone_tokenizer *t, bool nfc, const char
     }
     hn_jw_init(&x.w, out, -1);
     hn_jw_open(&x.w, '{');
-    put_str(&x.w, "version", "1.0");
-    put_null(&x.w, "truncation");
-    put_null(&x.w, "padding");
+    hn_jw_put_str(&x.w, "version", "1.0");
+    hn_jw_put_null(&x.w, "truncation");
+    hn_jw_put_null(&x.w, "padding");
     put_added(&x);
     put_normalizer(&x, nfc);
     put_pre_tokenizer(&x);
@@ -330,17 +293,16 @@ void hn_tokenizer_write_config(const struct hone_tokenizer *t, int64_t context, 
     struct hn_json_writer w;
     hn_jw_init(&w, out, 2);
     hn_jw_open(&w, '{');
-    put_bool(&w, "add_bos_token", t->info.adds_bos);
-    put_bool(&w, "add_eos_token", t->info.adds_eos);
+    hn_jw_put_bool(&w, "add_bos_token", t->info.adds_bos);
+    hn_jw_put_bool(&w, "add_eos_token", t->info.adds_eos);
     for (size_t i = 0; i < HN_COUNT(named); i++)
         if (named[i].id >= 0 && hone_tokenizer_token(t, named[i].id))
-            put_str(&w, named[i].key, hone_tokenizer_token(t, named[i].id));
+            hn_jw_put_str(&w, named[i].key, hone_tokenizer_token(t, named[i].id));
     if (t->info.chat_template)
-        put_str(&w, "chat_template", t->info.chat_template);
-    put_bool(&w, "clean_up_tokenization_spaces", false);
-    hn_jw_key(&w, "model_max_length");
-    hn_jw_int(&w, context);
-    put_str(&w, "tokenizer_class", "PreTrainedTokenizerFast");
+        hn_jw_put_str(&w, "chat_template", t->info.chat_template);
+    hn_jw_put_bool(&w, "clean_up_tokenization_spaces", false);
+    hn_jw_put_int(&w, "model_max_length", context);
+    hn_jw_put_str(&w, "tokenizer_class", "PreTrainedTokenizerFast");
     hn_jw_close(&w, '}');
     hn_buf_add_char(out, '\n');
 }
