@@ -180,7 +180,7 @@ int hn_file_writer_open(struct hn_file_writer *w, const char *path, struct hone_
         return HONE_FAILED;
     hn_file_sweep(path);
     size_t n = strlen(path);
-    w->path = hn_calloc(n + 1, 1);
+    w->path = hn_dup(path, n);
     w->temp = hn_calloc(n + 32, 1);
     if (!w->path || !w->temp) {
         hn_file_writer_cancel(w);

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void *hn_calloc(size_t n, size_t size)
 {
@@ -23,6 +24,14 @@ void *hn_alloc_aligned(size_t size)
     if (size > SIZE_MAX - 64)
         return NULL;
     return aligned_alloc(64, (size + 64) / 64 * 64);
+}
+
+char *hn_dup(const void *p, size_t n)
+{
+    char *copy = n < SIZE_MAX ? hn_calloc(n + 1, 1) : NULL;
+    if (copy && n)
+        memcpy(copy, p, n);
+    return copy;
 }
 
 void hn_free(void *p)

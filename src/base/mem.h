@@ -14,6 +14,9 @@ HN_MUST_USE void *hn_realloc(void *p, size_t n, size_t size);
 /* size bytes, 64-byte aligned, not zeroed; freed by hn_free. */
 HN_MUST_USE void *hn_alloc_aligned(size_t size);
 
+/* A copy of n bytes, ended by a NUL. */
+HN_MUST_USE char *hn_dup(const void *p, size_t n);
+
 void hn_free(void *p);
 
 /* Grow an array to hold at least need elements, doubling; 0, or -1 when out of memory (then nothing

@@ -67,15 +67,6 @@ void hn_before_close(struct hn_before **out)
     *out = NULL;
 }
 
-static char *copy(const char *s)
-{
-    size_t n = strlen(s) + 1;
-    char *p = hn_calloc(n, 1);
-    if (p)
-        memcpy(p, s, n);
-    return p;
-}
-
 /* Keep the row when it is worth more than the least of those kept; equals keep their order. */
 static int keep(struct hn_before *b, const struct hone_test_row *row, const struct hn_json *old,
                 int worth, struct hone_err *err)
@@ -88,9 +79,9 @@ static int keep(struct hn_before *b, const struct hone_test_row *row, const stru
     struct sample s = {.worth = worth,
                        .index = row->index,
                        .row = old,
-                       .prompt = copy(row->prompt),
-                       .expected = copy(row->expected),
-                       .output = copy(row->output)};
+                       .prompt = hn_dup(row->prompt, strlen(row->prompt)),
+                       .expected = hn_dup(row->expected, strlen(row->expected)),
+                       .output = hn_dup(row->output, strlen(row->output))};
     if (!s.prompt || !s.expected || !s.output) {
         drop(&s);
         return hn_fail_memory(err, "comparing");

@@ -47,14 +47,6 @@ static bool exists(const char *path)
     return hn_dir_exists(path) || hn_file_exists(path);
 }
 
-static char *part(const char *p, size_t n)
-{
-    char *q = hn_calloc(n + 1, 1);
-    if (q)
-        memcpy(q, p, n);
-    return q;
-}
-
 /* MODEL or MODEL+ADAPTER.  A '+' may be part of a path: the whole is tried first, then the split
  * whose adapter exists. */
 static int split(const char *text, struct place *place, struct hone_err *err)
@@ -66,8 +58,8 @@ static int split(const char *text, struct place *place, struct hone_err *err)
             if (exists(p + 1))
                 break;
         }
-    place->model = part(text, plus ? (size_t)(plus - text) : strlen(text));
-    place->adapter = plus ? part(plus + 1, strlen(plus + 1)) : NULL;
+    place->model = hn_dup(text, plus ? (size_t)(plus - text) : strlen(text));
+    place->adapter = plus ? hn_dup(plus + 1, strlen(plus + 1)) : NULL;
     if (!place->model || (plus && !place->adapter))
         return hn_fail_memory(err, "comparing");
     if (plus && !exists(place->adapter))

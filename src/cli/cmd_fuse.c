@@ -61,7 +61,7 @@ static int open_model(struct job *job, struct hone_err *err)
     if (rc)
         return rc;
     hone_model_info(job->model, &info);
-    job->base = hn_path_join("", info.path);
+    job->base = hn_dup(info.path, strlen(info.path));
     return job->base ? 0 : hn_fail_memory(err, "fusing an adapter");
 }
 

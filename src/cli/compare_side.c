@@ -116,14 +116,6 @@ void hn_side_write(struct hn_json_writer *w, const struct hone_compare_side *s, 
 /* ---- the way back ------------------------------------------------------------------------------
  */
 
-static void *dup_bytes(const void *p, size_t n)
-{
-    char *q = hn_calloc(n + 1, 1);
-    if (q && n)
-        memcpy(q, p, n);
-    return q;
-}
-
 /* Replaces *out when j is a string; false for want of memory. */
 static bool read_text(const struct hn_json *j, char **out)
 {
@@ -131,7 +123,7 @@ static bool read_text(const struct hn_json *j, char **out)
     if (!hn_json_str(j, &text))
         return true;
     hn_free(*out);
-    *out = dup_bytes(text.p, text.n);
+    *out = hn_dup(text.p, text.n);
     return *out != NULL;
 }
 

@@ -51,7 +51,7 @@ int hn_line_edit_open(struct hn_line_edit **out, const char *path, struct hone_e
     use_utf8();
     e->el = el_init("hone", stdin, stdout, stderr);
     e->history = history_init();
-    e->path = path ? hn_path_join("", path) : NULL;
+    e->path = path ? hn_dup(path, strlen(path)) : NULL;
     if (!e->el || !e->history || (path && !e->path)) {
         hn_line_edit_close(&e);
         return hn_fail_memory(err, "reading lines");

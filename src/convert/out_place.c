@@ -131,11 +131,9 @@ int hn_out_place_open(struct hn_out_place *p, const char *path, bool dir, const 
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
-    char *copy = hn_calloc(n + 1, 1);
-    if (!copy)
+    p->path = hn_dup(path, n);
+    if (!p->path)
         return hn_fail_memory(err, "writing a model");
-    memcpy(copy, path, n);
-    p->path = copy;
     int rc = check_kind(p, err);
     rc = rc ? rc : check(p, mark, overwrite, err);
     rc = rc ? rc : check_source(p, source, err);

@@ -12,7 +12,7 @@ int hone_data_find(const char *data, const char *split, char **path, struct hone
     static const char *const valid[] = {"valid", "validation", "val", "dev", NULL};
     const char *const only[] = {split, NULL};
     if (!hn_dir_exists(data)) {
-        *path = hn_path_join("", data);
+        *path = hn_dup(data, strlen(data));
         return *path ? 0 : hn_fail_memory(err, "looking for data");
     }
     const char *const *stems = strcmp(split, "valid") == 0 ? valid : only;

@@ -63,7 +63,7 @@ static char *expand(const char *dir)
     const char *home = getenv("HOME");
     if (dir[0] == '~' && (dir[1] == '/' || !dir[1]) && home && *home)
         return hn_path_join(home, dir[1] ? dir + 2 : "");
-    return hn_path_join("", dir);
+    return hn_dup(dir, strlen(dir));
 }
 
 /* HF_HOME joined with name */

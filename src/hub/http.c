@@ -26,12 +26,9 @@ static int keep_token(struct hn_http *h, const char *text, const char *from, str
         if ((unsigned char)text[skip + i] <= ' ' || (unsigned char)text[skip + i] > '~')
             return hn_fail(err, HONE_FAILED, "%s holds a character that no token has, at byte %zu",
                            from, skip + i);
-    h->token = hn_calloc(n + 1, 1);
+    h->token = hn_dup(text + skip, n);
     h->token_from = from;
-    if (!h->token)
-        return hn_fail_memory(err, "reading the hub's token");
-    memcpy(h->token, text + skip, n);
-    return 0;
+    return h->token ? 0 : hn_fail_memory(err, "reading the hub's token");
 }
 
 static int read_token(struct hn_http *h, struct hone_err *err)
@@ -67,10 +64,9 @@ int hn_http_open(struct hn_http *h, struct hone_err *err)
                        "HF_ENDPOINT is \"%s\", expected an address that begins "
                        "with https://",
                        endpoint);
-    h->endpoint = hn_calloc(n + 1, 1);
+    h->endpoint = hn_dup(endpoint, n);
     if (!h->endpoint)
         return hn_fail_memory(err, "preparing a download");
-    memcpy(h->endpoint, endpoint, n);
     int rc = read_token(h, err);
     rc = rc ? rc : hn_wire_open(&h->wire, err);
     if (rc)

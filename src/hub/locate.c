@@ -201,7 +201,7 @@ static int from_cache(const char *text, const struct hn_hub_name *name, const ch
 /* What is here is itself, but for a folder with nothing that counts beside a single .gguf file. */
 static int local(const char *name, char **path, struct hone_err *err)
 {
-    char *here = hn_path_join("", name);
+    char *here = hn_dup(name, strlen(name));
     if (!here)
         return hn_fail_memory(err, "looking for a model");
     if (!hn_dir_exists(here) || has(here, "tokenizer.json") || inside(here, path, NULL) != 0)

@@ -286,15 +286,6 @@ static int open_base(struct hone_model *m, const char *path,
     return rc;
 }
 
-static char *dup_text(const char *s)
-{
-    size_t n = strlen(s) + 1;
-    char *p = hn_calloc(n, 1);
-    if (p)
-        memcpy(p, s, n);
-    return p;
-}
-
 int hone_adapter_base_model(const char *path, char **out, struct hone_err *err)
 {
     struct hn_buf base = {0};
@@ -302,7 +293,7 @@ int hone_adapter_base_model(const char *path, char **out, struct hone_err *err)
         return hn_fail(err, HONE_NOT_FOUND, "%s is not an adapter directory", path);
     int rc = hn_adapter_base_model(path, &base, err);
     if (!rc) {
-        *out = dup_text(hn_buf_str(&base));
+        *out = hn_buf_take(&base);
         rc = *out ? 0 : hn_fail_memory(err, "reading an adapter");
     }
     hn_buf_release(&base);
@@ -377,7 +368,7 @@ void hone_model_close(struct hone_model **model)
 int hone_model_load_adapter(struct hone_model *m, const char *path, struct hone_err *err)
 {
     struct hn_adapter_file f = {0};
-    char *copy = dup_text(path);
+    char *copy = hn_dup(path, strlen(path));
     int rc = copy ? 0 : hn_fail_memory(err, "loading an adapter");
     if (!rc && !hn_dir_exists(path) && !hn_file_exists(path))
         rc = hn_fail(err, HONE_NOT_FOUND,

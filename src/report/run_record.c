@@ -117,14 +117,6 @@ static void take_data(struct hn_run_record *r, const struct hone_train_event *e)
     hn_jw_close(&w, '}');
 }
 
-static char *copy(const char *p, size_t n)
-{
-    char *c = hn_calloc(n + 1, 1);
-    if (c)
-        memcpy(c, p, n);
-    return c;
-}
-
 /* Where a text without a response is parted for a sample: at white space before its middle, and not
  * beyond 600 bytes. */
 static size_t middle(const char *text, size_t n)
@@ -144,15 +136,15 @@ static void take_sample(struct hn_run_record *r, const struct hone_row *row)
     if (r->samples.n == HN_RECORD_MAX_SAMPLES || row->text_size > HN_RECORD_MAX_TEXT)
         return;
     struct hn_sample x = {.line = row->line, .templated = row->templated};
-    x.path = copy(row->path, strlen(row->path));
+    x.path = hn_dup(row->path, strlen(row->path));
     if (row->prompt) {
-        x.prompt = copy(row->prompt, row->prompt_size);
-        x.expected = copy(row->expected, row->expected_size);
+        x.prompt = hn_dup(row->prompt, row->prompt_size);
+        x.expected = hn_dup(row->expected, row->expected_size);
     } else {
         size_t half = middle(row->text, row->text_size);
         x.continued = true;
-        x.prompt = copy(row->text, half);
-        x.expected = copy(row->text + half, row->text_size - half);
+        x.prompt = hn_dup(row->text, half);
+        x.expected = hn_dup(row->text + half, row->text_size - half);
     }
     r->samples.items[r->samples.n++] = x;
     if (!x.path || !x.prompt || !x.expected) {
