@@ -16,11 +16,6 @@ static const struct hn_family families[] = {
      .window = HN_WINDOW_ASKED},
 };
 
-const char *hn_family_list(void)
-{
-    return "llama, mistral, qwen2, qwen3";
-}
-
 const char *hn_linear_name(enum hn_linear_id id)
 {
     static const char *const names[] = {
@@ -124,8 +119,9 @@ static const struct hn_family *find_family(struct reader *r)
     for (size_t i = 0; i < HN_COUNT(families); i++)
         if (hn_str_is(name, families[i].name))
             return &families[i];
-    r->code = hn_fail(r->err, HONE_FAILED, "the model family \"%.60s\" is not known; hone knows %s",
-                      name.p, hn_family_list());
+    r->code = hn_fail(
+        r->err, HONE_FAILED,
+        "the model family \"%.60s\" is not known; hone knows llama, mistral, qwen2, qwen3", name.p);
     return NULL;
 }
 
@@ -272,20 +268,6 @@ static void read_biases(struct reader *r, struct hn_spec *s)
         s->bias[id] = id >= HN_LINEAR_GATE ? mlp : attention || (f->qkv_bias && id <= HN_LINEAR_V);
 }
 
-void hn_spec_add_eos(struct hn_spec *s, const struct hn_json *ids)
-{
-    size_t n = ids && ids->type == HN_JSON_ARRAY ? ids->n : 1;
-    for (size_t i = 0; i < n && s->n_eos < HN_MAX_EOS; i++) {
-        int64_t id;
-        const struct hn_json *v = ids && ids->type == HN_JSON_ARRAY ? hn_json_at(ids, i) : ids;
-        bool known = !hn_json_int(v, &id) || id < 0 || id > INT32_MAX;
-        for (size_t k = 0; k < s->n_eos && !known; k++)
-            known = s->eos[k] == id;
-        if (!known)
-            s->eos[s->n_eos++] = (int32_t)id;
-    }
-}
-
 static void check(struct reader *r, const struct hn_spec *s)
 {
     if (r->code)
@@ -333,7 +315,6 @@ int hn_spec_read(const struct hn_json *config, struct hn_spec *out, struct hone_
     int64_t bos;
     if (hn_json_int(member(config, "bos_token_id"), &bos) && bos >= 0 && bos <= INT32_MAX)
         s.bos = (int32_t)bos;
-    hn_spec_add_eos(&s, member(config, "eos_token_id"));
     if (r.code)
         return r.code;
     *out = s;

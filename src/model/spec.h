@@ -58,10 +58,10 @@ struct hn_spec {
                                     model, as transformers has it */
     double norm_eps;
     struct hn_rope_spec rope;
-    char rope_text[48]; /* "none", "llama3 x32" */
-    int tied;           /* 1 yes, 0 no, -1 the configuration does not say */
-    int32_t bos;        /* -1: none */
-    int32_t eos[HN_MAX_EOS];
+    char rope_text[48];      /* "none", "llama3 x32" */
+    int tied;                /* 1 yes, 0 no, -1 the configuration does not say */
+    int32_t bos;             /* -1: none */
+    int32_t eos[HN_MAX_EOS]; /* of an opened model: what ends an answer (hn_bundle_eos) */
     size_t n_eos;
 };
 
@@ -73,12 +73,6 @@ HN_MUST_USE int hn_spec_read(const struct hn_json *config, struct hn_spec *out,
  * transformers 5 has it, else rope_parameters; NULL: neither.  A theta that it lacks is the top
  * level's. */
 const struct hn_json *hn_spec_rope(const struct hn_json *config);
-
-/* Add the ids of an eos_token_id value (an integer, a list, or nothing) that are not yet there. */
-void hn_spec_add_eos(struct hn_spec *spec, const struct hn_json *ids);
-
-/* "llama, mistral, qwen2, qwen3" */
-const char *hn_family_list(void);
 
 /* "self_attn.q_proj" and its width in and out. */
 const char *hn_linear_name(enum hn_linear_id id);

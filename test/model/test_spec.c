@@ -37,15 +37,14 @@ static void reads_both_dialects(void **state)
     (void)state;
     struct hn_spec s;
     must_read("{\"model_type\":\"llama\"," SHAPE ",\"rope_theta\":5000.0,\"rms_norm_eps\":1e-5,"
-              "\"tie_word_embeddings\":true,\"eos_token_id\":[2,7],\"bos_token_id\":1}",
+              "\"tie_word_embeddings\":true,\"bos_token_id\":1}",
               &s);
     assert_true(s.rope.theta == 5000 && s.norm_eps == 1e-5 && s.tied == 1 && s.head_size == 16);
-    assert_true(s.n_eos == 2 && s.eos[1] == 7 && s.bos == 1 && s.window == 0);
+    assert_true(s.bos == 1 && s.window == 0);
     must_read("{\"model_type\":\"llama\"," SHAPE ",\"rope_parameters\":{\"rope_theta\":7000.0,"
-              "\"rope_type\":\"default\"},\"eos_token_id\":null}",
+              "\"rope_type\":\"default\"}}",
               &s);
     assert_true(s.rope.theta == 7000 && s.rope.kind == HN_ROPE_DEFAULT && s.tied == -1);
-    assert_int_equal(s.n_eos, 0);
     must_read("{\"model_type\":\"qwen3\"," SHAPE "}", &s);
     assert_true(s.head_size == 128 && s.family->qk_norm && s.rope.theta == 10000);
 }
