@@ -27,13 +27,11 @@ struct hn_adapter_pairs {
 struct hn_adapter_pair *hn_adapter_pair_of(struct hn_adapter_pairs *pairs, struct hn_arena *arena,
                                            const char *module, size_t n);
 
-/* Check one pair and copy it as A [R, in], B [out, R], magnitude [out] in float32; transposed says
- * that the file has [in, R], [R, out].  m->scale is the caller's to set. */
-HN_MUST_USE int hn_adapter_take(struct hn_adapter_file *out, const struct hn_adapter_pair *pair,
-                                bool transposed, struct hn_adapter_module *m, struct hone_err *err);
-
-/* All modules have magnitudes or none has: sets out->use_dora. */
-HN_MUST_USE int hn_adapter_check_dora(struct hn_adapter_file *out, struct hone_err *err);
+/* Make out's modules of the pairs, in their order, checked and copied as A [R, in], B [out, R],
+ * magnitude [out] (of all or of none) in float32; transposed says that the file has [in, R],
+ * [R, out].  The scales are the caller's to set. */
+HN_MUST_USE int hn_adapter_take(struct hn_adapter_file *out, const struct hn_adapter_pairs *pairs,
+                                bool transposed, struct hone_err *err);
 
 /* Put the modules in model order. */
 void hn_adapter_sort(struct hn_adapter_module *modules, size_t n);

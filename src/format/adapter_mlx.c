@@ -11,11 +11,10 @@ static int check_config(const struct hn_adapter_file *f, double *scale, struct h
     const struct hn_json *p = hn_json_get(f->config, "lora_parameters");
     struct hn_str name;
     if (hn_json_str(type, &name) && !hn_str_is(name, "lora") && !hn_str_is(name, "dora"))
-        return hn_fail(
-            err, HONE_FAILED,
-            "%s: adapter_config.json says fine_tune_type \"%.20s\"; hone applies "
-            "\"lora\", \"dora\" and \"full\"",
-            f->weights_path, name.p);
+        return hn_fail(err, HONE_FAILED,
+                       "%s: adapter_config.json says fine_tune_type \"%.20s\"; hone applies "
+                       "\"lora\", \"dora\" and \"full\"",
+                       f->weights_path, name.p);
     if (!f->config)
         return hn_fail(err, HONE_NOT_FOUND,
                        "%s: there is no adapter_config.json beside it, so its scale is not known",
@@ -77,21 +76,16 @@ int hn_adapter_from_mlx(struct hn_adapter_file *f, const struct hn_safetensors *
     int rc = check_config(f, &scale, err);
     if (!rc)
         rc = collect(f, st, &pairs, err);
-    f->modules = rc ? NULL : hn_arena_alloc(&f->arena, pairs.n, sizeof *f->modules);
-    if (!rc && !f->modules)
-        rc = hn_fail_memory(err, "reading an adapter");
-    for (size_t i = 0; i < pairs.n && !rc; i++) {
-        struct hn_adapter_module *m = &f->modules[f->n++];
-        rc = hn_adapter_take(f, &pairs.items[i], true, m, err);
+    if (!rc)
+        rc = hn_adapter_take(f, &pairs, true, err);
+    for (size_t i = 0; i < f->n && !rc; i++) {
+        struct hn_adapter_module *m = &f->modules[i];
         m->scale = scale;
-        if (!rc && hn_json_int(hn_json_get(p, "rank"), &rank) && rank != m->rank)
+        if (hn_json_int(hn_json_get(p, "rank"), &rank) && rank != m->rank)
             rc = hn_fail(err, HONE_FAILED,
                          "%s: module \"%s\" has rank %lld, but adapter_config.json says %lld",
                          f->weights_path, m->path, (long long)m->rank, (long long)rank);
-        f->rank = HN_MAX(f->rank, m->rank);
     }
-    if (!rc)
-        rc = hn_adapter_check_dora(f, err);
     hn_free(pairs.items);
     f->layout = HN_ADAPTER_MLX;
     f->alpha = scale * (double)f->rank;

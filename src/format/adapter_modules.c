@@ -126,7 +126,8 @@ static int take_magnitude(struct hn_adapter_file *out, const struct hn_adapter_p
     return values ? 0 : hn_fail_memory(err, "reading an adapter");
 }
 
-int hn_adapter_check_dora(struct hn_adapter_file *out, struct hone_err *err)
+/* All modules have magnitudes or none has. */
+static int check_dora(struct hn_adapter_file *out, struct hone_err *err)
 {
     size_t n = 0;
     for (size_t i = 0; i < out->n; i++)
@@ -152,8 +153,8 @@ static float *copy(struct hn_arena *arena, const struct hn_st_tensor *t, bool tr
     return out;
 }
 
-int hn_adapter_take(struct hn_adapter_file *out, const struct hn_adapter_pair *pair,
-                    bool transposed, struct hn_adapter_module *m, struct hone_err *err)
+static int take(struct hn_adapter_file *out, const struct hn_adapter_pair *pair, bool transposed,
+                struct hn_adapter_module *m, struct hone_err *err)
 {
     const struct hn_st_tensor *a = pair->a, *b = pair->b;
     if (!a || !b)
@@ -184,4 +185,16 @@ int hn_adapter_take(struct hn_adapter_file *out, const struct hn_adapter_pair *p
     if (!m->a || !m->b)
         return hn_fail_memory(err, "reading an adapter");
     return pair->m ? take_magnitude(out, pair, m, err) : 0;
+}
+
+int hn_adapter_take(struct hn_adapter_file *out, const struct hn_adapter_pairs *pairs,
+                    bool transposed, struct hone_err *err)
+{
+    out->modules = hn_arena_alloc(&out->arena, pairs->n, sizeof *out->modules);
+    int rc = out->modules ? 0 : hn_fail_memory(err, "reading an adapter");
+    for (; out->n < pairs->n && !rc; out->n++) {
+        rc = take(out, &pairs->items[out->n], transposed, &out->modules[out->n], err);
+        out->rank = HN_MAX(out->rank, out->modules[out->n].rank);
+    }
+    return rc ? rc : check_dora(out, err);
 }

@@ -243,28 +243,15 @@ int hn_adapter_from_peft(struct hn_adapter_file *f, const struct hn_safetensors 
     struct hn_adapter_pairs pairs = {0};
     struct settings s = {0};
     int rc = check_config(f, err);
-    if (!rc) {
-        rc = read_settings(f, &s, err);
-        if (rc)
-            rc = hn_fail_prefix(err, "%s", f->weights_path);
-    }
+    if (!rc && (rc = read_settings(f, &s, err)))
+        rc = hn_fail_prefix(err, "%s", f->weights_path);
     if (!rc)
         rc = collect(f, st, &pairs, err);
-    f->modules = rc ? NULL : hn_arena_alloc(&f->arena, pairs.n, sizeof *f->modules);
-    if (!rc && !f->modules)
-        rc = hn_fail_memory(err, "reading an adapter");
-    for (size_t i = 0; i < pairs.n && !rc; i++) {
-        struct hn_adapter_module *m = &f->modules[f->n++];
-        rc = hn_adapter_take(f, &pairs.items[i], false, m, err);
-        if (!rc) {
-            rc = scale_module(f, &s, pairs.items[i].written, m, err);
-            if (rc)
-                rc = hn_fail_prefix(err, "%s", f->weights_path);
-        }
-        f->rank = HN_MAX(f->rank, m->rank);
-    }
     if (!rc)
-        rc = hn_adapter_check_dora(f, err);
+        rc = hn_adapter_take(f, &pairs, false, err);
+    for (size_t i = 0; i < f->n && !rc; i++)
+        if ((rc = scale_module(f, &s, pairs.items[i].written, &f->modules[i], err)))
+            rc = hn_fail_prefix(err, "%s", f->weights_path);
     bool says = is_set(hn_json_get(f->config, "use_dora"));
     if (!rc && says != f->use_dora)
         rc = hn_fail(err, HONE_FAILED,
