@@ -1,5 +1,6 @@
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,6 +82,20 @@ void hn_buf_printf(struct hn_buf *b, const char *fmt, ...)
         }
     }
     va_end(again);
+}
+
+void hn_buf_wrap(struct hn_buf *b, const char *text, size_t indent, size_t width)
+{
+    size_t at = indent, n;
+    for (text += strspn(text, " "); *text; text += n + strspn(text + n, " ")) {
+        n = strcspn(text, " ");
+        size_t columns = hn_columns(text, n);
+        bool follows = at > indent && at + 1 + columns <= width;
+        if (at > indent)
+            hn_buf_printf(b, "%s%*s", follows ? "" : "\n", follows ? 1 : (int)indent, "");
+        hn_buf_add(b, text, n);
+        at = (follows ? at + 1 : indent) + columns;
+    }
 }
 
 const char *hn_buf_str(const struct hn_buf *b)

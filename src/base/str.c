@@ -113,6 +113,24 @@ size_t hn_utf8_check(const char *s, size_t n)
     return n;
 }
 
+/* Wide: Hangul, CJK, kana, fullwidth forms, most emoji.  Combining marks are counted as one. */
+static bool is_wide(int32_t c)
+{
+    return (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) ||
+           (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xf900 && c <= 0xfaff) ||
+           (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) ||
+           (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x1f300 && c <= 0x1faff) ||
+           (c >= 0x20000 && c <= 0x3fffd);
+}
+
+size_t hn_columns(const char *s, size_t n)
+{
+    size_t columns = 0;
+    for (size_t i = 0; i < n;)
+        columns += is_wide(hn_utf8_next(s, n, &i)) ? 2 : 1;
+    return columns;
+}
+
 enum { MAX_WORD = 63 };
 
 /* Optimal string alignment distance with three rolling rows; words are short option names. */

@@ -27,6 +27,9 @@ int hn_utf8_put(uint32_t cp, char out[4]);
 /* The offset of the first invalid byte, or n when the whole is valid UTF-8. */
 size_t hn_utf8_check(const char *s, size_t n);
 
+/* Columns that n bytes of UTF-8 take on a terminal: code points, wide East Asian ones twice. */
+size_t hn_columns(const char *s, size_t n);
+
 /* The candidate nearest to word by Damerau-Levenshtein distance, or NULL when none is near enough
  * to be a likely typing mistake. */
 const char *hn_nearest(const char *word, const char *const *candidates, size_t n);

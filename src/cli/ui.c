@@ -80,7 +80,7 @@ void hn_ui_progress(struct hn_ui *ui, double fraction, bool now, const char *fmt
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    columns = (int)hn_ui_columns(text);
+    columns = (int)hn_columns(text, strlen(text));
     while (cells > 4 && cells + 8 + columns > ui->width) /* the text is worth more than the bar */
         cells -= 4;
     hn_buf_printf(&line, "\r\33[K%3d%% %s", (int)(fraction * 100), hn_ui_style(ui, HN_GREEN));
@@ -161,38 +161,19 @@ const char *hn_ui_weights(const char *quantization, char out[HN_UI_WEIGHTS])
 /* ---- text -------------------------------------------------------------------------------------
  */
 
-/* Wide: Hangul, CJK, kana, fullwidth forms, most emoji.  Combining marks are counted as one. */
-static size_t columns_of(int32_t c)
-{
-    bool wide = (c >= 0x1100 && c <= 0x115f) || (c >= 0x2e80 && c <= 0xa4cf) ||
-                (c >= 0xac00 && c <= 0xd7a3) || (c >= 0xf900 && c <= 0xfaff) ||
-                (c >= 0xfe30 && c <= 0xfe6f) || (c >= 0xff00 && c <= 0xff60) ||
-                (c >= 0xffe0 && c <= 0xffe6) || (c >= 0x1f300 && c <= 0x1faff) ||
-                (c >= 0x20000 && c <= 0x3fffd);
-    return wide ? 2 : 1;
-}
-
 const char *hn_ui_str(const struct hn_buf *b)
 {
     return b->failed ? "(out of memory)" : hn_buf_str(b);
 }
 
-size_t hn_ui_columns(const char *s)
-{
-    size_t columns = 0, n = strlen(s);
-    for (size_t i = 0; i < n;)
-        columns += columns_of(hn_utf8_next(s, n, &i));
-    return columns;
-}
-
 void hn_ui_cut(struct hn_buf *out, const char *s, size_t width)
 {
     size_t columns = 0, n = strlen(s);
-    bool fits = hn_ui_columns(s) <= width;
+    bool fits = hn_columns(s, n) <= width;
     for (size_t i = 0; i < n;) {
         size_t at = i;
         int32_t c = hn_utf8_next(s, n, &i);
-        size_t w = columns_of(c);
+        size_t w = hn_columns(s + at, i - at);
         if (!fits && columns + w + 1 > width) {
             hn_buf_add_str(out, "…");
             return;
@@ -209,19 +190,12 @@ void hn_ui_cut(struct hn_buf *out, const char *s, size_t width)
 
 void hn_ui_wrap(struct hn_buf *out, const char *s, size_t indent, size_t width)
 {
-    size_t column = 0;
-    for (s += strspn(s, " \t\r\n"); *s; s += strspn(s, " \t\r\n")) {
-        struct hn_buf word = {0};
-        size_t n = strcspn(s, " \t\r\n");
-        hn_buf_add(&word, s, n);
-        size_t columns = hn_ui_columns(hn_buf_str(&word));
-        bool follows = column && column + 1 + columns <= width;
-        hn_buf_printf(out, "%s%*s", column && !follows ? "\n" : "", follows ? 1 : (int)indent, "");
-        hn_ui_cut(out, hn_buf_str(&word), columns);
-        column = (follows ? column + 1 : indent) + columns;
-        hn_buf_release(&word);
-        s += n;
-    }
-    if (column)
+    struct hn_buf line = {0};
+    hn_ui_cut(&line, s, SIZE_MAX);
+    if (line.len > strspn(hn_buf_str(&line), " ")) {
+        hn_buf_printf(out, "%*s", (int)indent, "");
+        hn_buf_wrap(out, hn_buf_str(&line), indent, width);
         hn_buf_add_char(out, '\n');
+    }
+    hn_buf_release(&line);
 }

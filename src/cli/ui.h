@@ -57,8 +57,6 @@ void hn_table_print(struct hn_table *t, struct hn_ui *ui, bool heading);
 
 /* What was gathered, or "(out of memory)" where it could not be: nothing is left out in silence. */
 const char *hn_ui_str(const struct hn_buf *b);
-/* Columns that UTF-8 text takes on a terminal: code points, wide East Asian ones twice. */
-size_t hn_ui_columns(const char *s);
 /* s on one line of at most width columns, control characters as spaces, "…" where cut. */
 void hn_ui_cut(struct hn_buf *out, const char *s, size_t width);
 /* s, control characters as spaces, broken between words into lines of at most width columns, each

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include "base/str.h"
 
 enum { MAX_COLUMNS = 8 };
 
@@ -30,7 +31,7 @@ static void measure(const struct hn_table *t, size_t widths[MAX_COLUMNS])
     size_t n = t->cells.failed ? 0 : t->n;
     for (size_t i = 0; i < n; i++, cell += strlen(cell) + 1) {
         size_t *w = &widths[i % t->columns];
-        *w = HN_MAX(*w, hn_ui_columns(cell));
+        *w = HN_MAX(*w, hn_columns(cell, strlen(cell)));
     }
 }
 
@@ -50,7 +51,7 @@ void hn_table_release(struct hn_table *t)
 
 static void put_cell(struct hn_ui *ui, const char *cell, size_t width, bool right, bool last)
 {
-    size_t pad = width - HN_MIN(width, hn_ui_columns(cell));
+    size_t pad = width - HN_MIN(width, hn_columns(cell, strlen(cell)));
     if (right)
         fprintf(ui->out, "%*s%s", (int)pad, "", cell);
     else

@@ -6,27 +6,9 @@
 
 enum { COLUMN = 30, MIN_WIDTH = 60, MAX_WIDTH = 100 };
 
-static int bound(int width)
+static size_t bound(int width)
 {
-    return HN_MAX((int)MIN_WIDTH, HN_MIN(width, (int)MAX_WIDTH));
-}
-
-/* Add words, broken at width, each new line indented; *at is the column reached. */
-static void wrap(struct hn_buf *out, const char *text, int indent, int width, int *at)
-{
-    while (*text) {
-        size_t n = strcspn(text, " ");
-        if (*at > indent && *at + 1 + (int)n > width) {
-            hn_buf_printf(out, "\n%*s", indent, "");
-            *at = indent;
-        } else if (*at > indent) {
-            hn_buf_add_char(out, ' ');
-            ++*at;
-        }
-        hn_buf_add(out, text, n);
-        *at += (int)n;
-        text += n + (text[n] == ' ');
-    }
+    return (size_t)HN_MAX((int)MIN_WIDTH, HN_MIN(width, (int)MAX_WIDTH));
 }
 
 void hn_help_commands(struct hn_buf *out, int width)
@@ -34,9 +16,8 @@ void hn_help_commands(struct hn_buf *out, int width)
     hn_buf_add_str(out, "hone: fine-tune and run language models on this machine\n\n"
                         "usage: hone COMMAND [options]\n\n");
     for (int i = 0; i < HN_N_COMMANDS; i++) {
-        int at = 14;
         hn_buf_printf(out, "  %-12s", hn_commands[i].name);
-        wrap(out, hn_commands[i].summary, 14, bound(width), &at);
+        hn_buf_wrap(out, hn_commands[i].summary, 14, bound(width));
         hn_buf_add_char(out, '\n');
     }
     hn_buf_add_str(out, "\nhone help COMMAND explains one of them.\n");
@@ -87,8 +68,7 @@ static void put_option(struct hn_buf *out, const struct hn_option *o, int width)
         hn_buf_printf(out, "\n%*s", COLUMN, "");
     else
         hn_buf_printf(out, "%*s", COLUMN - at, "");
-    at = COLUMN;
-    wrap(out, hn_buf_str(&right), COLUMN, bound(width), &at);
+    hn_buf_wrap(out, hn_buf_str(&right), COLUMN, bound(width));
     hn_buf_add_char(out, '\n');
     out->failed |= left.failed || right.failed;
     hn_buf_release(&left);
@@ -139,18 +119,16 @@ static void put_examples(struct hn_buf *out, const char *examples)
 void hn_help_command(struct hn_buf *out, enum hn_command_id command, int width)
 {
     const struct hn_command *c = &hn_commands[command];
-    int at = 0;
     hn_buf_printf(out, "usage: hone %s%s%s%s\n\n", c->name, *c->arguments ? " " : "", c->arguments,
                   has_group(command, "Output") || has_group(command, "Input") ||
                           has_group(command, "Model")
                       ? " [options]"
                       : "");
-    wrap(out, c->summary, 0, bound(width), &at);
+    hn_buf_wrap(out, c->summary, 0, bound(width));
     hn_buf_add_str(out, "\n");
     if (*c->text) {
-        at = 0;
         hn_buf_add_char(out, '\n');
-        wrap(out, c->text, 0, bound(width), &at);
+        hn_buf_wrap(out, c->text, 0, bound(width));
         hn_buf_add_char(out, '\n');
     }
     for (size_t g = 0; g < HN_COUNT(headings); g++) {

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "cli/ui.h"
 
 static void numbers_are_written_for_people(void **state)
@@ -56,8 +57,8 @@ static void weights_are_named_plainly(void **state)
 static void text_is_cut_at_columns(void **state)
 {
     (void)state;
-    assert_int_equal(hn_ui_columns("Malmö"), 5);
-    assert_int_equal(hn_ui_columns("日本"), 4);
+    assert_int_equal(hn_columns("Malmö", 6), 5);
+    assert_int_equal(hn_columns("日本", 6), 4);
     check_cut("Malmö", 5, "Malmö");
     check_cut("Malmö!", 5, "Malm…");
     check_cut("日本語", 5, "日本…");
@@ -83,7 +84,7 @@ static void text_is_broken_between_words(void **state)
     check_wrap("日本 語", 0, 6, "日本\n語\n");
     check_wrap("日本 語", 0, 7, "日本 語\n");
     check_wrap("a longer-than-that b", 1, 6, " a\n longer-than-that\n b\n");
-    check_wrap("\33[31m red", 0, 20, " [31m red\n");
+    check_wrap("\33[31m red", 0, 20, "[31m red\n");
 }
 
 static size_t read_back(FILE *f, char *text, size_t size)

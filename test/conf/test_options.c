@@ -158,7 +158,7 @@ static void help_fits_the_terminal(void **state)
             hn_help_command(&out, (enum hn_command_id)c, width);
             for (const char *p = hn_buf_str(&out); *p;) {
                 size_t n = strcspn(p, "\n");
-                if ((int)n > width && !hn_starts_with(p, "  hone ") &&
+                if ((int)hn_columns(p, n) > width && !hn_starts_with(p, "  hone ") &&
                     !hn_starts_with(p, "  echo "))
                     fail_msg("%d columns: %.*s", width, (int)n, p);
                 p += n + (p[n] == '\n');
