@@ -10,12 +10,16 @@
 #define HN_MUST_USE     __attribute__((warn_unused_result))
 #define HN_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define HN_INLINE       static inline __attribute__((always_inline))
-#define HN_LIKELY(x)    __builtin_expect(!!(x), 1)
 #define HN_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 #define HN_PREFETCH(p)  __builtin_prefetch(p) /* bring p's cache line near; never faults */
 #define HN_COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 #define HN_MIN(a, b)    ((a) < (b) ? (a) : (b))
 #define HN_MAX(a, b)    ((a) > (b) ? (a) : (b))
+
+static inline int64_t hn_ceil_div(int64_t n, int64_t size)
+{
+    return n / size + (n % size != 0);
+}
 
 /* Tell the processor that this is a waiting loop. */
 static inline void hn_cpu_relax(void)

@@ -78,8 +78,5 @@ HN_MUST_USE int hn_converter_unpack_vocabulary(struct hn_converter *c, const cha
 
 /* The dtype's name in config.json: "bfloat16". */
 const char *hn_dtype_torch_name(enum hn_dtype t);
-/* Is this layout one of plain floats, and of which type? */
-bool hn_layout_plain(enum hn_layout layout, enum hn_dtype *t);
-enum hn_layout hn_dtype_layout(enum hn_dtype t);
 
 #endif

@@ -14,17 +14,6 @@ static const struct {
     {HONE_TYPE_Q5_1, HN_LAYOUT_Q5_1}, {HONE_TYPE_Q8_0, HN_LAYOUT_Q8_0},
 };
 
-bool hn_layout_plain(enum hn_layout layout, enum hn_dtype *t)
-{
-    *t = layout == HN_LAYOUT_F16 ? HN_F16 : layout == HN_LAYOUT_BF16 ? HN_BF16 : HN_F32;
-    return layout == HN_LAYOUT_F32 || *t != HN_F32;
-}
-
-enum hn_layout hn_dtype_layout(enum hn_dtype t)
-{
-    return t == HN_F16 ? HN_LAYOUT_F16 : t == HN_BF16 ? HN_LAYOUT_BF16 : HN_LAYOUT_F32;
-}
-
 const char *hn_dtype_torch_name(enum hn_dtype t)
 {
     return t == HN_F16 ? "float16" : t == HN_BF16 ? "bfloat16" : "float32";

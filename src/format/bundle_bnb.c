@@ -71,17 +71,12 @@ static bool read_state(const struct hn_json *j, struct state *s)
            hn_json_is(hn_json_get(j, "nested_dtype"), "float32");
 }
 
-static int64_t parts_of(int64_t n, int64_t size)
-{
-    return n / size + (n % size != 0);
-}
-
 /* Point q at the tensors beside w; NULL, or what is wrong with them. */
 static const char *gather(const struct hn_bundle *b, const struct hn_stored *w,
                           const struct state *s, struct hn_bnb4 *q)
 {
     size_t n = strlen(w->name);
-    int64_t elements = s->rows * s->cols, blocks = parts_of(elements, s->block);
+    int64_t elements = s->rows * s->cols, blocks = hn_ceil_div(elements, s->block);
     bool nested = s->nested_block > 0;
     const struct hn_stored *absmax = part(b, w->name, n, ".absmax");
     const struct hn_stored *map = part(b, w->name, n, ".quant_map");
@@ -99,7 +94,7 @@ static const char *gather(const struct hn_bundle *b, const struct hn_stored *w,
     const struct hn_stored *nested_absmax = part(b, w->name, n, ".nested_absmax");
     if (!is(nested_map, HN_F32, 256))
         return "its nested_quant_map is not 256 float32 numbers";
-    if (!is(nested_absmax, HN_F32, parts_of(blocks, s->nested_block)))
+    if (!is(nested_absmax, HN_F32, hn_ceil_div(blocks, s->nested_block)))
         return "its nested_absmax does not fit its blocks";
     q->nested_map = nested_map->data;
     q->nested_absmax = nested_absmax->data;

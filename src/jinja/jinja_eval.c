@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static struct hn_jv *slot(struct hn_jact *act, const struct hn_jnode *n)
+struct hn_jv *hn_ji_slot(struct hn_jact *act, const struct hn_jnode *n)
 {
     for (uint16_t up = n->up; up; up--)
         act = act->up;
@@ -276,7 +276,7 @@ static int eval_node(struct hn_ji *ji, struct hn_jact *act, const struct hn_jnod
     struct hn_jv a, b;
     switch (n->kind) {
     case HN_JN_NAME:
-        *out = *slot(act, n);
+        *out = *hn_ji_slot(act, n);
         return out->kind == HN_JV_MISSING ? hn_jv_undef(ji, n->name, out) : 0;
     case HN_JN_TUPLE:
         return eval_items(ji, act, n, HN_JV_TUPLE, out);

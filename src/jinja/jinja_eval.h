@@ -90,6 +90,8 @@ HN_MUST_USE int hn_ji_args(struct hn_ji *ji, struct hn_jact *act, const struct h
 HN_MUST_USE int hn_ji_filter_node(struct hn_ji *ji, struct hn_jact *act, const struct hn_jnode *n,
                                   struct hn_jv value, struct hn_jv *out);
 enum hn_ji_flow { HN_FLOW_NEXT = 0, HN_FLOW_BREAK = 1, HN_FLOW_CONTINUE = 2 }; /* or negative */
+/* Where the variable of this node is kept. */
+struct hn_jv *hn_ji_slot(struct hn_jact *act, const struct hn_jnode *n);
 int hn_ji_exec(struct hn_ji *ji, struct hn_jact *act, struct hn_jnode *const *body, size_t n);
 int hn_ji_assign(struct hn_ji *ji, struct hn_jact *act, const struct hn_jnode *target,
                  struct hn_jv v);

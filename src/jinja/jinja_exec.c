@@ -57,16 +57,9 @@ int hn_ji_capture_end(struct hn_ji *ji, struct hn_ji_capture *c, int flow, struc
 
 /* ---- assignment ---- */
 
-static struct hn_jv *slot(struct hn_jact *act, const struct hn_jnode *n)
-{
-    for (uint16_t up = n->up; up; up--)
-        act = act->up;
-    return &act->slots[n->slot];
-}
-
 static int check_namespaces(struct hn_ji *ji, struct hn_jact *act, const struct hn_jnode *target)
 {
-    if (target->kind == HN_JN_NSREF && slot(act, target)->kind != HN_JV_NAMESPACE)
+    if (target->kind == HN_JN_NSREF && hn_ji_slot(act, target)->kind != HN_JV_NAMESPACE)
         return hn_ji_fail(ji,
                           "'%.*s' is not a namespace, and only a namespace's attributes can be set",
                           (int)target->name.n, target->name.p);
@@ -79,7 +72,7 @@ static int check_namespaces(struct hn_ji *ji, struct hn_jact *act, const struct 
 static int assign_attr(struct hn_ji *ji, struct hn_jact *act, const struct hn_jnode *n,
                        struct hn_jv v)
 {
-    struct hn_jv *ns = slot(act, n), key;
+    struct hn_jv *ns = hn_ji_slot(act, n), key;
     if (n->attr.n && n->attr.p[0] == '_')
         return hn_ji_fail(ji, "a namespace's attribute must not start with an underscore: '%.*s'",
                           (int)n->attr.n, n->attr.p);
@@ -94,7 +87,7 @@ int hn_ji_assign(struct hn_ji *ji, struct hn_jact *act, const struct hn_jnode *t
                  struct hn_jv v)
 {
     if (target->kind == HN_JN_NAME) {
-        *slot(act, target) = v;
+        *hn_ji_slot(act, target) = v;
         return 0;
     }
     if (target->kind == HN_JN_NSREF)

@@ -39,12 +39,11 @@ void hn_adapters_release(struct hone_model *m)
     m->adapters = (struct hn_adapter_set){0};
 }
 
-static void shape(struct hn_tensor *t, int64_t rows, int64_t cols, size_t *offset)
+void hn_tensor_place(struct hn_tensor *t, int64_t rows, int64_t cols, size_t *offset)
 {
-    size_t size = (size_t)(rows * cols) * sizeof(float);
     *t = (struct hn_tensor){
         .rows = rows, .rows_max = rows, .cols = cols, .dtype = HN_F32, .offset = *offset};
-    *offset += (size + 63) / 64 * 64;
+    *offset += ((size_t)(rows * cols) * sizeof(float) + 63) / 64 * 64;
 }
 
 /* Give a lora, present with its rank set, its parameters, the next ones of the set. */
@@ -58,10 +57,10 @@ static void give_params(const struct hone_model *m, struct hn_adapter_set *set, 
     lo->b = &set->params[set->n_params++];
     lo->mag = set->dora ? &set->params[set->n_params++] : NULL;
     for (int part = 0; part < HN_PART_COUNT; part++) {
-        shape(&lo->a->part[part], lo->rank, in, &none);
-        shape(&lo->b->part[part], out, lo->rank, &none);
+        hn_tensor_place(&lo->a->part[part], lo->rank, in, &none);
+        hn_tensor_place(&lo->b->part[part], out, lo->rank, &none);
         if (lo->mag)
-            shape(&lo->mag->part[part], 1, out, &none);
+            hn_tensor_place(&lo->mag->part[part], 1, out, &none);
     }
     set->n_present++;
     set->n_parameters += lo->rank * (in + out) + (lo->mag ? out : 0);
@@ -112,7 +111,7 @@ static int bind(struct hone_model *m, struct hn_adapter_set *set, bool training,
         for (size_t i = 0; i < set->n_params; i++) {
             struct hn_tensor *t = &set->params[i].part[part];
             hn_moment_shape(t, m->moments, (int)part);
-            shape(t, t->rows, t->cols, &offset);
+            hn_tensor_place(t, t->rows, t->cols, &offset);
             list[n++] = t;
         }
     }
@@ -120,7 +119,7 @@ static int bind(struct hone_model *m, struct hn_adapter_set *set, bool training,
         struct hn_lora *lo = &set->loras[i];
         struct hn_tensor *const rows[] = {&lo->squares, &lo->norm, &lo->factor};
         for (size_t k = 0; k < HN_COUNT(rows) && lo->present; k++) {
-            shape(rows[k], 1, lo->mag->part[HN_PART_PARAM].cols, &offset);
+            hn_tensor_place(rows[k], 1, lo->mag->part[HN_PART_PARAM].cols, &offset);
             list[n++] = rows[k];
         }
     }

@@ -203,13 +203,6 @@ static int open_set(struct hone_model *m, struct hn_adapter_set *set, bool train
     return hn_fail_memory(err, "preparing the weights");
 }
 
-static void shape(struct hn_tensor *t, int64_t rows, int64_t cols, size_t *offset)
-{
-    *t = (struct hn_tensor){
-        .rows = rows, .rows_max = rows, .cols = cols, .dtype = HN_F32, .offset = *offset};
-    *offset += ((size_t)(rows * cols) * sizeof(float) + 63) / 64 * 64;
-}
-
 /* Is this weight to be trained? */
 static bool chosen(const struct hone_model *m, const struct place *p, int64_t num_layers,
                    const struct hn_adapter_file *f)
@@ -246,7 +239,7 @@ static int list_params(struct hone_model *m, int64_t num_layers, const struct hn
             struct hn_tensor *t = &param->part[part];
             *t = (struct hn_tensor){.rows = p.rows, .cols = p.cols};
             hn_moment_shape(t, moments_of(m, i), part);
-            shape(t, t->rows, t->cols, &offset);
+            hn_tensor_place(t, t->rows, t->cols, &offset);
         }
         set->n_parameters += p.rows * p.cols;
         set->largest = HN_MAX(set->largest, p.rows * p.cols);
@@ -370,9 +363,7 @@ static int view(struct hone_model *m, const struct hn_adapter_file *f, struct ho
         struct place p;
         if (!find_place(m, t->name, &p))
             continue;
-        const struct hn_matrix w = {.layout = t->dtype == HN_F32   ? HN_LAYOUT_F32
-                                              : t->dtype == HN_F16 ? HN_LAYOUT_F16
-                                                                   : HN_LAYOUT_BF16,
+        const struct hn_matrix w = {.layout = hn_dtype_layout(t->dtype),
                                     .rows = p.rows,
                                     .cols = p.cols,
                                     .data = t->data,

@@ -60,6 +60,9 @@ enum hn_moments { HN_MOMENTS_TWO, HN_MOMENTS_8BIT, HN_MOMENTS_ONE, HN_MOMENTS_NO
  * stored otherwise, or not at all (0 rows).  None becomes larger. */
 void hn_moment_shape(struct hn_tensor *t, enum hn_moments moments, int part);
 
+/* Make t float32 [rows, cols] at *offset of an arena, and move that behind it. */
+void hn_tensor_place(struct hn_tensor *t, int64_t rows, int64_t cols, size_t *offset);
+
 struct hn_adapter_set {
     struct hn_lora *loras; /* [n_layers * HN_LINEAR_COUNT], block by block */
     int64_t n_layers;

@@ -69,14 +69,6 @@ struct job {
     bool *bad; /* per thread: a value was not finite, or too large */
 };
 
-static bool all_finite(const float *x, int64_t n)
-{
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += x[i] * 0; /* NaN once a value is not finite */
-    return sum == 0;
-}
-
 /* Elements [e, e + n) of all, counted row by row. */
 static void decode_flat(const struct hn_matrix *m, int64_t e, int64_t n, float *out)
 {
@@ -95,7 +87,7 @@ static void encode_blocks(struct job *j, int64_t begin, int64_t end, int thread)
     for (int64_t e = j->begin + begin; e < j->begin + end; e += CHUNK) {
         int64_t n = HN_MIN(CHUNK, j->begin + end - e);
         decode_flat(j->from, e, n, x);
-        j->bad[thread] |= !all_finite(x, n);
+        j->bad[thread] |= !hn_all_finite(x, n);
         for (int64_t i = 0; i < n; i += HN_BNB_BLOCK) {
             int64_t m = HN_MIN(HN_BNB_BLOCK, n - i);
             hn_bnb4_encode(j->fp4, x + i, m, m == HN_BNB_BLOCK, j->codes + (e + i) / 2,
@@ -118,7 +110,7 @@ static void encode_rows(struct job *j, int64_t begin, int64_t end, int thread)
     int64_t cols = j->from->cols;
     for (int64_t row = j->begin + begin; row < j->begin + end; row++) {
         hn_matrix_decode(j->from, row, 0, cols, x);
-        j->bad[thread] |= !all_finite(x, cols) ||
+        j->bad[thread] |= !hn_all_finite(x, cols) ||
                           !hn_bnb8_encode(x, cols, j->codes + row * cols, &j->scales[row]);
     }
 }
@@ -164,11 +156,6 @@ static int run(struct job *j, bool eight, struct hn_pool *pool, const char *name
 
 /* ---- the matrix ------------------------------------------------------------------------------ */
 
-static int64_t parts_of(int64_t n, int64_t size)
-{
-    return n / size + (n % size != 0);
-}
-
 /* Where everything lies in the one piece of memory: floats first. */
 struct places {
     size_t map, scales, nested_map, nested_scales, codes, nested_codes, size;
@@ -176,7 +163,7 @@ struct places {
 
 static struct places place(const struct hn_matrix *m, bool eight, bool nested)
 {
-    int64_t n = m->rows * m->cols, blocks = parts_of(n, HN_BNB_BLOCK);
+    int64_t n = m->rows * m->cols, blocks = hn_ceil_div(n, HN_BNB_BLOCK);
     struct places p = {0};
     if (eight) {
         p.codes = (size_t)m->rows * sizeof(float);
@@ -187,15 +174,10 @@ static struct places place(const struct hn_matrix *m, bool eight, bool nested)
     p.nested_map = p.scales + (nested ? 0 : (size_t)blocks * sizeof(float));
     p.nested_scales = p.nested_map + (nested ? HN_BNB_NESTED_MAP * sizeof(float) : 0);
     p.codes = p.nested_scales +
-              (nested ? (size_t)parts_of(blocks, HN_BNB_NESTED_BLOCK) * sizeof(float) : 0);
+              (nested ? (size_t)hn_ceil_div(blocks, HN_BNB_NESTED_BLOCK) * sizeof(float) : 0);
     p.nested_codes = p.codes + (size_t)(n / 2);
     p.size = p.nested_codes + (nested ? (size_t)blocks : 0);
     return p;
-}
-
-static enum hn_dtype dtype_of(enum hn_layout plain)
-{
-    return plain == HN_LAYOUT_F32 ? HN_F32 : plain == HN_LAYOUT_F16 ? HN_F16 : HN_BF16;
 }
 
 /* The scales of blocks become codes of a map, in place of floats. */
@@ -219,7 +201,7 @@ static int quantize_four(struct hn_quantized *q, const struct hn_matrix *from, c
 {
     bool nested = o->bnb_4bit_use_double_quant, fp4 = o->bnb_4bit_quant_type == HONE_FP4;
     struct places p = place(from, false, nested);
-    int64_t blocks = parts_of(from->rows * from->cols, HN_BNB_BLOCK);
+    int64_t blocks = hn_ceil_div(from->rows * from->cols, HN_BNB_BLOCK);
     float *absmax = nested ? hn_calloc((size_t)blocks, sizeof *absmax)
                            : (float *)(void *)(q->memory + p.scales);
     if (!absmax)
@@ -227,10 +209,9 @@ static int quantize_four(struct hn_quantized *q, const struct hn_matrix *from, c
     struct job j = {.from = from, .codes = q->memory + p.codes, .scales = absmax, .fp4 = fp4};
     int rc = run(&j, false, pool, name, err);
     memcpy(q->memory, hn_bnb4_map(fp4), 16 * sizeof(float));
-    q->bnb4 = (struct hn_bnb4){.map = q->memory,
-                               .block = HN_BNB_BLOCK,
-                               .absmax = q->memory + p.scales,
-                               .dtype = dtype_of(from->layout)};
+    q->bnb4 =
+        (struct hn_bnb4){.map = q->memory, .block = HN_BNB_BLOCK, .absmax = q->memory + p.scales};
+    (void)hn_layout_plain(from->layout, &q->bnb4.dtype);
     if (!rc && nested)
         nest(q, &p, absmax, blocks);
     if (nested)

@@ -139,3 +139,11 @@ void hn_dtype_store(enum hn_dtype t, unsigned char *data, size_t i, float v)
         HN_ASSERT(!"a floating-point type");
     }
 }
+
+bool hn_all_finite(const float *x, int64_t n)
+{
+    float sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i] * 0; /* NaN once a value is not finite */
+    return sum == 0;
+}

@@ -40,4 +40,7 @@ float hn_dtype_load(enum hn_dtype t, const unsigned char *data, size_t i);
 /* Set it, rounding to nearest even. */
 void hn_dtype_store(enum hn_dtype t, unsigned char *data, size_t i, float v);
 
+/* Is none of x[n] infinite or NaN? */
+bool hn_all_finite(const float *x, int64_t n);
+
 #endif

@@ -165,14 +165,6 @@ static bool encode_block(enum hn_layout layout, const float *x, unsigned char *a
     return fabsf(d) < 65520 && fabsf(least) < 65520;
 }
 
-static bool all_finite(const float *row, int64_t n)
-{
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += row[i] * 0; /* NaN once a value is not finite */
-    return sum == 0;
-}
-
 /* Plain elements keep infinities and NaN, but make no new ones. */
 static enum hn_encode_result encode_plain(enum hn_dtype t, const float *row, int64_t cols,
                                           unsigned char *data)
@@ -193,7 +185,7 @@ static enum hn_encode_result encode_affine(const struct hn_storage *s, float *ro
         hn_dtype_store(s->scale_dtype, half, 0, row[i]);
         row[i] = hn_dtype_load(s->scale_dtype, half, 0);
     }
-    if (!all_finite(row, cols))
+    if (!hn_all_finite(row, cols))
         return HN_ENCODE_TOO_LARGE;
     hn_affine_quantize(row, cols, s->bits, s->group, s->scale_dtype, to.data, to.scales, to.biases);
     for (int64_t g = 0; g < cols / s->group; g++)
@@ -210,7 +202,7 @@ enum hn_encode_result hn_encode_row(const struct hn_storage *s, float *row, int6
                             : s->layout == HN_LAYOUT_F16 ? HN_F16
                                                          : HN_BF16,
                             row, cols, to.data);
-    if (!all_finite(row, cols))
+    if (!hn_all_finite(row, cols))
         return HN_ENCODE_NOT_FINITE;
     if (s->layout == HN_LAYOUT_AFFINE)
         return encode_affine(s, row, cols, to);

@@ -45,6 +45,17 @@ size_t hn_layout_row_size(enum hn_layout layout, int64_t cols, int bits)
     return bytes;
 }
 
+bool hn_layout_plain(enum hn_layout layout, enum hn_dtype *t)
+{
+    *t = layout == HN_LAYOUT_F16 ? HN_F16 : layout == HN_LAYOUT_BF16 ? HN_BF16 : HN_F32;
+    return layout == HN_LAYOUT_F32 || *t != HN_F32;
+}
+
+enum hn_layout hn_dtype_layout(enum hn_dtype t)
+{
+    return t == HN_F16 ? HN_LAYOUT_F16 : t == HN_BF16 ? HN_LAYOUT_BF16 : HN_LAYOUT_F32;
+}
+
 const char *hn_layout_name(enum hn_layout layout)
 {
     return layouts[layout].name;

@@ -90,6 +90,10 @@ const char *hn_layout_name(enum hn_layout layout); /* "Q4_1", "affine"… */
 int hn_layout_block(enum hn_layout layout); /* elements that are stored together: 1, 2, 32 (AFFINE:
                                                32, though a group may be longer) or 256 */
 
+/* Is this layout one of plain floats, and of which type?  And back: of F32, F16 or BF16. */
+bool hn_layout_plain(enum hn_layout layout, enum hn_dtype *t);
+enum hn_layout hn_dtype_layout(enum hn_dtype t);
+
 /* out[n] = elements [row, col .. col+n) as float32.  row is in Hugging Face order; col and n are
  * multiples of 32 in GGUF's blocks.  This is the specification that every faster decoder is tested
  * against, bit for bit. */
