@@ -313,16 +313,16 @@ def emit_strings(name, table):
         starts.append(len(pool))
         pool += map(ord, t)
     emit(name + "_cps", [c for c, _ in items])
-    emit(name + "_starts", starts + [len(pool)], "uint16_t", fmt="%d")
-    emit(name + "_texts", pool)
+    emit(name + "_starts", starts + [len(pool)], "uint16_t", fmt="%d", counted=False)
+    emit(name + "_texts", pool, counted=False)
 
 
-def emit(name, values, kind="uint32_t", per=8, fmt="0x%x"):
+def emit(name, values, kind="uint32_t", per=8, fmt="0x%x", counted=True):
     print("const %s %s[] = {" % (kind, name))
     for i in range(0, len(values), per):
         print("    " + " ".join(fmt % v + "," for v in values[i:i + per]))
     print("};")
-    print("const size_t %s_count = %d;\n" % (name, len(values)))
+    print("const size_t %s_count = %d;\n" % (name, len(values)) if counted else "")
 
 
 def head(line):
@@ -371,7 +371,7 @@ def classes():
         index.append((len(flat) // 2, len(sets[name])))
         for a, b in sets[name]:
             flat += [a, b]
-    emit("hn_ucd_set_ranges", flat)
+    emit("hn_ucd_set_ranges", flat, counted=False)
     enum = [squeeze(n.replace("\\", "regex ").replace("[", "bracket ")) for n in ordered]
     print("const struct hn_ucd_span hn_ucd_sets[] = {")
     for e, (at, n) in zip(enum, index):

@@ -10,7 +10,7 @@ void hn_numpy_seed(struct hn_numpy_rng *r, uint32_t seed)
     r->at = N;
 }
 
-uint32_t hn_numpy_u32(struct hn_numpy_rng *r)
+static uint32_t numpy_u32(struct hn_numpy_rng *r)
 {
     uint32_t *s = r->state;
     if (r->at == N) {
@@ -36,7 +36,7 @@ static uint32_t interval(struct hn_numpy_rng *r, uint32_t max)
     for (int shift = 1; shift < 32; shift *= 2)
         mask |= mask >> shift;
     do {
-        v = hn_numpy_u32(r) & mask;
+        v = numpy_u32(r) & mask;
     } while (v > max);
     return v;
 }

@@ -13,7 +13,6 @@ struct hn_numpy_rng {
     int at;
 };
 void hn_numpy_seed(struct hn_numpy_rng *r, uint32_t seed);
-uint32_t hn_numpy_u32(struct hn_numpy_rng *r);
 /* items[n] = np.random.permutation(n), n <= 2^32 */
 void hn_numpy_permutation(struct hn_numpy_rng *r, uint64_t *items, uint64_t n);
 

@@ -75,7 +75,6 @@ struct hn_settings {
 
     /* info */
     bool plan_training;
-    int64_t plan_prompt, plan_answer;
 
     /* help */
     bool markdown;

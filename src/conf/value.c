@@ -74,7 +74,7 @@ static bool word_is(const char *p, size_t n, const char *word)
     return true;
 }
 
-bool hn_text_bool(const char *p, size_t n, bool *out)
+static bool text_bool(const char *p, size_t n, bool *out)
 {
     static const char *const words[] = {"true", "yes", "on", "1", "false", "no", "off", "0"};
     for (size_t i = 0; i < HN_COUNT(words); i++) {
@@ -369,7 +369,7 @@ static int set_bool(const struct hn_option *o, bool *at, const char *text, size_
                     const char *shown, struct hone_err *err)
 {
     bool b;
-    if (!hn_text_bool(text, n, &b))
+    if (!text_bool(text, n, &b))
         return refuse(o, text, n, shown, err);
     if (at)
         *at = b;

@@ -28,7 +28,6 @@ void hn_value_expected(const struct hn_option *o, struct hn_buf *out);
  */
 bool hn_text_int(const char *p, size_t n, int64_t *out);
 bool hn_text_float(const char *p, size_t n, double *out);
-bool hn_text_bool(const char *p, size_t n, bool *out);
 bool hn_text_size(const char *p, size_t n, uint64_t *out);
 
 #endif

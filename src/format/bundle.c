@@ -342,11 +342,6 @@ const struct hn_json *hn_bundle_config(const struct hn_bundle *b)
     return b->config;
 }
 
-const struct hn_json *hn_bundle_generation_config(const struct hn_bundle *b)
-{
-    return b->generation;
-}
-
 size_t hn_bundle_eos(const struct hn_bundle *b, const int32_t **ids)
 {
     *ids = b->eos;

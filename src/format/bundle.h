@@ -35,8 +35,6 @@ void hn_bundle_close(struct hn_bundle **b);
  * {"rope_type": "factors"} and hn_bundle_vector(b, "rope_freqs.weight") gives the [HD/2] divisors
  * of the plain inverse frequencies. */
 const struct hn_json *hn_bundle_config(const struct hn_bundle *b);
-/* generation_config.json, or NULL. */
-const struct hn_json *hn_bundle_generation_config(const struct hn_bundle *b);
 
 /* Ids that end a generation: generation_config.json's eos_token_id (one or a list), else
  * config.json's, else the GGUF's (end of text, then end of turn).  Returns their number; *ids is

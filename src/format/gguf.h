@@ -87,7 +87,6 @@ bool hn_gguf_str(const struct hn_gguf_value *v, struct hn_str *out); /* not NUL-
  * end, or the item's type does not suit. */
 bool hn_gguf_int_at(const struct hn_gguf_value *v, uint64_t i, int64_t *out);
 bool hn_gguf_float_at(const struct hn_gguf_value *v, uint64_t i, double *out);
-bool hn_gguf_bool_at(const struct hn_gguf_value *v, uint64_t i, bool *out);
 /* The number of items when v is an ARRAY of this type, else 0. */
 uint64_t hn_gguf_count(const struct hn_gguf_value *v, enum hn_gguf_type item_type);
 
@@ -106,8 +105,6 @@ struct hn_gguf_items {
 struct hn_gguf_items hn_gguf_items(const struct hn_gguf_value *v);
 bool hn_gguf_next(struct hn_gguf_items *it, struct hn_gguf_value *out); /* any type */
 bool hn_gguf_next_str(struct hn_gguf_items *it, struct hn_str *out);
-
-const char *hn_gguf_type_name(enum hn_gguf_type type); /* "uint32", "array"… */
 
 /* What is known of a ggml tensor type; every number ever assigned has a name. */
 struct hn_ggml_type {

@@ -4,21 +4,12 @@
 #include "format/gguf_value.h"
 #include "base/reader.h"
 
-static const struct {
-    const char *name;
-    int size; /* 0: varies */
-} kinds[HN_GGUF_TYPE_COUNT] = {
-    [HN_GGUF_U8] = {"uint8", 1},    [HN_GGUF_I8] = {"int8", 1},    [HN_GGUF_U16] = {"uint16", 2},
-    [HN_GGUF_I16] = {"int16", 2},   [HN_GGUF_U32] = {"uint32", 4}, [HN_GGUF_I32] = {"int32", 4},
-    [HN_GGUF_F32] = {"float32", 4}, [HN_GGUF_BOOL] = {"bool", 1},  [HN_GGUF_STRING] = {"string", 0},
-    [HN_GGUF_ARRAY] = {"array", 0}, [HN_GGUF_U64] = {"uint64", 8}, [HN_GGUF_I64] = {"int64", 8},
-    [HN_GGUF_F64] = {"float64", 8},
+/* Bytes of one value; 0: it varies. */
+static const unsigned char sizes[HN_GGUF_TYPE_COUNT] = {
+    [HN_GGUF_U8] = 1,  [HN_GGUF_I8] = 1,  [HN_GGUF_U16] = 2, [HN_GGUF_I16] = 2,
+    [HN_GGUF_U32] = 4, [HN_GGUF_I32] = 4, [HN_GGUF_F32] = 4, [HN_GGUF_BOOL] = 1,
+    [HN_GGUF_U64] = 8, [HN_GGUF_I64] = 8, [HN_GGUF_F64] = 8,
 };
-
-const char *hn_gguf_type_name(enum hn_gguf_type type)
-{
-    return type < HN_GGUF_TYPE_COUNT ? kinds[type].name : "unknown";
-}
 
 bool hn_gguf_read_value(struct hn_reader *r, uint32_t type, int depth, struct hn_gguf_value *v)
 {
@@ -28,8 +19,8 @@ bool hn_gguf_read_value(struct hn_reader *r, uint32_t type, int depth, struct hn
     }
     *v = (struct hn_gguf_value){.type = (enum hn_gguf_type)type};
     struct hn_str s;
-    if (kinds[type].size) {
-        s = hn_read_bytes(r, (uint64_t)kinds[type].size);
+    if (sizes[type]) {
+        s = hn_read_bytes(r, (uint64_t)sizes[type]);
     } else if (type == HN_GGUF_STRING) {
         s = hn_read_bytes(r, hn_read_u64(r));
     } else {
@@ -42,8 +33,8 @@ bool hn_gguf_read_value(struct hn_reader *r, uint32_t type, int depth, struct hn
         }
         v->item_type = (enum hn_gguf_type)item;
         uint64_t bytes;
-        if (kinds[item].size) {
-            if (hn_mul_overflows(v->n, (uint64_t)kinds[item].size, &bytes))
+        if (sizes[item]) {
+            if (hn_mul_overflows(v->n, (uint64_t)sizes[item], &bytes))
                 r->failed = true;
             else
                 hn_read_skip(r, bytes);
@@ -142,9 +133,9 @@ bool hn_gguf_str(const struct hn_gguf_value *v, struct hn_str *out)
 /* Item i of an array of fixed-size items, as a value of its own. */
 static bool item_at(const struct hn_gguf_value *v, uint64_t i, struct hn_gguf_value *out)
 {
-    if (!v || v->type != HN_GGUF_ARRAY || i >= v->n || !kinds[v->item_type].size)
+    if (!v || v->type != HN_GGUF_ARRAY || i >= v->n || !sizes[v->item_type])
         return false;
-    size_t size = (size_t)kinds[v->item_type].size;
+    size_t size = (size_t)sizes[v->item_type];
     *out = (struct hn_gguf_value){
         .type = v->item_type, .data = v->data + (size_t)i * size, .size = size};
     return true;
@@ -160,12 +151,6 @@ bool hn_gguf_float_at(const struct hn_gguf_value *v, uint64_t i, double *out)
 {
     struct hn_gguf_value item;
     return item_at(v, i, &item) && hn_gguf_float(&item, out);
-}
-
-bool hn_gguf_bool_at(const struct hn_gguf_value *v, uint64_t i, bool *out)
-{
-    struct hn_gguf_value item;
-    return item_at(v, i, &item) && hn_gguf_bool(&item, out);
 }
 
 uint64_t hn_gguf_count(const struct hn_gguf_value *v, enum hn_gguf_type item_type)

@@ -131,17 +131,6 @@ static void build_header(struct hn_buf *out, const struct hn_gguf_meta *meta,
         hn_buf_add_char(out, 0);
 }
 
-uint64_t hn_gguf_file_size(const struct hn_gguf_meta *meta, const struct hn_gguf_entry *entries,
-                           size_t n)
-{
-    uint64_t size = 24 + meta->bytes.len, data = 0;
-    for (size_t i = 0; i < n; i++) {
-        size += 8 + strlen(entries[i].name) + 4 + 8 * (uint64_t)entries[i].n_dims + 4 + 8;
-        data += padded(entries[i].size);
-    }
-    return padded(size) + data;
-}
-
 /* On to the next entry that has bytes, once the one at hand has all of its own. */
 static void settle(struct hn_gguf_writer *w)
 {

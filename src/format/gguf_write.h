@@ -51,8 +51,4 @@ void hn_gguf_writer_add(struct hn_gguf_writer *w, const void *p, size_t n);
 HN_MUST_USE int hn_gguf_writer_commit(struct hn_gguf_writer *w, struct hone_err *err);
 void hn_gguf_writer_cancel(struct hn_gguf_writer *w);
 
-/* Bytes that the file will have. */
-uint64_t hn_gguf_file_size(const struct hn_gguf_meta *meta, const struct hn_gguf_entry *entries,
-                           size_t n);
-
 #endif

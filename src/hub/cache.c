@@ -38,7 +38,8 @@ bool hn_hub_is_revision(const char *s)
            s[n - 1] != '/' && !strstr(s, "..") && !strstr(s, "//") && !strstr(s, "/.");
 }
 
-bool hn_hub_is_commit(const char *s)
+/* 40 hexadecimal digits */
+static bool is_commit(const char *s)
 {
     return strlen(s) == 40 && strspn(s, "0123456789abcdef") == 40;
 }
@@ -184,7 +185,7 @@ int hn_hub_read_ref(const char *repo_dir, const char *revision, char hash[HN_HAS
         return hn_fail_memory(err, "looking for a model");
     if (hn_file_exists(path)) {
         rc = read_hash(path, hash, err);
-    } else if (hn_hub_is_commit(revision)) {
+    } else if (is_commit(revision)) {
         memcpy(hash, revision, strlen(revision) + 1);
         rc = 0;
     } else if (strcmp(revision, "main") == 0) {

@@ -21,8 +21,6 @@ struct hn_hub_name {
 bool hn_hub_name_parse(const char *text, struct hn_hub_name *out);
 /* A revision that is safe as a path below refs/: a branch, a tag, refs/pr/1, a commit. */
 bool hn_hub_is_revision(const char *text);
-/* 40 hexadecimal digits */
-bool hn_hub_is_commit(const char *text);
 
 /* All to be freed by hn_free; NULL: no memory, or no home.  HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE,
  * HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub, ~/.cache/huggingface/hub. */

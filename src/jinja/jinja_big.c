@@ -57,7 +57,8 @@ static void trim(struct hn_jnum *x)
         x->neg = false;
 }
 
-int hn_jbig_compare_size(const struct hn_jnum *a, const struct hn_jnum *b)
+/* |a| with |b| */
+static int compare_size(const struct hn_jnum *a, const struct hn_jnum *b)
 {
     if (a->n != b->n)
         return a->n < b->n ? -1 : 1;
@@ -117,7 +118,7 @@ void hn_jbig_add(struct hn_jnum *out, const struct hn_jnum *a, const struct hn_j
         add_size(out, a, b);
         out->neg = neg;
     } else {
-        bool swap = hn_jbig_compare_size(a, b) < 0;
+        bool swap = compare_size(a, b) < 0;
         bool neg = swap ? b->neg : a->neg;
         sub_size(out, swap ? b : a, swap ? a : b);
         out->neg = neg && out->n;
@@ -162,7 +163,7 @@ void hn_jbig_divide_size(const struct hn_jnum *a, const struct hn_jnum *b, struc
         while (low < high) {
             uint32_t mid = low + (high - low + 1) / 2;
             t = *b;
-            if (hn_jbig_scale(&t, mid, 0) && hn_jbig_compare_size(&t, rest) <= 0)
+            if (hn_jbig_scale(&t, mid, 0) && compare_size(&t, rest) <= 0)
                 low = mid;
             else
                 high = mid - 1;
@@ -194,7 +195,7 @@ int hn_jbig_compare(const struct hn_jnum *a, const struct hn_jnum *b)
 {
     if (a->neg != b->neg)
         return a->neg ? -1 : 1;
-    return a->neg ? -hn_jbig_compare_size(a, b) : hn_jbig_compare_size(a, b);
+    return a->neg ? -compare_size(a, b) : compare_size(a, b);
 }
 
 double hn_jbig_log2(const struct hn_jnum *x) /* about log2 |x| */

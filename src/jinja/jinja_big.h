@@ -23,7 +23,6 @@ void hn_jbig_load(struct hn_jnum *x, struct hn_jv v); /* INT, BOOL or BIG */
 /* As an INT where it fits.  HONE_NO_MEMORY when the arena is full. */
 HN_MUST_USE int hn_jbig_store(struct hn_arena *arena, const struct hn_jnum *x, struct hn_jv *out);
 
-int hn_jbig_compare_size(const struct hn_jnum *a, const struct hn_jnum *b); /* |a| with |b| */
 int hn_jbig_compare(const struct hn_jnum *a, const struct hn_jnum *b);
 /* x = x * factor + plus, sizes only; false when it grows too long */
 bool hn_jbig_scale(struct hn_jnum *x, uint32_t factor, uint32_t plus);

@@ -52,7 +52,6 @@ struct hn_jloop {
     struct hn_jact *act;         /* in which a recursive loop was defined */
 };
 
-enum { HN_JMAX_ARGS = 8 };
 /* A function written in C.  `params` names the parameters in order, separated by spaces; those
  * after
  * "|" may be left out (argv is MISSING then).  NULL params: the function takes args as they come. A
@@ -166,7 +165,6 @@ HN_MUST_USE int hn_ji_percent(struct hn_ji *ji, const struct hn_jstr *fmt, struc
 HN_MUST_USE int hn_ji_format(struct hn_ji *ji, const struct hn_jstr *fmt,
                              const struct hn_jargs *args, struct hn_jv *out);
 HN_MUST_USE int hn_ji_strftime(struct hn_ji *ji, const struct hn_jstr *fmt, struct hn_jv *out);
-void hn_ji_add_escaped(struct hn_buf *out, const char *p, size_t n); /* HTML */
 HN_MUST_USE int hn_ji_escape(struct hn_ji *ji, struct hn_jv v, struct hn_jv *out);
 
 /* attribute="a.b.0" of filters */
@@ -181,6 +179,5 @@ HN_MUST_USE int hn_ji_path_get(struct hn_ji *ji, const struct hn_jpath *path, st
 /* Tables, each ended by a NULL name. */
 extern const struct hn_jbuiltin hn_jfilters_text[], hn_jfilters_seq[], hn_jfilters_num[];
 extern const struct hn_jbuiltin hn_jmethods_str[], hn_jmethods_str2[];
-extern const struct hn_jbuiltin hn_jmethods_dict[], hn_jmethods_list[], hn_jmethods_tuple[];
 
 #endif

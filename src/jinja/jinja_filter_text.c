@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-void hn_ji_add_escaped(struct hn_buf *out, const char *p, size_t n)
+/* For HTML. */
+static void add_escaped(struct hn_buf *out, const char *p, size_t n)
 {
     static const char from[] = "&<>'\"";
     static const char *const to[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
@@ -25,7 +26,7 @@ static int escape_always(struct hn_ji *ji, struct hn_jv v, struct hn_jv *out)
         return ji->code;
     hn_buf_init(&b);
     if (v.kind == HN_JV_STR)
-        hn_ji_add_escaped(&b, v.s->p, v.s->n);
+        add_escaped(&b, v.s->p, v.s->n);
     if (hn_jv_str_take(ji, &b, out))
         return ji->code;
     out->safe = true;

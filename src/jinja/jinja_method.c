@@ -63,7 +63,7 @@ static int d_fromkeys(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *
     return 0;
 }
 
-const struct hn_jbuiltin hn_jmethods_dict[] = {
+static const struct hn_jbuiltin dict_methods[] = {
     {"keys", d_keys, "-"},
     {"values", d_values, "-"},
     {"items", d_items, "-"},
@@ -119,13 +119,13 @@ static int l_index(struct hn_ji *ji, const struct hn_jcall *c, struct hn_jv *out
     return hn_ji_fail(ji, "the value is not in the %s", hn_jv_type_name(c->self));
 }
 
-const struct hn_jbuiltin hn_jmethods_list[] = {
+static const struct hn_jbuiltin list_methods[] = {
     {"copy", l_copy, "-"},
     {"count", l_count, "-value"},
     {"index", l_index, "-value | start stop"},
     {0},
 };
-const struct hn_jbuiltin hn_jmethods_tuple[] = {
+static const struct hn_jbuiltin tuple_methods[] = {
     {"count", l_count, "-value"},
     {"index", l_index, "-value | start stop"},
     {0},
@@ -232,12 +232,12 @@ const struct hn_jbuiltin *hn_ji_find_method(enum hn_jv_kind kind, struct hn_str 
         b = in_table(hn_jmethods_str, name);
         return b ? b : in_table(hn_jmethods_str2, name);
     case HN_JV_DICT:
-        return in_table(hn_jmethods_dict, name);
+        return in_table(dict_methods, name);
     case HN_JV_LIST:
-        return in_table(hn_jmethods_list, name);
+        return in_table(list_methods, name);
     case HN_JV_TUPLE:
     case HN_JV_RANGE:
-        return in_table(hn_jmethods_tuple, name);
+        return in_table(tuple_methods, name);
     case HN_JV_BOOL:
     case HN_JV_INT:
         return in_table(methods_int, name);

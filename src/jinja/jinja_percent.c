@@ -9,7 +9,7 @@
 struct percent {
     struct hn_jv args; /* a tuple, or one value */
     size_t next;
-    bool mapping, used_all;
+    bool mapping;
 };
 
 static int next_arg(struct hn_ji *ji, struct percent *p, struct hn_jv *out)

@@ -24,11 +24,6 @@ struct hn_lora *hn_adapters_get(const struct hone_model *m, int64_t block, enum 
     return lo->present ? lo : NULL;
 }
 
-bool hn_adapters_present(const struct hone_model *m)
-{
-    return m->adapters.n_present > 0 || m->adapters.n_replaced > 0;
-}
-
 void hn_adapters_release(struct hone_model *m)
 {
     hn_full_release(m);
@@ -360,12 +355,6 @@ int hn_adapters_load(struct hone_model *m, const struct hn_adapter_file *f, bool
 
 /* -------------------------------------------------------------------------------------------- */
 
-void hn_adapters_list(struct hone_model *m, enum hn_adapter_part part, struct hn_tensor **list)
-{
-    for (size_t i = 0; i < m->adapters.n_params; i++)
-        list[i] = &m->adapters.params[i].part[part];
-}
-
 int hn_adapters_read(const struct hone_model *m, enum hn_adapter_part part, float *out,
                      struct hone_err *err)
 {
@@ -384,17 +373,6 @@ int64_t hn_adapters_count(const struct hone_model *m, enum hn_adapter_part part)
     for (size_t i = 0; i < m->adapters.n_params; i++)
         n += m->adapters.params[i].part[part].rows * m->adapters.params[i].part[part].cols;
     return n;
-}
-
-void hn_adapters_write(struct hone_model *m, enum hn_adapter_part part, const float *in)
-{
-    for (size_t i = 0; i < m->adapters.n_params; i++) {
-        struct hn_tensor *t = &m->adapters.params[i].part[part];
-        m->backend->write(m->dev, t, in);
-        in += t->rows * t->cols;
-    }
-    if (part == HN_PART_PARAM)
-        hn_adapters_refresh(m);
 }
 
 int hn_adapters_save(const struct hone_model *m, const char *dir, const char *base_model,

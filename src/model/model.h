@@ -158,16 +158,8 @@ void hn_linear_path(int64_t block, enum hn_linear_id id, char out[96]);
 /* Parameters in host memory, float32, in the order of the set's params. */
 HN_MUST_USE int hn_adapters_read(const struct hone_model *m, enum hn_adapter_part part, float *out,
                                  struct hone_err *err);
-void hn_adapters_write(struct hone_model *m, enum hn_adapter_part part, const float *in);
-/* Numbers in a part; of moments in 8 bits, words that hn_adapters_read and _write move as they are.
- */
+/* Numbers in a part; of moments in 8 bits, words that hn_adapters_read moves as they are. */
 int64_t hn_adapters_count(const struct hone_model *m, enum hn_adapter_part part);
-
-/* Pointers to every trainable tensor of a part, in the same order; list [n_params]. */
-void hn_adapters_list(struct hone_model *m, enum hn_adapter_part part, struct hn_tensor **list);
-
-/* Is there anything that is trained, or was? */
-bool hn_adapters_present(const struct hone_model *m);
 
 /* Write the adapter as a directory that serves mlx-lm and PEFT. */
 HN_MUST_USE int hn_adapters_save(const struct hone_model *m, const char *dir,

@@ -76,9 +76,7 @@ HN_MUST_USE int hn_tokenizer_finish(struct hone_tokenizer *t, struct hone_err *e
 struct hn_gguf;
 HN_MUST_USE int hn_tokenizer_from_gguf(struct hone_tokenizer *t, const struct hn_gguf *g,
                                        const char *path, struct hone_err *err);
-HN_MUST_USE int hn_tokenizer_from_json(struct hone_tokenizer *t, const struct hn_json *root,
-                                       const char *path, struct hone_err *err);
-/* The same from bytes (for tests and fuzzing). */
+/* The bytes of a tokenizer.json. */
 HN_MUST_USE int hn_tokenizer_parse_json(struct hone_tokenizer *t, const char *text, size_t n,
                                         const char *path, struct hone_err *err);
 struct hn_spm_options {

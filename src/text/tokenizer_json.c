@@ -397,8 +397,8 @@ static int read_added(const struct hn_tj *r, const struct hn_json *list)
     return rc;
 }
 
-int hn_tokenizer_from_json(struct hone_tokenizer *t, const struct hn_json *root, const char *path,
-                           struct hone_err *err)
+static int from_json(struct hone_tokenizer *t, const struct hn_json *root, const char *path,
+                     struct hone_err *err)
 {
     struct hn_tj r = {t, path, err};
     if (!root || root->type != HN_JSON_OBJECT)
@@ -432,7 +432,7 @@ int hn_tokenizer_parse_json(struct hone_tokenizer *t, const char *text, size_t n
     if (rc)
         hn_fail_prefix(err, "%s", path);
     else
-        rc = hn_tokenizer_from_json(t, root, path, err);
+        rc = from_json(t, root, path, err);
     hn_arena_release(&arena);
     return rc;
 }

@@ -525,7 +525,6 @@ const uint16_t hn_ucd_canonical_starts[] = {
     3392, 3393, 3394, 3395, 3396, 3397, 3398, 3399,
     3400, 3401, 3402, 3403, 3404,
 };
-const size_t hn_ucd_canonical_starts_count = 2061;
 
 const uint32_t hn_ucd_canonical_texts[] = {
     0x41, 0x300, 0x41, 0x301, 0x41, 0x302, 0x41, 0x303,
@@ -955,7 +954,6 @@ const uint32_t hn_ucd_canonical_texts[] = {
     0x2a105, 0x2a20e, 0x2a291, 0x9ebb, 0x4d56, 0x9ef9, 0x9efe, 0x9f05,
     0x9f0f, 0x9f16, 0x9f3b, 0x2a600,
 };
-const size_t hn_ucd_canonical_texts_count = 3404;
 
 const uint32_t hn_ucd_compat_cps[] = {
     0xa0, 0xa8, 0xaa, 0xaf, 0xb2, 0xb3, 0xb4, 0xb5,
@@ -1883,7 +1881,6 @@ const uint16_t hn_ucd_compat_starts[] = {
     5567, 5568, 5569, 5570, 5573, 5576, 5579, 5582,
     5585, 5588, 5591, 5594, 5597, 5598, 5599,
 };
-const size_t hn_ucd_compat_starts_count = 3679;
 
 const uint32_t hn_ucd_compat_texts[] = {
     0x20, 0x20, 0x308, 0x61, 0x20, 0x304, 0x32, 0x33,
@@ -2587,7 +2584,6 @@ const uint32_t hn_ucd_compat_texts[] = {
     0x3015, 0x3014, 0x6253, 0x3015, 0x3014, 0x76d7, 0x3015, 0x3014,
     0x52dd, 0x3015, 0x3014, 0x6557, 0x3015, 0x5f97, 0x53ef,
 };
-const size_t hn_ucd_compat_texts_count = 5599;
 
 const uint32_t hn_ucd_lower_several_cps[] = {
     0x130,
@@ -2597,12 +2593,10 @@ const size_t hn_ucd_lower_several_cps_count = 1;
 const uint16_t hn_ucd_lower_several_starts[] = {
     0, 2,
 };
-const size_t hn_ucd_lower_several_starts_count = 2;
 
 const uint32_t hn_ucd_lower_several_texts[] = {
     0x69, 0x307,
 };
-const size_t hn_ucd_lower_several_texts_count = 2;
 
 const struct hn_ucd_stride hn_ucd_lower[] = {
     {0x41, 0x5a, 1, 32},

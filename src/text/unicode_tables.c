@@ -4412,7 +4412,6 @@ const uint32_t hn_ucd_set_ranges[] = {
     0x1da00, 0x1da36, 0x1da3b, 0x1da6c, 0x1da75, 0x1da75, 0x1da84, 0x1da84,
     0x1da9b, 0x1da9f, 0x1daa1, 0x1daaf, 0x1e8d0, 0x1e8d6, 0xe0100, 0xe01ef,
 };
-const size_t hn_ucd_set_ranges_count = 25808;
 
 const struct hn_ucd_span hn_ucd_sets[] = {
     {0, 802}, /* alnum */

@@ -72,8 +72,4 @@ extern const size_t hn_ucd_ccc_count;
 extern const uint32_t hn_ucd_pairs[];
 extern const size_t hn_ucd_pairs_count;
 
-extern const size_t hn_ucd_set_ranges_count, hn_ucd_canonical_starts_count,
-    hn_ucd_canonical_texts_count, hn_ucd_compat_starts_count, hn_ucd_compat_texts_count,
-    hn_ucd_lower_several_starts_count, hn_ucd_lower_several_texts_count;
-
 #endif

@@ -87,7 +87,6 @@ static void test_directory(void **state)
     assert_int_equal(hn_bundle_eos(b, &eos), 2);
     assert_true(eos[0] == 2 && eos[1] == 7);
     assert_int_equal(hn_bundle_bos(b), 1);
-    assert_non_null(hn_bundle_generation_config(b));
     assert_null(hn_bundle_gguf(b));
     /* the sharded one is the same model, widened to float32 */
     for (size_t i = 0; i < hn_bundle_n_tensors(sharded); i++) {
@@ -221,7 +220,6 @@ static void test_gguf(void **state)
     assert_true(eos[0] == 2 && eos[1] == 9);
     assert_int_equal(hn_bundle_bos(b), 1);
     assert_non_null(hn_bundle_gguf(b));
-    assert_null(hn_bundle_generation_config(b));
     hn_bundle_close(&b);
 }
 

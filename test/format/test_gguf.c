@@ -50,7 +50,6 @@ static void test_arrays(void **state)
     open_types(&g);
     int64_t i;
     double d;
-    bool b;
     struct hn_str s;
     const struct hn_gguf_value *ints = hn_gguf_get(&g, "t.ints");
     assert_int_equal(hn_gguf_count(ints, HN_GGUF_I32), 3);
@@ -59,8 +58,6 @@ static void test_arrays(void **state)
     assert_false(hn_gguf_int_at(ints, 3, &i));
     assert_false(hn_gguf_int_at(NULL, 0, &i));
     assert_true(hn_gguf_float_at(hn_gguf_get(&g, "t.floats"), 1, &d) && d == -1.5);
-    assert_true(hn_gguf_bool_at(hn_gguf_get(&g, "t.bools"), 2, &b) && b);
-    assert_true(hn_gguf_bool_at(hn_gguf_get(&g, "t.bools"), 1, &b) && !b);
     const struct hn_gguf_value *strings = hn_gguf_get(&g, "t.strings");
     assert_false(hn_gguf_int_at(strings, 0, &i));
     struct hn_gguf_items it = hn_gguf_items(strings);
@@ -310,7 +307,6 @@ static void test_types(void **state)
     assert_string_equal(hn_ggml_type_name(99), "unknown");
     assert_null(hn_ggml_type(99));
     assert_int_equal(hn_ggml_type(14)->block_size, 210);
-    assert_string_equal(hn_gguf_type_name(HN_GGUF_F64), "float64");
 }
 
 int main(void)

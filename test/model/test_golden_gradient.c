@@ -15,14 +15,10 @@ struct outcome {
 static void prepare(struct golden_run *r, const struct golden *g, struct hone_model *m, bool masked,
                     struct hn_decoder_options how)
 {
-    struct hn_tensor **list = hn_calloc(m->adapters.n_params, sizeof *list);
-    assert_non_null(list);
     how.purpose = HN_FOR_TRAINING;
     golden_plan(r, g, m, &how);
-    hn_adapters_list(m, HN_PART_GRAD, list);
     for (size_t i = 0; i < m->adapters.n_params; i++)
-        m->backend->zero(m->dev, list[i]);
-    hn_free(list);
+        m->backend->zero(m->dev, &m->adapters.params[i].part[HN_PART_GRAD]);
     for (int64_t s = 0; s < g->n_seqs; s++)
         golden_add(r, g, s, masked);
     r->rows.batch.seed = GOLDEN_SEED;

@@ -77,7 +77,8 @@ static void steady(const char *model, const struct hn_adapter_config *config,
     assert_int_equal(hn_batch_init(&rows, 16, 2, &err), 0);
     assert_true(m->adapters.n_params <= 256);
     for (int part = 0; part < 4; part++)
-        hn_adapters_list(m, (enum hn_adapter_part)part, lists[part]);
+        for (size_t i = 0; i < m->adapters.n_params; i++)
+            lists[part][i] = &m->adapters.params[i].part[part];
     for (int step = 0; step < 4; step++) {
         size_t n = m->adapters.n_params;
         double squares;
