@@ -46,6 +46,16 @@ static int show_help(enum hn_command_id id, struct hone_err *err)
     return rc;
 }
 
+static int no_such_command(const char *word, struct hone_err *err)
+{
+    const char *near = hn_command_nearest(word);
+    if (near)
+        return hn_fail(err, HONE_USAGE, "there is no command %s; did you mean hone %s?", word,
+                       near);
+    return hn_fail(err, HONE_USAGE, "there is no command %s; hone --help lists what there is",
+                   word);
+}
+
 int hn_cmd_help(struct hn_conf *c, struct hone_err *err)
 {
     if (c->set.markdown) {
@@ -58,11 +68,7 @@ int hn_cmd_help(struct hn_conf *c, struct hone_err *err)
     if (!c->n_arguments)
         return show_help(HN_N_COMMANDS, err);
     enum hn_command_id id = hn_command_find(c->arguments[0]);
-    if (id != HN_N_COMMANDS)
-        return show_help(id, err);
-    const char *near = hn_command_nearest(c->arguments[0]);
-    return hn_fail(err, HONE_USAGE, "there is no command %s%s%s%s", c->arguments[0],
-                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    return id == HN_N_COMMANDS ? no_such_command(c->arguments[0], err) : show_help(id, err);
 }
 
 int hn_cmd_version(struct hn_conf *c, struct hone_err *err)
@@ -81,16 +87,6 @@ static enum hn_command_id find_command(const char *word)
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
         return HN_VERSION;
     return hn_command_find(word);
-}
-
-static int no_such_command(const char *word, struct hone_err *err)
-{
-    const char *near = hn_command_nearest(word);
-    if (near)
-        return hn_fail(err, HONE_USAGE, "there is no command %s; did you mean hone %s?", word,
-                       near);
-    return hn_fail(err, HONE_USAGE, "there is no command %s; hone --help lists what there is",
-                   word);
 }
 
 int main(int argc, char **argv)

@@ -6,7 +6,7 @@ $ hone xyzzy
 2> hone: there is no command xyzzy; hone --help lists what there is
 ? 2
 $ hone help trian
-2> hone: there is no command trian; did you mean train?
+2> hone: there is no command trian; did you mean hone train?
 ? 2
 $ hone train --leraning-rate 1
 2> hone: unknown option --leraning-rate; did you mean --learning-rate?
