@@ -142,6 +142,20 @@ static int snapshot(const char *name, char *dir, bool tokenizer_only, char **pat
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
+/* The name in the same folder that text is likely a mistyped form of. */
+static void near_here(const char *text, struct hn_buf *near)
+{
+    const char *name = hn_path_name(text), *best = NULL;
+    size_t before = (size_t)(name - text), n = 0;
+    char **names = NULL, *dir = before ? hn_dup(text, before) : hn_dup(".", 1);
+    if (dir && *name && hn_dir_list(dir, &names, &n, NULL) == 0)
+        best = hn_nearest(name, (const char *const *)names, n);
+    if (best)
+        hn_buf_printf(near, "%.*s%s", (int)before, text, best);
+    hn_free(names);
+    hn_free(dir);
+}
+
 /* Say that it is nowhere, what comes near or is there at all, and how to get it. */
 static int not_found(const char *text, const struct hn_hub_name *name, const char *cache,
                      struct hone_err *err)
@@ -151,6 +165,8 @@ static int not_found(const char *text, const struct hn_hub_name *name, const cha
         hn_hub_near(cache, name->repo, &near);
     else
         hn_hub_near_bare(cache, text, &near);
+    if (!name && !near.len)
+        near_here(text, &near);
     if (!name)
         hn_fail(err, HONE_NOT_FOUND,
                 "model %s: there is no such folder or .gguf file, and it is no ORG/NAME of a hub"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -106,6 +107,10 @@ static void says_what_is_not(void **state)
     refuse("acme/odd", "should hold the hash of a commit");
     refuse("acme/gone", "snapshots/bb is not in the cache; hone pull acme/gone gets it");
     refuse("no/such/path.gguf", "there is no such folder or .gguf file");
+    assert_int_equal(mkdir("one-model", 0700), 0);
+    refuse("one-modle", "(did you mean one-model?)");
+    refuse("./one-mdel", "(did you mean ./one-model?)");
+    assert_int_equal(rmdir("one-model"), 0);
     refuse("../x", "there is no such folder or .gguf file");
     refuse("", "there is no such folder or .gguf file");
 }
