@@ -186,8 +186,7 @@ static int follow(struct hn_child *c, double timeout, hn_child_line_fn *on_line,
         if (hn_cli_interrupted())
             return hn_fail(err, HONE_INTERRUPTED, "stopped while %s was running", c->name);
         if (timeout > 0 && hn_now() - start > timeout)
-            return hn_fail(err, HONE_FAILED, "%s had not ended after %g seconds", c->name,
-                           timeout);
+            return hn_fail(err, HONE_FAILED, "%s had not ended after %g seconds", c->name, timeout);
     }
     return 0;
 }

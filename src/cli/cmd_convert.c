@@ -6,15 +6,8 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/str.h"
-#include "cli/cli.h"
-#include "hone/convert.h"
+#include "cli/convert_view.h"
 #include "hone/hub.h"
-
-static int on_progress(void *arg, const struct hone_convert_progress *p)
-{
-    hn_ui_progress(arg, p->total ? (double)p->done / (double)p->total : 0, false, "%s", p->tensor);
-    return hn_cli_interrupted();
-}
 
 static bool is_adapter(const char *path)
 {
@@ -63,29 +56,11 @@ static int check(struct hn_conf *c, enum hn_convert_to to, bool adapter, struct 
     return 0;
 }
 
-static void say_count(struct hn_table *t, const char *name, size_t n, size_t of, const char *what)
-{
-    if (!n)
-        return;
-    hn_table_add(t, "%s", name);
-    hn_table_add(t, "%zu of %zu matrices %s", n, of, what);
-}
-
 static void print_report(const struct hone_convert_report *r, const char *output, double seconds,
                          struct hn_ui *ui)
 {
     char a[HN_UI_TEXT], b[HN_UI_TEXT];
-    struct hn_table t;
-    hn_table_init(&t, 2, 0);
-    hn_table_add(&t, "weights");
-    hn_table_add(&t, "%s, %.3f bits per weight", r->storage, r->bits_per_weight);
-    say_count(&t, "exact", r->kept, r->matrices, "have the source's values");
-    say_count(&t, "rounded", r->rounded, r->matrices, "kept their codes; some scales were rounded");
-    say_count(&t, "quantised", r->quantized, r->matrices, "were quantised");
-    say_count(&t, "narrowed", r->narrowed, r->matrices, "were rounded to a narrower float type");
-    hn_table_print(&t, ui, false);
-    for (size_t i = 0; i < r->n_notes; i++)
-        hn_ui_say(ui, HN_YELLOW, "  %s", r->notes[i]);
+    hn_convert_print(r, "the source", 0, "", ui);
     hn_ui_say(ui, HN_GREEN, "wrote %s: %s of weights (the source has %s) in %.1f s", output,
               hn_ui_bytes(r->output_size, a), hn_ui_bytes(r->source_size, b), seconds);
 }
@@ -95,29 +70,10 @@ static int print_json(const struct hone_convert_report *r, const char *output, d
 {
     struct hn_buf out = {0};
     struct hn_json_writer w;
-    const struct {
-        const char *key;
-        uint64_t n;
-    } counts[] = {{"parameters", r->parameters},
-                  {"source_bytes", r->source_size},
-                  {"output_bytes", r->output_size},
-                  {"matrices", r->matrices},
-                  {"exact", r->kept},
-                  {"rounded", r->rounded},
-                  {"quantized", r->quantized},
-                  {"narrowed", r->narrowed}};
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
     hn_jw_put_str(&w, "output", output);
-    hn_jw_put_str(&w, "storage", r->storage);
-    hn_jw_put_double(&w, "bits_per_weight", r->bits_per_weight);
-    for (size_t i = 0; i < HN_COUNT(counts); i++)
-        hn_jw_put_int(&w, counts[i].key, (int64_t)counts[i].n);
-    hn_jw_put_double(&w, "seconds", seconds);
-    hn_jw_put_open(&w, "notes", '[');
-    for (size_t i = 0; i < r->n_notes; i++)
-        hn_jw_str(&w, r->notes[i]);
-    hn_jw_close(&w, ']');
+    hn_convert_write(&w, r, NULL, seconds);
     hn_jw_close(&w, '}');
     return hn_cli_print_json(&out, err);
 }
@@ -128,12 +84,9 @@ static int convert_model(struct hn_conf *c, enum hn_convert_to to, struct hn_ui 
     struct hone_convert_options *o = &c->set.convert;
     struct hone_convert_report report = {0};
     double start = hn_now();
-    o->to = to == HN_CONVERT_TO_GGUF ? HONE_FORMAT_GGUF
-            : to == HN_CONVERT_TO_HF ? HONE_FORMAT_HF
-                                     : HONE_FORMAT_MLX;
-    o->n_threads = c->set.device.n_threads;
+    hn_convert_settle(o, to, &c->set);
     hn_cli_catch_interrupts();
-    int rc = hone_convert(o, on_progress, ui, &report, err);
+    int rc = hone_convert(o, hn_convert_progress, ui, &report, err);
     hn_ui_clear(ui);
     if (!rc && c->set.json)
         rc = print_json(&report, o->output, hn_now() - start, err);

@@ -7,7 +7,7 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "cli/accuracy.h"
-#include "cli/cli.h"
+#include "cli/convert_view.h"
 #include "hone/fuse.h"
 
 struct job {
@@ -102,18 +102,9 @@ static int settle_output(struct job *job, struct hone_err *err)
                        "a .gguf file itself");
     if (to == HN_CONVERT_TO_GGUF && o->dequantize && o->type == HONE_TYPE_AUTO)
         o->type = HONE_TYPE_F16;
-    o->to = to == HN_CONVERT_TO_GGUF ? HONE_FORMAT_GGUF
-            : to == HN_CONVERT_TO_HF ? HONE_FORMAT_HF
-                                     : HONE_FORMAT_MLX;
+    hn_convert_settle(o, to, set);
     o->dequantize = o->dequantize && o->to == HONE_FORMAT_MLX;
-    o->n_threads = set->device.n_threads;
     return 0;
-}
-
-static int on_progress(void *arg, const struct hone_convert_progress *p)
-{
-    hn_ui_progress(arg, p->total ? (double)p->done / (double)p->total : 0, false, "%s", p->tensor);
-    return hn_cli_interrupted();
 }
 
 static int export_gguf(struct job *job, struct hone_err *err)
@@ -127,14 +118,14 @@ static int export_gguf(struct job *job, struct hone_err *err)
     o.output = job->gguf;
     if (!job->gguf)
         return hn_fail_memory(err, "fusing an adapter");
-    return hone_fuse(job->model, &o, on_progress, &job->ui, NULL, NULL, err);
+    return hone_fuse(job->model, &o, hn_convert_progress, &job->ui, NULL, NULL, err);
 }
 
 static int fuse(struct job *job, struct hone_err *err)
 {
     double start = hn_now();
-    int rc = hone_fuse(job->model, &job->c->set.convert, on_progress, &job->ui, &job->n_fused,
-                       &job->report, err);
+    int rc = hone_fuse(job->model, &job->c->set.convert, hn_convert_progress, &job->ui,
+                       &job->n_fused, &job->report, err);
     if (!rc && job->c->set.fuse_gguf)
         rc = export_gguf(job, err);
     job->seconds = hn_now() - start;
@@ -153,33 +144,14 @@ static int measure(struct job *job, struct hone_err *err)
               : 0;
 }
 
-static void say_count(struct hn_table *t, const char *name, size_t n, size_t of, const char *what)
-{
-    if (!n)
-        return;
-    hn_table_add(t, "%s", name);
-    hn_table_add(t, "%zu of %zu matrices %s", n, of, what);
-}
-
 static void print_report(struct job *job)
 {
     const struct hone_convert_report *r = &job->report;
     char a[HN_UI_TEXT], b[HN_UI_TEXT];
     struct hone_model_info info;
-    struct hn_table t;
     hone_model_info(job->model, &info);
-    hn_table_init(&t, 2, 0);
-    hn_table_add(&t, "weights");
-    hn_table_add(&t, "%s, %.3f bits per weight", r->storage, r->bits_per_weight);
-    say_count(&t, "fused", job->n_fused, r->matrices,
-              info.adapter_rank ? "had an adapter" : "were trained");
-    say_count(&t, "exact", r->kept, r->matrices, "have the base's values");
-    say_count(&t, "rounded", r->rounded, r->matrices, "kept their codes; some scales were rounded");
-    say_count(&t, "quantised", r->quantized, r->matrices, "were quantised");
-    say_count(&t, "narrowed", r->narrowed, r->matrices, "were rounded to a narrower float type");
-    hn_table_print(&t, &job->ui, false);
-    for (size_t i = 0; i < r->n_notes; i++)
-        hn_ui_say(&job->ui, HN_YELLOW, "  %s", r->notes[i]);
+    hn_convert_print(r, "the base", job->n_fused,
+                     info.adapter_rank ? "had an adapter" : "were trained", &job->ui);
     if (job->gguf)
         hn_ui_say(&job->ui, HN_GREEN, "wrote %s", job->gguf);
     hn_ui_say(&job->ui, HN_GREEN, "wrote %s: %s of weights (the base has %s) in %.1f s",
@@ -189,35 +161,14 @@ static void print_report(struct job *job)
 
 static int print_json(const struct job *job, bool measured, struct hone_err *err)
 {
-    const struct hone_convert_report *r = &job->report;
     struct hn_buf out = {0};
     struct hn_json_writer w;
-    const struct {
-        const char *key;
-        uint64_t n;
-    } counts[] = {{"parameters", r->parameters},    {"source_bytes", r->source_size},
-                  {"output_bytes", r->output_size}, {"matrices", r->matrices},
-                  {"fused", job->n_fused},          {"exact", r->kept},
-                  {"rounded", r->rounded},          {"quantized", r->quantized},
-                  {"narrowed", r->narrowed}};
-    const struct {
-        const char *key, *text;
-    } texts[] = {{"output", job->c->set.convert.output},
-                 {"base", job->base},
-                 {"adapter", job->c->set.adapter},
-                 {"storage", r->storage}};
     hn_jw_init(&w, &out, -1);
     hn_jw_open(&w, '{');
-    for (size_t i = 0; i < HN_COUNT(texts); i++)
-        hn_jw_put_str(&w, texts[i].key, texts[i].text);
-    hn_jw_put_double(&w, "bits_per_weight", r->bits_per_weight);
-    for (size_t i = 0; i < HN_COUNT(counts); i++)
-        hn_jw_put_int(&w, counts[i].key, (int64_t)counts[i].n);
-    hn_jw_put_double(&w, "seconds", job->seconds);
-    hn_jw_put_open(&w, "notes", '[');
-    for (size_t i = 0; i < r->n_notes; i++)
-        hn_jw_str(&w, r->notes[i]);
-    hn_jw_close(&w, ']');
+    hn_jw_put_str(&w, "output", job->c->set.convert.output);
+    hn_jw_put_str(&w, "base", job->base);
+    hn_jw_put_str(&w, "adapter", job->c->set.adapter);
+    hn_convert_write(&w, &job->report, &job->n_fused, job->seconds);
     if (measured) {
         hn_jw_key(&w, "accuracy");
         hn_accuracy_write(&job->accuracy, &w);
