@@ -9,7 +9,6 @@
  * -c 1 runs one thread and counts its processor time, which a busy machine disturbs less. */
 #include "backend/cpu/matmul.h"
 #include "base/mem.h"
-#include "base/rng.h"
 
 #include <stdio.h>
 #include <stdlib.h>

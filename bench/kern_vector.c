@@ -5,7 +5,6 @@
 #include "backend/cpu/limits.h"
 #include "backend/cpu/vector.h"
 #include "base/mem.h"
-#include "base/os.h"
 #include "base/rng.h"
 
 #include <stdio.h>

@@ -1,7 +1,6 @@
 #include "cli/accuracy.h"
 
 #include <unistd.h>
-#include "base/err.h"
 #include "base/file.h"
 #include "cli/child.h"
 #include "cli/cli.h"

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/buf.h"
-#include "base/file.h"
 
 static int write_all(int fd, const char *p, size_t n)
 {

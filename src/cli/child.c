@@ -12,7 +12,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/os.h"
-#include "base/str.h"
 #include "cli/cli.h"
 
 enum { KEPT_ERRORS = 64 << 10, TICK_MS = 100, NO_SUCH_PROGRAM = 127 };

@@ -2,7 +2,6 @@
 #include <string.h>
 #include "base/err.h"
 #include "base/file.h"
-#include "base/mem.h"
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/prompt.h"

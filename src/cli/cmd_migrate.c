@@ -5,7 +5,6 @@
 #include <unistd.h>
 #include "base/err.h"
 #include "base/file.h"
-#include "base/str.h"
 #include "cli/cli.h"
 #include "hone/migrate.h"
 

@@ -2,7 +2,6 @@
 #include <string.h>
 #include "base/err.h"
 #include "base/file.h"
-#include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/run_report.h"
 #include "report/report.h"

@@ -2,9 +2,7 @@
  * side by side with an earlier run with --compare-with. */
 #include <string.h>
 #include "base/err.h"
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/os.h"
 #include "cli/cli.h"
 #include "cli/before.h"
 #include "hone/test.h"

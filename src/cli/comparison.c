@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 #include "base/file.h"
-#include "base/str.h"
 
 static char letter(size_t side)
 {

@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include "base/buf.h"
 #include "base/file.h"
-#include "base/mem.h"
 
 enum { MAX_FILE = 64 << 20 };
 

@@ -5,7 +5,6 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/line_edit.h"

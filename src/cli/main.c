@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/err.h"
-#include "base/str.h"
 #include "cli/cli.h"
 #include "conf/help.h"
 #include "hone.h"

@@ -1,5 +1,4 @@
 #include "cli/run_report.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "cli/cli.h"

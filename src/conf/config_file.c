@@ -2,7 +2,6 @@
 
 #include <string.h>
 #include "base/file.h"
-#include "base/json.h"
 #include "conf/value.h"
 #include "conf/yaml.h"
 

@@ -1,7 +1,6 @@
 #include "conf/help.h"
 
 #include <string.h>
-#include "base/str.h"
 #include "conf/value.h"
 
 enum { COLUMN = 30, MIN_WIDTH = 60, MAX_WIDTH = 100 };

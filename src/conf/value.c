@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/str.h"
 
 _Static_assert(sizeof(enum hone_schedule) == sizeof(int), "enums are stored as int");

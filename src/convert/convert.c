@@ -2,7 +2,6 @@
  */
 #include "hone/convert.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "convert/convert_impl.h"
 #include "convert/out_place.h"

@@ -1,7 +1,5 @@
 /* An adapter in one system's layout or the other's. */
 #include "base/err.h"
-#include "base/file.h"
-#include "base/mem.h"
 #include "convert/out_place.h"
 #include "format/adapter.h"
 #include "hone/convert.h"

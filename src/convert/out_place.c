@@ -2,7 +2,6 @@
 #include "convert/out_place.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>

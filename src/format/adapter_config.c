@@ -3,7 +3,6 @@
  * carried over. */
 #include "format/adapter_config.h"
 #include "base/file.h"
-#include "base/mem.h"
 #include "format/adapter_impl.h"
 
 #include <math.h>

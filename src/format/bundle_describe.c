@@ -1,6 +1,5 @@
 /* What a bundle says of itself: how its weights are quantised, and how large they are. */
 #include "base/buf.h"
-#include "base/file.h"
 #include "format/bundle_impl.h"
 
 #include <stdio.h>

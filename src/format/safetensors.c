@@ -2,7 +2,6 @@
  * safetensors, README "Format"): the header is at most 100 MB and inside the file; every tensor's
  * bytes match its shape; together they cover the data section exactly, once. */
 #include "format/safetensors.h"
-#include "base/mem.h"
 #include "base/reader.h"
 
 #include <stdlib.h>

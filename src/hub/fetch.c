@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/os.h"
-#include "base/str.h"
 #include "hub/blob.h"
 
 /* What the hub says of one file before it is fetched. */

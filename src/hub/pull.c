@@ -8,7 +8,6 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/os.h"
 #include "base/str.h"
 #include "hub/choose.h"
 #include "hub/fetch.h"

@@ -1,6 +1,5 @@
 /* Calls: binding arguments to the parameters of functions written in C, and what can be called. */
 #include "jinja/jinja_eval.h"
-#include "jinja/jinja_ast.h"
 
 #include <string.h>
 

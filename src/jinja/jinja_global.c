@@ -1,6 +1,5 @@
 /* The functions that every template can call by name. */
 #include "jinja/jinja_eval.h"
-#include "jinja/jinja_ast.h"
 
 #include <string.h>
 

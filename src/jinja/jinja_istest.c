@@ -1,8 +1,6 @@
 /* The tests: what may follow `is`. */
 #include "jinja/jinja_eval.h"
-#include "jinja/jinja_ast.h"
 #include "jinja/jinja_case.h"
-#include "jinja/jinja_number.h"
 
 static int answer(struct hn_jv *out, bool b)
 {

@@ -1,7 +1,6 @@
 /* The methods of dicts, lists, tuples, ranges, loops and cyclers, and where every name is looked
  * up. */
 #include "jinja/jinja_eval.h"
-#include "jinja/jinja_ast.h"
 
 #include <string.h>
 

@@ -1,5 +1,4 @@
 /* "%s and %5.1f" % args, as Python's printf-style formatting. */
-#include "jinja/jinja_ast.h"
 #include "jinja/jinja_field.h"
 #include "jinja/jinja_number.h"
 

@@ -1,7 +1,6 @@
 /* Other chat templates than a tokenizer's default: those that its model has beside it, a few that
  * hone has, and files. */
 #include "base/file.h"
-#include "base/mem.h"
 #include "text/chat.h"
 #include "text/tokenizer_impl.h"
 

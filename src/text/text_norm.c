@@ -1,5 +1,4 @@
 /* Normalisers: one step of rewriting at a time. */
-#include "base/mem.h"
 #include "text/charsmap.h"
 #include "text/normal_form.h"
 #include "text/text_steps.h"

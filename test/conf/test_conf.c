@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "conf/conf.h"
-#include "conf/config_file.h"
 
 enum { MAX_WORDS = 40 };
 

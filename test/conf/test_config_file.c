@@ -7,7 +7,6 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "conf/config_file.h"
 #include "conf/yaml.h"
 

@@ -11,7 +11,6 @@
 
 #include "base/compiler.h"
 #include "base/file.h"
-#include "base/mem.h"
 #include "format/adapter.h"
 #include "format/bundle.h"
 #include "hone/fuse.h"

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/compiler.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/compiler.h"
-#include "base/err.h"
 #include "data/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -11,7 +11,6 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "text/normal_form.h"
 #include "text/vocab_gguf.h"
 
