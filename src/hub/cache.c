@@ -232,49 +232,48 @@ static void unfold(char *name)
     *to = 0;
 }
 
+/* The models of the cache, "A/B", which lie in names (hn_free). */
+static size_t list_models(const char *cache, const char *models[MAX_NAMES], char ***names)
+{
+    size_t n = 0, n_models = 0;
+    *names = NULL;
+    if (!cache || !hn_dir_exists(cache) || hn_dir_list(cache, names, &n, NULL))
+        return 0;
+    for (size_t i = 0; i < n && n_models < MAX_NAMES; i++) {
+        if (!hn_starts_with((*names)[i], "models--"))
+            continue;
+        unfold((*names)[i]);
+        models[n_models++] = (*names)[i];
+    }
+    return n_models;
+}
+
 void hn_hub_near_bare(const char *cache, const char *name, struct hn_buf *out)
 {
-    const char *models[MAX_NAMES];
-    char **names = NULL;
-    size_t n = 0, n_models = 0;
-    if (!cache || !hn_dir_exists(cache) || hn_dir_list(cache, &names, &n, NULL))
-        n = 0;
-    for (size_t i = 0; i < n && n_models < MAX_NAMES; i++)
-        if (hn_starts_with(names[i], "models--")) {
-            unfold(names[i]);
-            models[n_models++] = hn_path_name(names[i]);
-        }
-    const char *near = hn_nearest(name, models, n_models);
+    const char *models[MAX_NAMES], *bare[MAX_NAMES];
+    char **names;
+    size_t n = list_models(cache, models, &names);
+    for (size_t i = 0; i < n; i++)
+        bare[i] = hn_path_name(models[i]);
+    const char *near = hn_nearest(name, bare, n);
     for (size_t i = 0; i < n && near; i++)
-        if (strcmp(hn_path_name(names[i]), near) == 0) {
-            hn_buf_add_str(out, names[i]);
-            break;
-        }
+        if (bare[i] == near)
+            hn_buf_add_str(out, models[i]);
     hn_free(names);
 }
 
 void hn_hub_near(const char *cache, const char *repo, struct hn_buf *out)
 {
     const char *models[MAX_NAMES];
-    char **names = NULL;
-    size_t n = 0, n_models = 0;
-    if (!cache || !hn_dir_exists(cache) || hn_dir_list(cache, &names, &n, NULL))
-        n = 0;
-    for (size_t i = 0; i < n && n_models < MAX_NAMES; i++) {
-        if (!hn_starts_with(names[i], "models--"))
-            continue;
-        unfold(names[i]);
-        models[n_models++] = names[i];
-    }
-    const char *near = hn_nearest(repo, models, n_models);
+    char **names;
+    size_t n = list_models(cache, models, &names);
+    const char *near = hn_nearest(repo, models, n);
     if (near && strcmp(near, repo) != 0) {
         hn_buf_printf(out, "did you mean %s?", near);
-    } else if (n_models) {
-        for (size_t i = 0; i < n_models && i < 3; i++)
+    } else if (n) {
+        for (size_t i = 0; i < n && i < 3; i++)
             hn_buf_printf(out, "%s%s", i ? ", " : "", models[i]);
-        hn_buf_add_str(out, n_models > 3   ? ", … are there"
-                            : n_models > 1 ? " are there"
-                                           : " is there");
+        hn_buf_add_str(out, n > 3 ? ", … are there" : n > 1 ? " are there" : " is there");
     } else {
         hn_buf_add_str(out, "the cache is empty");
     }
