@@ -16,29 +16,18 @@ const char *hn_cli_argument(const struct hn_conf *c, const char *value)
  * when the folder is none, or names a path, which the model layer follows by itself. */
 static int hub_base(const char *path, char **base, struct hone_err *err)
 {
-    struct hn_arena arena;
-    struct hn_buf text = {0};
-    struct hn_json *root = NULL;
-    struct hn_str name;
-    char *config = hn_path_join(path, "adapter_config.json"),
-         *model = hn_path_join(path, "config.json");
-    int rc = config && model ? 0 : hn_fail_memory(err, "opening a model");
-    hn_arena_init(&arena, 16 << 20);
-    if (!rc && hn_file_exists(config) && !hn_file_exists(model) &&
-        hn_file_read(config, 4 << 20, &text, NULL) == 0 &&
-        hn_json_parse(&arena, hn_buf_str(&text), text.len, HN_JSON_PYTHON, &root, NULL) == 0 &&
-        hn_json_str(hn_json_get(root, "base_model_name_or_path"), &name) &&
-        !hn_dir_exists(name.p) && !hn_file_exists(name.p) && memchr(name.p, '/', name.n)) {
-        char *beside = hn_path_join(path, name.p);
+    char *name = NULL;
+    int rc = 0;
+    if (hone_adapter_base_model(path, &name, NULL))
+        return 0;
+    if (!hn_dir_exists(name) && !hn_file_exists(name) && strchr(name, '/')) {
+        char *beside = hn_path_join(path, name);
         bool relative = beside && (hn_dir_exists(beside) || hn_file_exists(beside));
         hn_free(beside);
-        if (!relative && (rc = hn_cli_locate(name.p, false, base, err)))
+        if (!relative && (rc = hn_cli_locate(name, false, base, err)))
             rc = hn_fail_prefix(err, "the adapter in %s is for another model", path);
     }
-    hn_free(config);
-    hn_free(model);
-    hn_buf_release(&text);
-    hn_arena_release(&arena);
+    hn_free(name);
     return rc;
 }
 

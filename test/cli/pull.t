@@ -29,6 +29,9 @@ $ hone info acme/tiny
 $ cp $TEST/golden/llama-tied/*.* ~/.cache/huggingface/hub/models--acme--tiny/snapshots/0123
 $ hone info acme/tiny | grep architecture
   architecture   llama
+# mlx-lm's adapters name their base by another key than PEFT's
+$ hone convert $TEST/golden/llama-tied/adapter --to mlx -o a > log; sed -i '/base_model_name_or_path/d; s|"model": null|"model": "acme/tiny"|' a/adapter_config.json; hone info a | grep 'adapter  *a,'
+  adapter        a, rank 4, * parameters (glob)
 $ hone pull acme/tiny
 note: HF_HUB_OFFLINE is set; the copy in the cache is used
 */models--acme--tiny/snapshots/0123 (glob)
