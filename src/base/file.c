@@ -186,7 +186,6 @@ int hn_file_writer_open(struct hn_file_writer *w, const char *path, struct hone_
         hn_file_writer_cancel(w);
         return hn_fail_memory(err, "opening a file");
     }
-    memcpy(w->path, path, n);
     snprintf(w->temp, n + 32, "%s.%ld.tmp", path, (long)getpid());
     w->f = fopen(w->temp, "wbe");
     if (!w->f) {
