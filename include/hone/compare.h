@@ -22,7 +22,7 @@ struct hone_compare_options {
     size_t n_texts;
     const struct hone_compare_prompt *prompts; /* to be answered, before those of data */
     size_t n_prompts;
-    int64_t limit;             /* rows of data that are measured; 0: all */
+    int64_t limit;             /* 100; rows of data that are measured; 0: all */
     int64_t samples;           /* 8: prompts of data that are answered */
     int64_t max_tokens;        /* of an answer; 0: twice the expected one and 64, else 100 */
     int64_t agreement_tokens;  /* 512: positions whose next-token logits are kept */

@@ -7,7 +7,6 @@
 #include "base/os.h"
 #include "base/str.h"
 #include "cli/convert_view.h"
-#include "hone/hub.h"
 
 static bool is_adapter(const char *path)
 {
@@ -107,7 +106,7 @@ int hn_cmd_convert(struct hn_conf *c, struct hone_err *err)
         return hn_fail(err, HONE_USAGE,
                        "--model is missing: a model's folder, a .gguf file, an adapter's folder or "
                        "ORG/NAME");
-    int rc = hone_model_locate(name, &path, err);
+    int rc = hn_cli_locate(name, false, &path, err);
     if (rc)
         return rc;
     o->model = path;

@@ -14,8 +14,11 @@
 
 void hone_compare_defaults(struct hone_compare_options *o)
 {
-    *o = (struct hone_compare_options){
-        .samples = 8, .agreement_tokens = 512, .prompt_tokens = 512, .generation_tokens = 64};
+    *o = (struct hone_compare_options){.limit = 100,
+                                       .samples = 8,
+                                       .agreement_tokens = 512,
+                                       .prompt_tokens = 512,
+                                       .generation_tokens = 64};
     o->rows.append_eos = true;
 }
 

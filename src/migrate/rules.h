@@ -20,7 +20,6 @@ struct hn_migrator {
     bool torchtune;     /* a recipe of torchtune's */
     bool masks;         /* whose rows have prompts that are masked unasked */
     bool texts;         /* of these two: rows of text alone, which have no prompt */
-    bool shell_trains;  /* a shell line runs a program that trains */
     bool collator;      /* labels are made by DataCollatorForLanguageModeling */
     bool pad_is_eos;    /* so the end token is padding to that collator */
     bool tokenizer_eos; /* add_eos_token=True */

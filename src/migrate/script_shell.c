@@ -369,7 +369,6 @@ static void migrate_config(struct hn_migrator *m, struct source_text sources, co
         else
             hn_llama_factory_migrate(m, config);
     } else {
-        m->shell_trains = true;
         hn_plan_row(m->plan, line, HONE_MIGRATE_NOT_CARRIED, "",
                     path ? hn_plan_text(m->plan,
                                         "its settings are in %s, which cannot be read here: give "
@@ -428,7 +427,6 @@ static void one_line(struct hn_migrator *m, struct source_text sources, struct h
         hn_plan_row(m->plan, &place, HONE_MIGRATE_CARRIED, "hone lora, with the same options", "");
         settings(m, &w, at + 1, &place);
     } else if (at == w.n && trains(line)) {
-        m->shell_trains = true;
         hn_plan_row(m->plan, &place, HONE_MIGRATE_NOT_CARRIED, "",
                     "another program trains here: give hone migrate its script, or its config");
     }

@@ -50,11 +50,13 @@ static void the_library_has_the_defaults_of_the_table(void **state)
     hone_prepare_defaults(&s.prepare);
     hone_test_defaults(&s.test);
     hone_bench_defaults(&s.bench);
+    hone_compare_defaults(&s.compare);
     check(HN_TRAIN, &s, PART(train));
     check(HN_GENERATE, &s, PART(generate));
     check(HN_PREPARE, &s, PART(prepare));
     check(HN_TEST, &s, PART(test));
     check(HN_BENCH, &s, PART(bench));
+    check(HN_COMPARE, &s, PART(compare));
 }
 
 int main(void)

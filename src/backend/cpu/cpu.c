@@ -45,25 +45,17 @@ static size_t read_cache(int index, const char *name, char *text, size_t size)
     return unit == 'K' ? (size_t)n << 10 : unit == 'M' ? (size_t)n << 20 : (size_t)n;
 }
 
-static void find_caches(struct hn_device *dev)
+static void find_first_cache(struct hn_device *dev)
 {
     char text[64];
     dev->l1_size = 32 << 10; /* what any processor of the last ten years has */
-    dev->l2_size = 256 << 10;
-    dev->l3_size = 4 << 20;
     for (int i = 0; i < 8; i++) {
         size_t level = read_cache(i, "level", text, sizeof text);
         (void)read_cache(i, "type", text, sizeof text);
         bool code = strncmp(text, "Instruction", 11) == 0;
         size_t size = read_cache(i, "size", text, sizeof text);
-        if (!level || code || !size)
-            continue;
-        if (level == 1)
+        if (level == 1 && !code && size)
             dev->l1_size = size;
-        else if (level == 2)
-            dev->l2_size = size;
-        else if (level == 3)
-            dev->l3_size = size;
     }
 }
 
@@ -156,7 +148,7 @@ static int cpu_open(const struct hn_device_options *o, struct hn_device **out, s
     dev->matmul = &tables->matmul;
     dev->igemm = &tables->igemm;
     dev->vector = &tables->vector;
-    find_caches(dev);
+    find_first_cache(dev);
     snprintf(dev->description, sizeof dev->description, "cpu, %d thread%s, %s%s", dev->n_threads,
              dev->n_threads == 1 ? "" : "s", hn_cpu_level_name(level), class_text(dev));
     *out = dev;

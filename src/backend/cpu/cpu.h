@@ -70,7 +70,7 @@ struct hn_device {
     unsigned char *scratch;       /* 64-byte aligned; one operation's at a time */
     size_t scratch_size;
     struct hn_cpu_rope_table rope;
-    size_t l1_size, l2_size, l3_size; /* bytes per core (l3: shared), for blocking */
+    size_t l1_size; /* bytes per core, for blocking */
 };
 
 /* Run fn on the pool, in parts that are worth it, or on this thread alone when the work (about one
