@@ -312,12 +312,13 @@ static void sweep(const struct strip *b, const float *panels, float *c, int64_t 
     int64_t grains = (b->n_tokens + kernel->row_grain - 1) / kernel->row_grain;
     int64_t least = grains / n_tiles, longer = grains % n_tiles; /* as tile_bound */
     int64_t row_floats = packed_floats(kernel, 1, b->depth), t = 0;
+    int64_t stride = settled_floats(kernel);
     for (int64_t k = 0; k < n_tiles; k++, row += some) {
         int64_t rows = (k < longer ? least + 1 : least) * kernel->row_grain;
         rows = HN_MIN(rows, b->n_tokens - t);
         fetch_rows(ahead, row, row + some);
-        for (int64_t j = 0; j < cols; j += nr) {
-            const float *panel = panels + j / nr * settled_floats(kernel);
+        const float *panel = panels;
+        for (int64_t j = 0; j < cols; j += nr, panel += stride) {
             float *to = c + t * ldc + j;
             if (kernel->settle && j + nr < cols)
                 fetch_output(to + nr, ldc, rows, HN_MIN(nr, cols - j - nr));
