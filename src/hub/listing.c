@@ -23,8 +23,7 @@ void hn_hub_listing_release(struct hn_hub_listing *l)
     *l = (struct hn_hub_listing){0};
 }
 
-/* path is relative and stays where it is joined to: no "..", no empty part, nothing unprintable. */
-static bool is_safe_path(const char *path, size_t n)
+bool hn_hub_is_safe_path(const char *path, size_t n)
 {
     size_t start = 0, parts = 0;
     if (n == 0 || n > MAX_PATH || hn_utf8_check(path, n) != n)
@@ -146,7 +145,7 @@ static int add_file(struct hn_hub_listing *l, const struct hn_hub_name *name,
         !hn_json_str(hn_json_get(j, "rfilename"), &path))
         return hn_fail(err, HONE_FAILED, "the hub's listing of %s holds %s without a name",
                        name->repo, hn_json_type_name(j));
-    if (!is_safe_path(path.p, path.n))
+    if (!hn_hub_is_safe_path(path.p, path.n))
         return hn_fail(err, HONE_FAILED,
                        "the hub's listing of %s holds the file name \"%.*s\", which could be "
                        "written outside the model's folder: nothing of it is downloaded",

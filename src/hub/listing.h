@@ -33,4 +33,7 @@ const struct hn_hub_file *hn_hub_listing_find(const struct hn_hub_listing *l, co
 int hn_hub_fail_status(const struct hn_http *h, const struct hn_hub_name *name,
                        const struct hn_wire_reply *reply, const char *asked, struct hone_err *err);
 
+/* path is relative and stays where it is joined to: no "..", no empty part, nothing unprintable. */
+bool hn_hub_is_safe_path(const char *path, size_t n);
+
 #endif
