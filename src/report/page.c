@@ -75,7 +75,8 @@ static void loss_card(const struct hn_page *p)
     bool best = v->seen && v->lowest.step != v->last.step && keeps_best(p);
     double from = s->first.loss, to = best ? v->lowest.loss : s->last.loss;
     card(p->out, "first",
-         !v->seen             ? "Training loss, first report → last"
+         s->seen == 1         ? v->seen ? "Validation loss" : "Training loss"
+         : !v->seen           ? "Training loss, first report → last"
          : s->first.step == 0 ? "Validation loss, base → tuned"
          : best               ? "Validation loss, first → best, which is kept"
                               : "Validation loss, first → last");

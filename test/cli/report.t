@@ -19,9 +19,9 @@ $ rm adapters/run.json; hone report; grep -c '<svg' adapters/report.html
 Wrote adapters/report.html
 6
 # Samples that were not asked for are written when they are.
-$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --report-samples 0 --adapter-path none > log; grep -c 'Before and after' none/report.html
+$ hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 1 --report-samples 0 --adapter-path none > log; grep -c 'Before and after' none/report.html; grep -oE '(Training|Validation) loss[^<]*' none/report.html | head -1
 0
-? 1
+Training loss
 # The base that writes samples anew is the run's, quantised as it was.
 $ sum() { grep -oE '"(base|tuned)": *"[^"]*"' $1/run.json | cksum; }; hone train --model $TEST/golden/llama-tied --data d.jsonl --max-steps 4 --learning-rate 1e-2 --load-in-4bit --adapter-path four > log; sum four > a; sed -i -E 's/, *"(base|tuned)": *"([^"\\]|\\.)*"//g' four/run.json; grep -c '"tuned"' four/run.json; hone report four; sum four > b; cmp a b
 0
