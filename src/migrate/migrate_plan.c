@@ -208,6 +208,12 @@ const char *hn_plan_value(struct hn_plan *p, const struct hn_py_value *v)
     }
 }
 
+const char *hn_plan_text_of(struct hn_plan *p, const struct hn_py_value *v, const char *key)
+{
+    const struct hn_py_value *member = hn_py_value_get(v, key);
+    return member && member->type == HN_PY_STR ? hn_plan_value(p, member) : NULL;
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 bool hn_files_has(const struct hn_files *files, const char *path)

@@ -84,6 +84,8 @@ const char *hn_plan_get(const struct hn_plan *p, const char *key);
 
 /* A constant as hone's options read it: numbers, true, text, null; NULL: it is no constant. */
 const char *hn_plan_value(struct hn_plan *p, const struct hn_py_value *v);
+/* The text of a member of v; NULL: it has none that is text. */
+const char *hn_plan_text_of(struct hn_plan *p, const struct hn_py_value *v, const char *key);
 
 void hn_files_add(struct hn_plan *p, struct hn_files *files, const char *path);
 bool hn_files_has(const struct hn_files *files, const char *path);

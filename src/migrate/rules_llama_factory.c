@@ -187,12 +187,6 @@ static void generation(struct hn_migrator *m, const struct hn_rule *rule,
 
 /* ---- data sets ------------------------------------------------------------------------------- */
 
-static const char *text_of(struct hn_plan *p, const struct hn_py_value *from, const char *key)
-{
-    const struct hn_py_value *v = hn_py_value_get(from, key);
-    return v && v->type == HN_PY_STR ? hn_plan_value(p, v) : NULL;
-}
-
 /* What is wrong with the names in a group (columns, tags) of a data set: those that hone does not
  * read, to be renamed; "" when nothing is. */
 static const char *renamed(struct hn_plan *p, const struct hn_py_value *group,
@@ -218,7 +212,7 @@ static const char *unread(struct hn_plan *p, const struct hn_py_value *columns, 
     for (; *names; names += strcspn(names, " "), names += strspn(names, " ")) {
         char key[32] = "";
         memcpy(key, names, HN_MIN(strcspn(names, " "), sizeof key - 1));
-        const char *now = text_of(p, columns, key);
+        const char *now = hn_plan_text_of(p, columns, key);
         if (now)
             text = hn_plan_text(p, "%s%s%s", text, *text ? ", " : "; hone does not read ", now);
     }
@@ -287,12 +281,12 @@ static void hub_row(struct hn_migrator *m, const struct hn_place *place,
                     const struct hn_py_value *set, const char *name, bool valid)
 {
     struct hn_plan *p = m->plan;
-    const char *split = text_of(p, set, "split");
+    const char *split = hn_plan_text_of(p, set, "split");
     hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
                 hn_plan_text(p,
                              "hone loads no data set from a hub: write it to a file first, with "
                              "Python's datasets: %s",
-                             hn_hub_export(p, name, text_of(p, set, "subset"),
+                             hn_hub_export(p, name, hn_plan_text_of(p, set, "subset"),
                                            split ? split : "train", valid)));
 }
 
@@ -301,10 +295,11 @@ static void entry(struct hn_migrator *m, struct hn_place *place, const struct hn
                   const char *folder, bool valid)
 {
     struct hn_plan *p = m->plan;
-    const char *file = text_of(p, set, "file_name"), *hub = text_of(p, set, "hf_hub_url");
+    const char *file = hn_plan_text_of(p, set, "file_name"),
+               *hub = hn_plan_text_of(p, set, "hf_hub_url");
     const struct hn_py_value *some = hn_py_value_get(set, "num_samples");
-    hub = hub ? hub : text_of(p, set, "ms_hub_url");
-    hub = hub ? hub : text_of(p, set, "om_hub_url");
+    hub = hub ? hub : hn_plan_text_of(p, set, "ms_hub_url");
+    hub = hub ? hub : hn_plan_text_of(p, set, "om_hub_url");
     if (hn_py_truth(hn_py_value_get(set, "ranking")) == 1)
         hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
                     "rows of preferences, which hone does not train on");

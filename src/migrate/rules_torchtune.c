@@ -220,18 +220,13 @@ static const struct kind *kind_of(const struct hn_py_value *set)
     return &unknown_kind;
 }
 
-static const char *text_of(struct hn_plan *p, const struct hn_py_value *set, const char *key)
-{
-    const struct hn_py_value *v = hn_py_value_get(set, key);
-    return v && v->type == HN_PY_STR ? hn_plan_value(p, v) : NULL;
-}
-
 static void source(struct hn_migrator *m, const struct hn_place *place,
                    const struct hn_py_value *set)
 {
     struct hn_plan *p = m->plan;
-    const char *from = text_of(p, set, "source"), *file = text_of(p, set, "data_files");
-    const char *split = text_of(p, set, "split"), *name = text_of(p, set, "name");
+    const char *from = hn_plan_text_of(p, set, "source"),
+               *file = hn_plan_text_of(p, set, "data_files");
+    const char *split = hn_plan_text_of(p, set, "split"), *name = hn_plan_text_of(p, set, "name");
     from = from ? from : kind_of(set)->source;
     bool local = from && (strcmp(from, "json") == 0 || strcmp(from, "csv") == 0);
     if (local && file) {

@@ -14,11 +14,11 @@ static void use_peft(struct hn_migrator *m, const struct hn_rule *rule,
                     "without an adapter, all weights are trained");
 }
 
-static const char *text_of(const struct hn_plan *p, const struct hn_py_value *config,
-                           const char *name, const char *usual)
+static const char *text_or(struct hn_plan *p, const struct hn_py_value *config, const char *name,
+                           const char *usual)
 {
-    const struct hn_py_value *v = hn_py_value_get(config, name);
-    return v && v->type == HN_PY_STR ? hn_arena_dup(p->arena, v->text.p, v->text.n) : usual;
+    const char *text = hn_plan_text_of(p, config, name);
+    return text ? text : usual;
 }
 
 const char *hn_hub_export(struct hn_plan *p, const char *name, const char *config,
@@ -44,13 +44,13 @@ static void dataset(struct hn_migrator *m, const struct hn_rule *rule, const str
         hn_plan_row(p, place, HONE_MIGRATE_AUTOMATIC, "", "not set");
         return;
     }
-    const char *config = text_of(p, c, "dataset_config", NULL);
+    const char *config = hn_plan_text_of(p, c, "dataset_config");
     const char *how =
-        hn_hub_export(p, name, config, text_of(p, c, "dataset_train_split", "train"), false);
+        hn_hub_export(p, name, config, text_or(p, c, "dataset_train_split", "train"), false);
     if (eval && !hn_rule_is_usual("no|None", eval))
         how = hn_plan_text(
             p, "%s, and %s", how,
-            hn_hub_export(p, name, config, text_of(p, c, "dataset_test_split", "test"), true));
+            hn_hub_export(p, name, config, text_or(p, c, "dataset_test_split", "test"), true));
     hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",
                 hn_plan_text(p,
                              "hone loads no data set from a hub: write it to a file first, with "
@@ -70,15 +70,15 @@ static void mixture(struct hn_migrator *m, const struct hn_rule *rule, const str
         list = v;
     for (const struct hn_py_item *i = list ? list->first : v->first; i; i = i->next) {
         bool map = i->value->type == HN_PY_DICT;
-        const char *name = map ? text_of(p, i->value, "id", text_of(p, i->value, "path", NULL))
+        const char *name = map ? text_or(p, i->value, "id", hn_plan_text_of(p, i->value, "path"))
                            : i->key.p ? hn_arena_dup(p->arena, i->key.p, i->key.n)
                                       : NULL;
-        const char *split = map ? text_of(p, i->value, "split", "train") : "train";
+        const char *split = map ? text_or(p, i->value, "split", "train") : "train";
         bool test = strncmp(split, "test", 4) == 0 || strncmp(split, "val", 3) == 0;
         if (name)
             how = hn_plan_text(p, "%s%s%s", how, *how ? ", " : "",
                                hn_hub_export(p, name,
-                                             map ? text_of(p, i->value, "config", NULL) : NULL,
+                                             map ? hn_plan_text_of(p, i->value, "config") : NULL,
                                              split, test));
     }
     hn_plan_row(p, place, HONE_MIGRATE_NOT_CARRIED, "",

@@ -58,6 +58,8 @@ void hn_data_other(struct hn_migrator *m, const struct hn_py_value *call);
 /* Have the rows that are trained on both of these keys?  1, 0, or -1 where that cannot be read in
  * the first of them. */
 int hn_data_has(const struct hn_plan *p, const char *key, const char *other);
+/* The part of a path behind its last slash. */
+struct hn_str hn_data_name(struct hn_str path);
 /* Is it named as no file of records is: config.json, metrics.json? */
 bool hn_data_is_config(struct hn_str path);
 /* A file where it is now: as written, beside the script, or there by its name alone. */

@@ -14,13 +14,12 @@ static struct hn_place place_of(const char *name, const char *argument, const st
 }
 
 /* What follows the last slash. */
-static const char *last_name(struct hn_str s)
+struct hn_str hn_data_name(struct hn_str s)
 {
-    const char *at = s.p;
-    for (size_t i = 0; i < s.n; i++)
+    for (size_t i = s.n; i-- > 0;)
         if (s.p[i] == '/')
-            at = s.p + i + 1;
-    return at;
+            return (struct hn_str){s.p + i + 1, s.n - i - 1};
+    return s;
 }
 
 static bool is_records(struct hn_str s)
@@ -33,8 +32,7 @@ bool hn_data_is_config(struct hn_str s)
 {
     static const char *const words[] = {"config", "metric",    "result",    "args",  "params",
                                         "index",  "tokenizer", "deepspeed", "state", "package"};
-    const char *slash = last_name(s);
-    struct hn_str name = {slash, (size_t)(s.p + s.n - slash)};
+    struct hn_str name = hn_data_name(s);
     for (size_t i = 0; i < HN_COUNT(words); i++)
         if (hn_str_contains(name, words[i]) && !hn_str_ends(s, ".jsonl"))
             return true;

@@ -202,14 +202,6 @@ struct source_text {
     size_t n;
 };
 
-static struct hn_str last_name(struct hn_str s)
-{
-    for (size_t i = s.n; i-- > 0;)
-        if (s.p[i] == '/')
-            return (struct hn_str){s.p + i + 1, s.n - i - 1};
-    return s;
-}
-
 /* %%writefile NAME, or cat > NAME <<EOF: the text that follows; n 0: none. */
 static struct hn_str text_after(struct hn_str source, struct hn_str name)
 {
@@ -244,7 +236,7 @@ static bool opens(const struct hn_py_value *v, struct hn_str name)
 {
     const struct hn_py_value *path = v ? hn_py_value_at(v, 0) : NULL;
     return v && v->type == HN_PY_OBJECT && hn_py_path_ends(v->path, "open") && path &&
-           path->type == HN_PY_STR && hn_str_eq(last_name(path->text), name);
+           path->type == HN_PY_STR && hn_str_eq(hn_data_name(path->text), name);
 }
 
 /* What the source itself writes to a file of this name: json.dump({…}, open(…)), yaml.dump,
@@ -252,7 +244,7 @@ static bool opens(const struct hn_py_value *v, struct hn_str name)
 static struct hn_py_value *written(struct hn_migrator *m, struct source_text sources,
                                    const char *path)
 {
-    struct hn_str name = last_name(hn_str_of(path));
+    struct hn_str name = hn_data_name(hn_str_of(path));
     struct hn_py_value *found = NULL;
     for (size_t i = 0; i < sources.n && name.n; i++) {
         struct hn_str text = text_after(sources.items[i].text, name);

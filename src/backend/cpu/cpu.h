@@ -73,6 +73,12 @@ struct hn_device {
     size_t l1_size; /* bytes per core, for blocking */
 };
 
+/* Is the step one of generation, behind a cache?  Its tokens may be rounded in every class. */
+static inline bool hn_cpu_generates(const struct hn_device *dev)
+{
+    return dev->batch && dev->batch->slots;
+}
+
 /* Run fn on the pool, in parts that are worth it, or on this thread alone when the work (about one
  * unit per element and simple operation) is less than waking the others costs. */
 void hn_cpu_run(struct hn_device *dev, hn_pool_fn *fn, void *arg, int64_t work);

@@ -119,7 +119,7 @@ static bool may_round(const struct hn_device *dev)
 
 int hn_im_most(const struct hn_device *dev, const struct hn_matrix *w, int64_t n_tokens)
 {
-    bool generates = dev->batch && dev->batch->slots, int8 = dev->compute == HN_CLASS_INT8;
+    bool generates = hn_cpu_generates(dev), int8 = dev->compute == HN_CLASS_INT8;
     bool streams = dev->matmul->gemv.layout[w->layout].rows;
     int most = int8 ? MOST_8 : MOST_16;
     if (!may_round(dev) || (!int8 && !generates) || hn_mm_rounds(dev, n_tokens))

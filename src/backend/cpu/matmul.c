@@ -128,7 +128,7 @@ const struct hn_mm_kernel *hn_mm_pick(const struct hn_cpu_matmul *mm, int64_t n_
 bool hn_mm_rounds(const struct hn_device *dev, int64_t n_tokens)
 {
     const struct hn_mm_kernel *rounded = &dev->matmul->rounded;
-    bool may = dev->compute == HN_CLASS_INT8 || (dev->batch && dev->batch->slots);
+    bool may = dev->compute == HN_CLASS_INT8 || hn_cpu_generates(dev);
     return may && rounded->tile && n_tokens >= rounded->least_tokens;
 }
 
@@ -645,8 +645,8 @@ enum { STREAM_ROWS = 64 }; /* rows of W whose sums are collected before they go 
 static bool streams(const struct forward *f, const struct hn_matrix *w)
 {
     const struct hn_cpu_gemv *gemv = &f->dev->matmul->gemv;
-    bool generates = f->dev->batch && f->dev->batch->slots;
-    return gemv->layout[w->layout].rows && (generates || !hn_gemv_rounds(w->layout)) &&
+    return gemv->layout[w->layout].rows &&
+           (hn_cpu_generates(f->dev) || !hn_gemv_rounds(w->layout)) &&
            (!gemv->layout[w->layout].suits || gemv->layout[w->layout].suits(w));
 }
 
